@@ -1,0 +1,47 @@
+"""Sound files in and out: anything soundfile reads, any rate, to 16 kHz float32; and 16 kHz float32 wav out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from jaxtyping import Float32
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ
+from dualtalk.errors import InputError
+from dualtalk.files import written_whole
+
+
+def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
+    """Samples of an audio file at 16 kHz, one row a channel.
+
+    Raises
+    ------
+    InputError
+        No such file, not audio, no samples, or samples that are not finite.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; wanted an audio file")
+    if not path.is_file():
+        raise InputError(f"no audio file at {path}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); was its download or recording cut off?")
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path} is not audio that can be read ({error.error_string})") from error
+    if not len(samples):
+        raise InputError(f"{path} has a header but no samples; was its recording cut off?")
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path} holds samples that are NaN or infinite; export it again as 16-bit wav")
+    if rate_hz != AUDIO_RATE_HZ:
+        samples = soxr.resample(samples, rate_hz, AUDIO_RATE_HZ)
+    return np.ascontiguousarray(samples.T, np.float32)
+
+
+def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) -> None:
+    """Write 16 kHz mono 32-bit float wav, the published corpora's format."""
+    with written_whole(path) as partial:
+        soundfile.write(partial, audio, AUDIO_RATE_HZ, subtype="FLOAT", format="WAV")

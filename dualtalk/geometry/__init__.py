@@ -1,0 +1,1 @@
+"""Rotations, and resampling and smoothing of motion."""

@@ -1,0 +1,20 @@
+"""What each face of a head's mesh is made of, so that a renderer can colour it without textures."""
+
+from enum import IntEnum
+
+
+class Region(IntEnum):
+    """Material of a triangle."""
+
+    SKIN = 0
+    LIPS = 1
+    BROW = 2
+    HAIR = 3
+    SCLERA = 4
+    IRIS = 5
+    PUPIL = 6
+    TEETH = 7
+    TONGUE = 8
+    MOUTH_INSIDE = 9
+    LASHES = 10
+    CLOTHES = 11
