@@ -1,3 +1,29 @@
-"""Two people in conversation, in 3D."""
+"""Two people in conversation, in 3D: audio of both in, speaking and listening head motion of both out.
+
+    import dualtalk
+
+    conversation = dualtalk.simulate("call.wav", seed=0)
+    conversation.save("out")
+    head = dualtalk.load_head("open")
+    head.vertices(conversation.a.motion)     # (frame, vertex, 3), metres
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+# Loaded on first use, so that `import dualtalk` and the command line start at once.
+_PUBLIC = {
+    "Conversation": "dualtalk.conversation",
+    "HeadMotion": "dualtalk.conversation",
+    "Participant": "dualtalk.conversation",
+    "load_head": "dualtalk.head",
+    "simulate": "dualtalk.simulation",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'dualtalk' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,91 @@
+"""Building blocks of motion over time: coloured noise, eased steps, bumps and nods, low-pass filters.
+
+All curves have one value a motion frame, 25 a second.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
+
+from dualtalk.audio.clock import MOTION_FPS
+
+Curve = Float[np.ndarray, "frame"]
+
+
+def frames_of(seconds: float) -> int:
+    """Whole frames nearest to a duration, at least one."""
+    return max(1, round(seconds * MOTION_FPS))
+
+
+def smoothed(curve: Curve, seconds: float) -> Curve:
+    """Gaussian low-pass; `seconds` is the kernel's standard deviation."""
+    return gaussian_filter1d(curve, seconds * MOTION_FPS, mode="nearest")
+
+
+def coloured_noise(
+    frames: int, rng: np.random.Generator, *, lowest_hz: float, highest_hz: float, power_slope: float = 1.0
+) -> Curve:
+    """Noise of unit variance whose power falls as 1 / f ** `power_slope` between two frequencies.
+
+    A slope of 1 is the 1/f noise of human postural sway (Collins & De Luca 1993 find long-range correlated
+    sway at these time scales).
+    """
+    frequency_hz = np.fft.rfftfreq(max(frames, frames_of(2 / lowest_hz)), 1 / MOTION_FPS)
+    inside = (frequency_hz >= lowest_hz) & (frequency_hz <= highest_hz)
+    amplitude = np.zeros_like(frequency_hz)
+    amplitude[inside] = frequency_hz[inside] ** (-power_slope / 2)
+    spectrum = amplitude * (rng.standard_normal(len(amplitude)) + 1j * rng.standard_normal(len(amplitude)))
+    noise = np.fft.irfft(spectrum)
+    return (noise / noise.std())[:frames]
+
+
+def eased(progress: np.ndarray) -> np.ndarray:
+    """Minimum-jerk rise from 0 to 1 (Flash & Hogan 1985, equation 3)."""
+    x = np.clip(progress, 0.0, 1.0)
+    return x**3 * (10 - 15 * x + 6 * x**2)
+
+
+def eased_steps(
+    frames: int, at: np.ndarray, values: Float[np.ndarray, "step axis"], rise_frames: np.ndarray
+) -> Float[np.ndarray, "frame axis"]:
+    """A track that moves from zero to `values[i]` from frame `at[i]` on, in `rise_frames[i]` frames.
+
+    `at` ascends; it may begin before frame 0. A step that begins while an earlier one is still under way starts from where that one has got to.
+    """
+    track = np.zeros((frames, values.shape[1]))
+    here = np.zeros(values.shape[1])
+    ends = [*at[1:], frames]
+    for start, end, value, rise in zip(at, ends, values, rise_frames, strict=True):
+        progress = eased((np.arange(start, end + 1) - start) / rise)[:, None]
+        moving = here + progress * (value - here)
+        here = moving[-1]
+        first = max(start, 0)
+        track[first:end] = moving[first - start : end - start][: max(frames - first, 0)]
+    return track
+
+
+def add_bump(
+    curve: np.ndarray, start: int, *, rise: int, hold: int, fall: int, height: float
+) -> None:
+    """Add to `curve`, in place: an eased rise over `rise` frames from `start`, a hold, an eased fall."""
+    length = rise + hold + fall
+    x = np.arange(length)
+    shape = height * np.minimum(eased((x + 1) / rise), eased((length - x) / fall))
+    first, last = max(start, 0), min(start + length, len(curve))
+    if first < last:
+        curve[first:last] += shape[first - start : last - start]
+
+
+def add_nod(curve: np.ndarray, start: int, *, cycles: float, rate_hz: float, height: float) -> None:
+    """Add to `curve`, in place, a head nod: a dip that comes back `cycles` times, each weaker than the last.
+
+    Positive is down. `rate_hz` is the nod's own frequency; ordinary head movements of talk lie between 1.8 and
+    3.7 Hz (Hadar, Steiner, Grant & Rose 1983).
+    """
+    length = max(2, round(cycles / rate_hz * MOTION_FPS))
+    phase = np.arange(length) / length
+    swing = 0.5 * (1 - np.cos(2 * np.pi * cycles * phase))
+    shape = height * swing * (1 - 0.6 * phase)
+    first, last = max(start, 0), min(start + length, len(curve))
+    if first < last:
+        curve[first:last] += shape[first - start : last - start]

@@ -1,0 +1,109 @@
+"""How the head turns: sway, posture, beats of speech, nods, and its share of looks away.
+
+Rotations are small, so their axis-angle parts are added. Positive pitch is down, positive yaw to the person's
+left, positive roll towards the person's left shoulder.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.signal import find_peaks
+
+from dualtalk.animator.curves import Curve, add_nod, coloured_noise, eased_steps, frames_of, smoothed
+from dualtalk.animator.listening import Event
+from dualtalk.animator.voice import Voice
+
+# Spread of the slow sway per axis (pitch, yaw, roll), and of the postures a person settles into. Chosen so
+# that heads move as two tracked talkers' do: 0.025 to 0.12 rad per axis, mean speed 0.17 to 0.46 rad/s.
+SWAY_SD_RAD = np.array([0.026, 0.034, 0.024])
+SWAY_HZ = (0.12, 2.2)
+SWAY_POWER_SLOPE = 1.1
+POSTURE_SD_RAD = np.array([0.03, 0.045, 0.028])
+POSTURE_EVERY_S = 5.0
+POSTURE_RISE_S = (0.7, 1.4)
+# Speakers move their heads more than listeners (Hadar et al. 1983: speakers' heads move almost all the time).
+LISTENER_SWAY = 0.65
+# A stressed syllable brings a beat of the head (Hadar et al. 1983; Munhall et al. 2004 find head motion
+# follows pitch and loudness). Ordinary beats are at 1.8 to 3.7 Hz.
+BEAT_SPACING_S = 0.55
+BEAT_CHANCE = 0.6
+BEAT_RAD = (0.02, 0.06)
+BEAT_HZ = (1.8, 3.0)
+# Higher pitch lifts the head (Munhall et al. 2004 find correlations of both; the size is ours).
+LIFT_RAD_PER_SEMITONE = 0.004
+NOD_RAD = 0.1
+NOD_HZ = (1.8, 2.8)
+NOD_CYCLES = (1, 2, 3)
+NOD_CYCLE_CHANCES = (0.35, 0.45, 0.2)
+# The head lifts slightly with the breath taken before a phrase.
+BREATH_LIFT_RAD = 0.02
+
+
+def head_rotations(
+    voice: Voice,
+    events: list[Event],
+    looks: Float[np.ndarray, "frame 2"],
+    breath: Curve,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "frame 3"]:
+    """Axis-angle of the head in radians. `looks` is the head's share of the gaze, (pitch, yaw)."""
+    head = sway(voice, rng) + postures(voice, rng)
+    head[:, 0] += beats(voice, rng) + nods(voice.frames, events, rng) - BREATH_LIFT_RAD * breath
+    head[:, :2] += looks
+    return head
+
+
+def sway(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
+    """1/f sway on each axis, livelier while speaking."""
+    noise = np.stack(
+        [
+            coloured_noise(
+                voice.frames,
+                rng,
+                lowest_hz=SWAY_HZ[0],
+                highest_hz=SWAY_HZ[1],
+                power_slope=SWAY_POWER_SLOPE,
+            )
+            for _ in range(3)
+        ],
+        axis=1,
+    )
+    liveliness = LISTENER_SWAY + (1 - LISTENER_SWAY) * smoothed(voice.speaking.astype(float), 0.4)
+    return noise * SWAY_SD_RAD * liveliness[:, None]
+
+
+def postures(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
+    """Slow changes of posture: at phrase starts, and now and then in between; each forgets half the last."""
+    often = rng.exponential(POSTURE_EVERY_S, size=max(4, int(2 * voice.frames / frames_of(POSTURE_EVERY_S))))
+    at = np.cumsum(np.maximum(often, 1.5) * frames_of(1.0)).astype(int)
+    starts = voice.phrases[:, 0] - frames_of(0.3)
+    at = np.unique(np.concatenate([[-frames_of(2.0)], at, starts[rng.random(len(starts)) < 0.5]])).astype(int)
+    values = np.zeros((len(at), 3))
+    for step in range(len(at)):
+        values[step] = 0.5 * values[step - 1] + np.sqrt(0.75) * POSTURE_SD_RAD * rng.standard_normal(3)
+    rise = rng.uniform(*POSTURE_RISE_S, size=len(at)) * frames_of(1.0)
+    return eased_steps(voice.frames, at, values, rise)
+
+
+def beats(voice: Voice, rng: np.random.Generator) -> Curve:
+    """Small dips of the head at loud syllables, and a lift with high pitch."""
+    curve = np.zeros(voice.frames)
+    prominence = smoothed(np.where(voice.speaking, voice.loudness_db, -20.0), 0.06)
+    peaks, _ = find_peaks(prominence, height=0.0, distance=frames_of(BEAT_SPACING_S))
+    for peak in peaks:
+        height, rate_hz = rng.uniform(*BEAT_RAD), rng.uniform(*BEAT_HZ)
+        if rng.random() < BEAT_CHANCE:
+            # The dip's lowest point, half a cycle in, falls on the loudest moment.
+            add_nod(curve, int(peak) - frames_of(0.5 / rate_hz), cycles=1, rate_hz=rate_hz, height=height)
+    pitch = np.nan_to_num(np.clip(voice.pitch_semitones, -6, 6))
+    return curve - LIFT_RAD_PER_SEMITONE * smoothed(pitch, 0.15)
+
+
+def nods(frames: int, events: list[Event], rng: np.random.Generator) -> Curve:
+    """The nods among `events`, one to three dips each."""
+    curve = np.zeros(frames)
+    for event in events:
+        if event.kind == "nod":
+            cycles = float(rng.choice(NOD_CYCLES, p=NOD_CYCLE_CHANCES))
+            rate_hz = rng.uniform(*NOD_HZ)
+            add_nod(curve, event.frame, cycles=cycles, rate_hz=rate_hz, height=NOD_RAD * event.strength)
+    return curve

@@ -1,0 +1,70 @@
+"""What the animator hears of one person, frame by frame: loudness, pitch, speech spans, phonemes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pyannote.core import Timeline
+
+from dualtalk.audio.clock import MOTION_FPS, frame_at
+from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
+from dualtalk.audio.prosody import loudness_db, pitch_hz
+from dualtalk.conversation import Participant
+
+# Silences shorter than this are pauses for breath or articulation inside one phrase; 0.2 s is the threshold
+# below which listeners do not hear a pause as one (Heldner 2011).
+PHRASE_GAP_S = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """One person's voice.
+
+    Attributes
+    ----------
+    loudness_db : (frame,) float
+        Level relative to this person's median level while speaking; 0 where the person never speaks.
+    pitch_semitones : (frame,) float
+        Pitch relative to this person's median, NaN where unvoiced.
+    speaking : (frame,) bool
+    phrases : (phrase, 2) int
+        First frame and frame after the last of each stretch of speech without a pause.
+    phonemes : tuple of Phoneme
+    """
+
+    loudness_db: Float[np.ndarray, "frame"]
+    pitch_semitones: Float[np.ndarray, "frame"]
+    speaking: Bool[np.ndarray, "frame"]
+    phrases: np.ndarray
+    phonemes: tuple[Phoneme, ...]
+
+    @property
+    def frames(self) -> int:
+        return len(self.speaking)
+
+
+def hear(person: Participant, frames: int) -> Voice:
+    """Measure one person's voice over `frames` motion frames."""
+    speaking = person.speaking(frames)
+    level = loudness_db(person.audio)[:frames]
+    level = level - np.median(level[speaking]) if speaking.any() else np.zeros(frames)
+    hertz = np.where(speaking, pitch_hz(person.audio)[:frames], np.nan)
+    if np.isfinite(hertz).any():
+        hertz = 12 * np.log2(hertz / np.nanmedian(hertz))
+    return Voice(
+        loudness_db=level.astype(float),
+        pitch_semitones=hertz.astype(float),
+        speaking=speaking,
+        phrases=phrases_of(person.speech, frames),
+        phonemes=recognise_phonemes(person.audio, person.speech),
+    )
+
+
+def phrases_of(speech: Timeline, frames: int) -> np.ndarray:
+    """(phrase, 2) first and past-the-last frame of the stretches of speech, with short silences bridged."""
+    spans = [
+        (frame_at(span.start), min(frame_at(span.end), frames))
+        for span in speech.support(collar=PHRASE_GAP_S)
+        if span.duration >= 1 / MOTION_FPS
+    ]
+    return np.array([span for span in spans if span[0] < span[1]], int).reshape(-1, 2)

@@ -1,0 +1,1 @@
+"""Measuring motion: lips against the sound, liveliness against tracked people, answers to the partner."""

@@ -1,0 +1,117 @@
+"""Laws of the shared types: what is written is read back, and what cannot be right is refused."""
+
+import numpy as np
+import pytest
+from pyannote.core import Segment, Timeline
+
+from dualtalk.audio.clock import SAMPLES_PER_FRAME
+from dualtalk.conversation import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
+from dualtalk.errors import InputError
+
+
+def motion(frames: int = 20, layout=FULL62, space="open", seed: int = 0) -> HeadMotion:
+    rng = np.random.default_rng(seed)
+    coefficients = rng.uniform(-0.5, 0.5, (frames, layout.width)).astype(np.float32)
+    identity = rng.standard_normal(300).astype(np.float32)
+    return HeadMotion(coefficients, space, layout, identity)
+
+
+def participant(frames: int = 20, seed: int = 0, **changes) -> Participant:
+    audio = np.random.default_rng(seed).uniform(-1, 1, frames * SAMPLES_PER_FRAME).astype(np.float32)
+    return Participant(audio, Timeline([Segment(0.12, 0.5)]), **changes)
+
+
+@pytest.mark.parametrize("layout", [DUALTALK56, FULL62])
+@pytest.mark.parametrize("space", ["open", "flame"])
+def test_motion_round_trip(tmp_path, layout, space):
+    before = motion(layout=layout, space=space)
+    before.save(tmp_path / "a.npz")
+    after = HeadMotion.load(tmp_path / "a.npz")
+    assert np.array_equal(after.coefficients, before.coefficients)
+    assert np.array_equal(after.identity, before.identity)
+    assert (after.space, after.layout) == (before.space, before.layout)
+
+
+def test_same_motion_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        motion().save(tmp_path / f"{name}.npz")
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_saved_pose_is_head_then_jaw_as_the_published_files(tmp_path):
+    before = motion()
+    before.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert np.array_equal(arrays["pose"][:, :3], before.head_rotvec_rad)
+        assert np.array_equal(arrays["pose"][:, 3:], before.jaw_rotvec_rad)
+
+
+def test_published_file_is_flame_with_the_mean_shape(tmp_path):
+    shape = np.stack([np.zeros(100), np.ones(100)]).astype(np.float32)
+    pose = np.arange(12, dtype=np.float32).reshape(2, 6) / 10
+    np.savez(tmp_path / "x.npz", exp=np.ones((2, 80), np.float32), pose=pose, shape=shape)
+    loaded = HeadMotion.load(tmp_path / "x.npz")
+    assert (loaded.space, loaded.layout, loaded.frames) == ("flame", DUALTALK56, 2)
+    assert np.array_equal(loaded.jaw_rotvec_rad, pose[:, 3:])
+    assert np.all(loaded.identity[:100] == 0.5)
+    assert not loaded.identity[100:].any()
+
+
+
+def test_layout_slices_cover_the_vector_without_overlap():
+    for layout in (DUALTALK56, FULL62):
+        columns = [c for part in layout.widths for c in range(layout.width)[layout.slice_of(part)]]
+        assert columns == list(range(layout.width))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda x: x[:, :-1], "wants"),
+        (lambda x: np.where(np.arange(62) == 3, np.nan, x).astype(np.float32), "NaN"),
+        (lambda x: np.where(np.arange(62) == 53, 57.3, x).astype(np.float32), "were degrees passed"),
+    ],
+)
+def test_impossible_motion_is_refused(damage, message):
+    with pytest.raises(InputError, match=message):
+        HeadMotion(damage(motion().coefficients), "open")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"exp": np.zeros((5, 50))},
+        {"exp": np.zeros((5, 40)), "pose": np.zeros((5, 6))},
+        {"exp": np.zeros((5, 50)), "pose": np.zeros((4, 6))},
+        {"exp": np.zeros((5, 50)), "pose": np.zeros((5, 6)), "fps": np.float32(30)},
+        {"exp": np.array([{}], dtype=object), "pose": np.zeros((1, 6))},
+    ],
+)
+def test_files_that_are_not_motion_are_refused(tmp_path, arrays):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputError, match="x.npz"):
+        HeadMotion.load(tmp_path / "x.npz")
+
+
+def test_conversation_round_trip(tmp_path):
+    before = Conversation(participant(seed=1, motion=motion()), participant(seed=2), name="talk")
+    before.save(tmp_path / "talk")
+    after = Conversation.load(tmp_path / "talk")
+    assert after.name == "talk"
+    assert np.array_equal(after.b.audio, before.b.audio)
+    assert np.array_equal(after.a.motion.coefficients, before.a.motion.coefficients)
+    assert after.b.motion is None
+    assert after.a.speech == before.a.speech
+
+
+def test_lengths_must_agree():
+    with pytest.raises(InputError, match="same length"):
+        Conversation(participant(20), participant(21))
+    with pytest.raises(InputError, match="frames"):
+        Conversation(participant(20, motion=motion(19)), participant(20))
+
+
+def test_swapping_twice_is_nothing():
+    talk = Conversation(participant(seed=1), participant(seed=2))
+    assert talk.swapped.a is talk.b
+    assert talk.swapped.swapped.a is talk.a

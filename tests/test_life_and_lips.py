@@ -1,0 +1,84 @@
+"""Laws of the figures: what a perfect mouth scores, what planted damage does to it."""
+
+import numpy as np
+import pytest
+from dualtalk.audio.phonemes import Phoneme
+from pyannote.core import Segment, Timeline
+
+from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.conversation import HeadMotion
+from dualtalk.evaluate import life, lips
+
+PHONEMES = (Phoneme("m", 1.0, 1.08), Phoneme("ɑ", 1.08, 1.2), Phoneme("b", 1.2, 1.28), Phoneme("u", 1.28, 1.4))
+SPEECH = Timeline([Segment(1.0, 1.4)])
+
+
+def perfect_gap() -> np.ndarray:
+    gap = np.zeros(75, np.float32)
+    gap[27:30] = 0.01
+    gap[32:35] = 0.008
+    return gap
+
+
+def test_a_perfect_mouth_scores_one():
+    gap = perfect_gap()
+    assert lips.bilabial_closure(gap, PHONEMES) == 1
+    assert lips.vowel_opening(gap, PHONEMES) == 1
+    assert lips.silent_closure(gap, SPEECH) == 1
+
+
+def test_a_late_mouth_and_an_open_one_are_found():
+    late = np.roll(perfect_gap(), 4)
+    assert lips.bilabial_closure(late, PHONEMES) < 1
+    assert lips.silent_closure(np.full(75, 0.003, np.float32), SPEECH) == 0
+
+
+def test_nothing_to_measure_is_nan():
+    gap = perfect_gap()
+    assert np.isnan(lips.bilabial_closure(gap, ()))
+    assert np.isnan(lips.silent_closure(gap, Timeline([Segment(0, 3)])))
+    assert np.isnan(lips.loudness_correlation(gap, gap, np.zeros(75, bool)))
+
+
+def test_correlation_of_a_mouth_with_its_own_loudness_is_one():
+    gap = perfect_gap()
+    assert lips.loudness_correlation(gap, 3 * gap - 60, np.ones(75, bool)) == pytest.approx(1)
+
+
+def test_bandwidth_finds_a_tone():
+    t = np.arange(500) / MOTION_FPS
+    tone = np.stack([np.sin(2 * np.pi * 2.0 * t)] * 3, axis=1).astype(np.float32)
+    assert life.bandwidth_hz(tone) == pytest.approx(2.0, abs=0.06)
+    assert life.bandwidth_hz(np.ones((50, 3), np.float32)) == 0
+
+
+def test_speed_of_steady_turning():
+    turning = np.zeros((100, 3), np.float32)
+    turning[:, 1] = 0.5 * np.arange(100) / MOTION_FPS
+    assert life.mean_speed_rad_s(turning) == pytest.approx(0.5, rel=1e-4)
+    assert life.mean_speed_rad_s(turning[:1]) == 0
+
+
+def test_blinks_are_counted_once_each():
+    lids = np.zeros(250, np.float32)
+    lids[[0, 1, 60, 61, 62, 200]] = 1
+    assert life.blinks_a_minute(lids) == pytest.approx(18)
+
+
+def listener(nod_frames: list[int], frames: int = 1500) -> HeadMotion:
+    noise = 0.002 * np.random.default_rng(0).standard_normal((frames, 62))
+    for frame in nod_frames:
+        noise[frame : frame + 12, 53] += 0.05 * np.sin(np.linspace(0, 2 * np.pi, 12))
+    return HeadMotion(noise.astype(np.float32), "open")
+
+
+def test_a_listener_who_answers_beats_chance_and_one_who_does_not_is_at_it():
+    speech = Timeline([Segment(start, start + 4) for start in range(0, 56, 7)])
+    ends = [round(span.end * MOTION_FPS) for span in speech]
+    silent = np.zeros(1500, bool)
+    ratio, chance = life.answer_ratio(listener([end + 8 for end in ends]), silent, speech)
+    assert ratio > 1.2
+    assert chance < 0.05
+    elsewhere, _ = life.answer_ratio(listener([end - 60 for end in ends]), silent, speech)
+    assert elsewhere < 1
+    assert np.isnan(life.answer_ratio(listener([]), silent, Timeline())[0])
