@@ -277,9 +277,7 @@ class Conversation:
             )
         for label, motion in zip(PARTY, (self.a.motion, self.b.motion), strict=True):
             if motion is not None and motion.frames != self.frames:
-                raise InputError(
-                    f"motion of person {label} has {motion.frames} frames, the audio {self.frames}"
-                )
+                raise InputError(f"motion of person {label} has {motion.frames} frames, the audio {self.frames}")
 
     @property
     def people(self) -> tuple[Participant, Participant]:

@@ -57,7 +57,6 @@ def test_published_file_is_flame_with_the_mean_shape(tmp_path):
     assert not loaded.identity[100:].any()
 
 
-
 def test_layout_slices_cover_the_vector_without_overlap():
     for layout in (DUALTALK56, FULL62):
         columns = [c for part in layout.widths for c in range(layout.width)[layout.slice_of(part)]]
@@ -89,7 +88,7 @@ def test_impossible_motion_is_refused(damage, message):
 )
 def test_files_that_are_not_motion_are_refused(tmp_path, arrays):
     np.savez(tmp_path / "x.npz", **arrays)
-    with pytest.raises(InputError, match="x.npz"):
+    with pytest.raises(InputError, match=r"x\.npz"):
         HeadMotion.load(tmp_path / "x.npz")
 
 

@@ -50,7 +50,8 @@ def eased_steps(
 ) -> Float[np.ndarray, "frame axis"]:
     """A track that moves from zero to `values[i]` from frame `at[i]` on, in `rise_frames[i]` frames.
 
-    `at` ascends; it may begin before frame 0. A step that begins while an earlier one is still under way starts from where that one has got to.
+    `at` ascends; it may begin before frame 0. A step that begins while an earlier one is still under way starts
+    from where that one has got to.
     """
     track = np.zeros((frames, values.shape[1]))
     here = np.zeros(values.shape[1])
@@ -64,9 +65,7 @@ def eased_steps(
     return track
 
 
-def add_bump(
-    curve: np.ndarray, start: int, *, rise: int, hold: int, fall: int, height: float
-) -> None:
+def add_bump(curve: np.ndarray, start: int, *, rise: int, hold: int, fall: int, height: float) -> None:
     """Add to `curve`, in place: an eased rise over `rise` frames from `start`, a hold, an eased fall."""
     length = rise + hold + fall
     x = np.arange(length)
