@@ -1,0 +1,110 @@
+"""When somebody speaks: silero-vad's 16 kHz network on its bundled weights, and hysteresis over its answers.
+
+The network (https://github.com/snakers4/silero-vad, MIT) hears 32 ms at a time, and the 4 ms before: a learned
+spectrum of four frames, four convolutions that fold them into one vector, an LSTM over these vectors, and one
+probability of speech. Only the LSTM is sequential, so everything before it runs in large batches.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from pyannote.core import Segment, Timeline
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ
+
+CHUNK_SAMPLES = 512
+CONTEXT_SAMPLES = 64
+CHUNK_S = CHUNK_SAMPLES / AUDIO_RATE_HZ
+# Enough chunks at a time to keep both memory and overhead small: about two minutes of audio.
+CHUNKS_AT_ONCE = 4096
+
+# silero-vad's own defaults (get_speech_timestamps): speech begins above the first and ends below the second,
+# silences shorter than 0.1 s do not end it, and each span is widened by 30 ms, about one chunk.
+ONSET_PROBABILITY = 0.5
+OFFSET_PROBABILITY = 0.35
+SHORTEST_SILENCE_S = 0.1
+MARGIN_S = 0.03
+# Its default of 0.25 s would lose backchannels: "mm" and "yeah" are often shorter.
+SHORTEST_SPEECH_S = 0.1
+
+
+class VoiceActivityNet(nn.Module):
+    """Probability of speech for each chunk of 512 samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrum = nn.Conv1d(1, 258, kernel_size=256, stride=128, bias=False)
+        self.encoder = nn.Sequential(
+            nn.Conv1d(129, 128, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(128, 64, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(64, 64, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(64, 128, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.memory = nn.LSTM(128, 128, batch_first=True)
+        self.head = nn.Conv1d(128, 1, 1)
+
+    def forward(self, audio: Float[Tensor, "sample"]) -> Float[Tensor, "chunk"]:
+        padding = (CONTEXT_SAMPLES, -len(audio) % CHUNK_SAMPLES)
+        chunks = nn.functional.pad(audio, padding).unfold(0, CONTEXT_SAMPLES + CHUNK_SAMPLES, CHUNK_SAMPLES)
+        state, answers = None, []
+        for some in chunks.split(CHUNKS_AT_ONCE):
+            remembered, state = self.memory(self.encode(some)[None], state)
+            answers.append(self.head(remembered.mT.relu())[0, 0].sigmoid())
+        return torch.cat(answers)
+
+    def encode(self, chunks: Float[Tensor, "chunk sample"]) -> Float[Tensor, "chunk 128"]:
+        padded = nn.functional.pad(chunks[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
+        real, imaginary = self.spectrum(padded).chunk(2, dim=1)
+        return self.encoder((real**2 + imaginary**2).sqrt())[..., 0]
+
+
+@cache
+def _network() -> VoiceActivityNet:
+    network = VoiceActivityNet()
+    weights = load_file(Path(__file__).with_suffix(".safetensors"))
+    network.load_state_dict({name: values.float() for name, values in weights.items()})
+    return network.eval()
+
+
+def speech_probability(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "chunk"]:
+    """Probability that somebody speaks, for each 32 ms of 16 kHz audio; the last may be partly beyond the end."""
+    if not len(audio):
+        return np.zeros(0, np.float32)
+    with torch.inference_mode():
+        return _network()(torch.tensor(audio)).numpy()
+
+
+def detect_speech(audio: Float32[np.ndarray, "sample"]) -> Timeline:
+    """Spans of speech in 16 kHz audio, in seconds, to about 30 ms; none overlap and none pass the audio's end.
+
+    Spans less than 0.1 s apart are one, and spans under 0.1 s are left out.
+    """
+    duration_s = len(audio) / AUDIO_RATE_HZ
+    spans = Timeline(
+        Segment(first * CHUNK_S, min(last * CHUNK_S, duration_s))
+        for first, last in spans_with_hysteresis(speech_probability(audio), ONSET_PROBABILITY, OFFSET_PROBABILITY)
+    )
+    kept = [span for span in spans.support(SHORTEST_SILENCE_S) if span.duration >= SHORTEST_SPEECH_S]
+    widened = [Segment(max(span.start - MARGIN_S, 0), min(span.end + MARGIN_S, duration_s)) for span in kept]
+    return Timeline(widened).support()
+
+
+def spans_with_hysteresis(values: Float[np.ndarray, "time"], onset: float, offset: float) -> list[tuple[int, int]]:
+    """(first, past the last) index of spans that begin at or above `onset` and last until below `offset`."""
+    state = np.where(values >= onset, 1, np.where(values < offset, 0, -1))
+    known = np.flatnonzero(state >= 0)
+    if not len(known):
+        return []
+    latest = np.searchsorted(known, np.arange(len(values)), side="right") - 1
+    on = (latest >= 0) & (state[known[latest]] == 1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
