@@ -33,6 +33,18 @@ COLLAR_CENTRE, COLLAR_RADIUS = np.array([0.0, 6.0, 0.1]), 1.0
 # Identities differ fully above the upper height and not at all below the lower one (decimetres).
 SHARED_BELOW, OWN_ABOVE = 5.3, 6.2
 HAIR_VOLUME = 0.1
+# What is inside the mouth, and the upper lashes; moved (decimetres) so that the tongue lies behind the lower teeth
+# and nothing shows between resting lips.
+TEETH_FRONT = 1.32  # molars are left out: the coarse mesh makes plates of them
+INNER_PARTS = (
+    ("helper-upper-teeth", Region.TEETH, (0, -0.02, -0.03)),
+    ("helper-lower-teeth", Region.TEETH, (0, -0.03, -0.04)),
+    ("helper-tongue", Region.TONGUE, (0, -0.06, -0.1)),
+    ("helper-l-eyelashes-2", Region.LASHES, (0, 0, 0)),
+    ("helper-r-eyelashes-2", Region.LASHES, (0, 0, 0)),
+)
+# The base mesh's lips are a hair apart: its jaw is closed by this much of `jawOpen`.
+LIPS_TOGETHER = 0.025
 # Height of the hairline over depth, decimetres on the base mesh: nape, behind and over the ear, sideburn, temple,
 # forehead. The ear spans depths 0.34 to 0.67 and heights 6.82 to 7.35.
 HAIRLINE = np.array(
@@ -67,7 +79,7 @@ def build(data: Path) -> None:
     macros, face_targets = read_macros(data, count), read_face_targets(data, count)
     mean_macro = sum(value for key, value in macros.items() if key[2] == "young") / 6
     neutral = base.vertices + mean_macro
-    surface, eye_spans = build_surface(data, base, neutral)
+    surface, eye_spans, shifts = build_surface(data, base, neutral)
     hair_offset = hair_volume(surface, surface.positions(base.vertices), surface.positions(neutral))
     skull = joint_mix(base, "joint-head")
     # Everybody shares one bust, so that its lower edge is level and identities meet it smoothly.
@@ -80,11 +92,12 @@ def build(data: Path) -> None:
     rng = np.random.default_rng(0)
     rows = sample_identities(macros, face_targets, IDENTITIES_SAMPLED, rng, columns) - columns(mean_macro)
     mean, components = principal_components(rows, IDENTITY_COMPONENTS)
-    template = surface.positions(neutral) - skull @ neutral + mean.reshape(-1, 3) + hair_offset
+    template = surface.positions(neutral) - skull @ neutral + mean.reshape(-1, 3) + hair_offset + shifts
     units = {
         unit: surface.mix @ read_target(data / f"faceunits01/targets/faceunits/{unit}.target", count)
         for unit in ARKIT_UNITS
     }
+    template -= LIPS_TOGETHER * units["jawOpen"]
     eyeballs = np.concatenate([np.arange(*span) for span in eye_spans])
     for displacement in units.values():
         displacement[eyeballs] = 0
@@ -99,8 +112,8 @@ def joint_mix(base: BaseMesh, group: str) -> np.ndarray:
     return row
 
 
-def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surface, list[tuple[int, int]]]:
-    """All of the head's parts with their regions, and the spans of vertices that are eyeballs."""
+def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surface, list[tuple[int, int]], np.ndarray]:
+    """All of the head's parts with their regions, the spans of vertices that are eyeballs, and shifts of parts."""
     count = len(base.vertices)
     body = from_quads(base.groups["body"], count, Region.SKIN)
     at = body.positions(neutral)
@@ -117,22 +130,21 @@ def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surf
     paint(lambda s: collar_field(s.positions(neutral)), Region.CLOTHES)
     paint(lambda s: s.mix @ read_mask(data, "lips", base.uv) - 0.5, Region.LIPS)
     paint(lambda s: s.mix @ read_mask(data, "inside-mouth", base.uv) - 0.5, Region.MOUTH_INSIDE)
-    parts = [compacted(body)]
-    for group, region in (
-        ("helper-upper-teeth", Region.TEETH),
-        ("helper-lower-teeth", Region.TEETH),
-        ("helper-tongue", Region.TONGUE),
-        ("helper-l-eyelashes-2", Region.LASHES),
-        ("helper-r-eyelashes-2", Region.LASHES),
-    ):
+    parts, shifts = [compacted(body)], [(0, 0, 0)]
+    for group, region, shift in INNER_PARTS:
         part = from_quads(base.groups[group], count, region)
+        if region == Region.TEETH:
+            part = clipped(part, part.positions(base.vertices)[:, 2] - TEETH_FRONT)
         parts.append(short_lashes(part, base) if region == Region.LASHES else part)
+        shifts.append(shift)
     spans = []
     for group in ("helper-l-eye", "helper-r-eye"):
         start = sum(part.mix.shape[0] for part in parts)
         parts.append(eyeball(base, group))
         spans.append((start, start + parts[-1].mix.shape[0]))
-    return joined(parts), spans
+        shifts.append((0, 0, 0))
+    moved = [np.tile(shift, (part.mix.shape[0], 1)) for part, shift in zip(parts, shifts, strict=True)]
+    return joined(parts), spans, np.concatenate(moved)
 
 
 def refined(body: Surface, at_base: np.ndarray) -> Surface:
