@@ -1,0 +1,150 @@
+"""The fast renderer: moderngl on EGL, without a display; software GL is enough.
+
+Each person's positions and normals are sent anew every frame, all else once. Light and materials are in
+`head.vert.glsl` and `head.frag.glsl`. Frames are drawn upside down, so that reading back gives the top row first.
+"""
+
+from importlib.resources import files
+
+import moderngl
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from dualtalk.errors import SetupError
+from dualtalk.head.regions import Region
+from dualtalk.render.backend import GL_PACKAGES
+from dualtalk.render.scene import Look, Scene, View
+from dualtalk.render.surface import EYE_REGIONS, Normals, Surface
+
+SAMPLES_PER_PIXEL = 4
+KEY_LIGHT, RIM_LIGHT = (0.45, 0.55, 0.75), (0.75, 0.45, -0.65)
+UPSIDE_DOWN = np.diag([1, -1, 1, 1]).astype(np.float32)
+# Softness (how far light creeps round the terminator), shine, and the shine's sharpness.
+MATERIALS: dict[Region, tuple[float, float, float]] = {
+    Region.SKIN: (0.35, 0.16, 14),
+    Region.LIPS: (0.30, 0.30, 30),
+    Region.BROW: (0.40, 0.04, 8),
+    Region.HAIR: (0.25, 0.22, 18),
+    Region.SCLERA: (0.50, 0.80, 160),
+    Region.IRIS: (0.50, 0.80, 160),
+    Region.PUPIL: (0.50, 0.80, 160),
+    Region.TEETH: (0.40, 0.35, 50),
+    Region.TONGUE: (0.40, 0.25, 30),
+    Region.MOUTH_INSIDE: (0.40, 0.06, 20),
+    Region.LASHES: (0.20, 0.00, 8),
+    Region.CLOTHES: (0.20, 0.03, 6),
+}
+
+def create_context() -> moderngl.Context:
+    """A GL 3.3 context without a window.
+
+    glcontext looks for `libEGL.so`, which only -dev packages install, so the runtime's names are passed.
+
+    Raises
+    ------
+    SetupError
+        EGL or GL is not installed, or offers no 3.3 context.
+    """
+    try:
+        return moderngl.create_context(
+            standalone=True, require=330, backend="egl", libegl="libEGL.so.1", libgl="libGL.so.1"
+        )
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise SetupError(
+            f"OpenGL does not work here through EGL ({reason}); on Debian or Ubuntu: apt-get install {GL_PACKAGES}"
+        ) from error
+
+
+class ModernGLRenderer:
+    """`Renderer` on moderngl."""
+
+    name = "moderngl"
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.context = create_context()
+        self.surface = Surface.of(scene.head)
+        self.normals = Normals(scene.head.faces, len(scene.head.template))
+        sources = [files("dualtalk.render").joinpath(f"head.{kind}.glsl").read_text() for kind in ("vert", "frag")]
+        with self.context:
+            self.program = self.context.program(*sources)
+            self._make_buffers()
+            self.heads = [self._head(person) for person in range(2)]
+
+    def _make_buffers(self) -> None:
+        size = self.scene.size
+        self.drawn = self.context.framebuffer(
+            [self.context.renderbuffer(size, samples=SAMPLES_PER_PIXEL)],
+            self.context.depth_renderbuffer(size, samples=SAMPLES_PER_PIXEL),
+        )
+        self.resolved = self.context.framebuffer([self.context.renderbuffer(size)])
+        opaque = np.dstack([self.scene.background(), np.full(size[::-1], 255, np.uint8)])
+        self.backdrop = self.context.framebuffer([self.context.texture(size, 4, opaque)])
+        self.posed = [self.context.buffer(reserve=len(self.surface.source) * 24, dynamic=True) for _ in range(2)]
+
+    def _head(self, person: int) -> moderngl.VertexArray:
+        paint = self.context.buffer(_paint(self.surface, self.scene.looks[person]))
+        layout = [
+            (self.posed[person], "3f 3f", "position", "normal"),
+            (paint, "3f 4f 3f", "colour", "material", "iris"),
+        ]
+        return self.context.vertex_array(
+            self.program, layout, index_buffer=self.context.buffer(self.surface.faces), index_element_size=4
+        )
+
+    def frame(
+        self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        width, height = self.scene.size
+        picture = np.empty((height, width, 3), np.uint8)
+        with self.context:
+            for person, vertices in enumerate((a, b)):
+                posed = np.concatenate([vertices, self.normals.of(vertices)], axis=1)
+                self.posed[person].write(posed[self.surface.source])
+            self.drawn.clear()
+            self.context.copy_framebuffer(self.drawn, self.backdrop)
+            self.drawn.use()
+            self.context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+            # Upside down, triangles wind the other way.
+            self.context.front_face = "cw"
+            for view in self.scene.staging.views:
+                self._draw(view)
+            self.context.copy_framebuffer(self.resolved, self.drawn)
+            self.resolved.read_into(picture, components=3, alignment=1)
+        return picture
+
+    def _draw(self, view: View) -> None:
+        width, height = self.scene.size
+        columns = view.columns(width)
+        self.context.viewport = (columns.start, 0, columns.stop - columns.start, height)
+        clip_from_world = view.camera.clip_from_world((columns.stop - columns.start) / height)
+        _set(self.program, "clip_from_world", (UPSIDE_DOWN @ clip_from_world).T)
+        _set(self.program, "camera_m", np.array(view.camera.position_m, np.float32))
+        for person in view.people:
+            _set(self.program, "world_from_head", self.scene.world_from_head(person).T)
+            _set(self.program, "key_light", self.scene.light_from(person, KEY_LIGHT))
+            _set(self.program, "rim_light", self.scene.light_from(person, RIM_LIGHT))
+            self.heads[person].render()
+
+    def close(self) -> None:
+        self.context.release()
+
+
+def _set(program: moderngl.Program, uniform: str, value: np.ndarray) -> None:
+    program[uniform].write(np.ascontiguousarray(value, np.float32))
+
+
+def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 10"]:
+    """Per drawn vertex: linear colour, material with openness, and the iris coordinates.
+
+    The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
+    the mesh could.
+    """
+    colours = np.array([look.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
+    materials = np.array([MATERIALS[region] for region in Region], np.float32)
+    linear = (colours / 255) ** 2.2
+    regions = surface.regions
+    return np.concatenate(
+        [linear[regions], materials[regions], surface.openness[:, None], surface.iris], axis=1
+    ).astype(np.float32)

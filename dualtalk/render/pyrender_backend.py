@@ -1,0 +1,122 @@
+"""The second renderer: pyrender, slower and plainer, an independent check on the first and its stand-in.
+
+pyrender 0.1.45 asks numpy 2 for `np.infty`, which is gone, where bounds, scale or shadows are wanted; nothing here
+asks for those. It reads PYOPENGL_PLATFORM when imported, so that is set first, to EGL unless the user chose
+(OSMesa needs PyOpenGL 3.1.10).
+"""
+
+import os
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from dualtalk.errors import SetupError
+from dualtalk.head.regions import Region
+from dualtalk.render.backend import GL_PACKAGES
+from dualtalk.render.scene import FAR_M, NEAR_M, Look, Scene
+from dualtalk.render.surface import EYE_REGIONS, Normals, Surface
+
+os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+LIGHTS = (((0.45, 0.55, 0.75), 2.6), ((-0.5, 0.2, 0.8), 0.8))
+AMBIENT = (0.32, 0.32, 0.34)
+
+
+@cache
+def offscreen():
+    """The process's one pyrender context: closing it would end EGL for every other context too.
+
+    Raises
+    ------
+    SetupError
+        pyrender finds no GL library that works.
+    """
+    try:
+        import pyrender
+
+        return pyrender.OffscreenRenderer(64, 64)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        platform = os.environ["PYOPENGL_PLATFORM"]
+        raise SetupError(
+            f"pyrender finds no OpenGL through {platform} ({reason}); on Debian or Ubuntu: "
+            f"apt-get install {GL_PACKAGES} libosmesa6"
+        ) from error
+
+
+class PyrenderRenderer:
+    """`Renderer` on pyrender."""
+
+    name = "pyrender"
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.renderer = offscreen()
+        self.surface = Surface.of(scene.head)
+        self.normals = Normals(scene.head.faces, len(scene.head.template))
+        self.colours = [_colours(self.surface, look) for look in scene.looks]
+        self.background = scene.background()
+
+    def frame(
+        self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        import pyrender
+
+        width, height = self.scene.size
+        picture = self.background.copy()
+        meshes = [self._mesh(vertices, person) for person, vertices in enumerate((a, b))]
+        for view in self.scene.staging.views:
+            columns = view.columns(width)
+            stage = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=AMBIENT)
+            for person in view.people:
+                stage.add(meshes[person], pose=self.scene.world_from_head(person))
+            self._light(stage, view.people)
+            camera = pyrender.PerspectiveCamera(view.camera.vertical_view_rad, znear=NEAR_M, zfar=FAR_M)
+            stage.add(camera, pose=view.camera.world_from_camera())
+            self.renderer.viewport_width, self.renderer.viewport_height = columns.stop - columns.start, height
+            drawn, _ = self.renderer.render(stage, pyrender.RenderFlags.RGBA | pyrender.RenderFlags.SKIP_CULL_FACES)
+            uncovered = 1 - drawn[..., 3:].astype(np.float32) / 255
+            picture[:, columns] = np.minimum(picture[:, columns] * uncovered + drawn[..., :3] + 0.5, 255)
+        return picture
+
+    def _mesh(self, vertices: np.ndarray, person: int):
+        import pyrender
+
+        source = self.surface.source
+        skin = pyrender.MetallicRoughnessMaterial(metallicFactor=0.0, roughnessFactor=0.75)
+        return pyrender.Mesh(
+            [
+                pyrender.Primitive(
+                    positions=vertices[source],
+                    normals=self.normals.of(vertices)[source],
+                    color_0=self.colours[person],
+                    indices=self.surface.faces,
+                    material=skin,
+                )
+            ]
+        )
+
+    def _light(self, stage, people: tuple[int, ...]) -> None:
+        """pyrender lights a whole scene at once, so one person's lights serve both where both are in view."""
+        import pyrender
+
+        for toward, intensity in LIGHTS:
+            directions = [self.scene.light_from(person, toward) for person in people]
+            back = np.mean(directions, axis=0)
+            right = np.cross((0.0, 1.0, 0.0), back)
+            pose = np.eye(4)
+            pose[:3, :3] = np.stack([right, np.cross(back, right), back], axis=1)
+            pose[:3, :3] /= np.linalg.norm(pose[:3, :3], axis=0)
+            stage.add(pyrender.DirectionalLight(np.ones(3), intensity), pose=pose)
+
+    def close(self) -> None:
+        """Nothing to free: the context is the process's."""
+
+
+def _colours(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 4"]:
+    """Linear colour, darkened where little light reaches; the iris from the faces the mesh has for it."""
+    colours = np.array([look.colour(region) for region in Region], np.float32)
+    linear = (colours[surface.regions] / 255) ** 2.2
+    openness = np.where(np.isin(surface.regions, EYE_REGIONS), 1.0, surface.openness)
+    shaded = linear * (0.35 + 0.65 * openness[:, None])
+    return np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1).astype(np.float32)

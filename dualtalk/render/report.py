@@ -1,0 +1,119 @@
+"""One page that shows a conversation: video, who speaks when, curves, stills and figures.
+
+The page is a single file that asks the network for nothing; its own policy forbids it to. Data go in as JSON and
+are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT).
+"""
+
+import base64
+import io
+import json
+import os
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+from PIL import Image
+
+from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.conversation import PARTY, Conversation
+from dualtalk.files import written_whole
+from dualtalk.head import Head
+from dualtalk.render.report_data import Curve, Moment, curves, talk_figures
+
+# Browsers open a page of a hundred megabytes slowly; a longer video stays a file of its own beside the page.
+LARGEST_EMBEDDED_BYTES = 60_000_000
+STILL_WIDTH, STILL_QUALITY = 480, 82
+PAGE = files("dualtalk.render") / "report_page"
+STYLES, SCRIPTS = ("uplot.min.css", "page.css"), ("uplot.min.js", "view.js", "charts.js", "page.js")
+
+
+def write_report(
+    conversation: Conversation,
+    head: Head,
+    path: str | os.PathLike,
+    *,
+    turns: pd.DataFrame,
+    figures: dict[str, dict],
+    run: dict,
+    video: Path | None = None,
+    stills: Iterable[tuple[Moment, UInt8[np.ndarray, "height width 3"]]] = (),
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    conversation : Conversation
+        With motion, in `head`'s space.
+    turns : DataFrame
+        As `dualtalk.audio.turns.turn_table` makes it.
+    figures : dict
+        As `dualtalk.evaluate.figures.motion_figures` makes it: {name: {"a", "b", "unit", "range"}}.
+    run : dict
+        How the conversation was made: `notes` are shown first, everything else at the foot.
+    video : Path, optional
+        An mp4. It goes into the page, or, beyond 60 MB, is expected beside it under the same name.
+    stills : pairs of Moment and image
+        Frames with what they show.
+    """
+    embedded = video is not None and Path(video).stat().st_size <= LARGEST_EMBEDDED_BYTES
+    data = {
+        "name": conversation.name,
+        "durationS": conversation.duration_s,
+        "fps": MOTION_FPS,
+        "speech": {label: _spans(person) for label, person in zip(PARTY, conversation.people, strict=True)},
+        "turns": [_plain(row._asdict()) for row in turns.itertuples(index=False)],
+        "curves": [_packed(curve) for curve in curves(conversation, head)],
+        "stills": [
+            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": _jpeg_uri(image)}
+            for moment, image in stills
+        ],
+        "figures": _plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
+        "run": _plain(run),
+        "video": {"embedded": embedded, "file": Path(video).name} if video else None,
+    }
+    parts = {
+        "title": f"{conversation.name} – two people in conversation".replace("<", "&lt;"),
+        "styles": "\n".join((PAGE / name).read_text() for name in STYLES),
+        "scripts": "\n".join((PAGE / name).read_text() for name in SCRIPTS),
+        "data": json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c"),
+        "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
+    }
+    page = (PAGE / "page.html").read_text()
+    pieces = [parts[piece] if piece in parts else piece for piece in page.replace("}}", "{{").split("{{")]
+    with written_whole(path) as partial:
+        partial.write_text("".join(pieces))
+
+
+def _spans(person) -> list[list[float]]:
+    return [[round(span.start, 3), round(span.end, 3)] for span in person.speech]
+
+
+def _packed(curve: Curve) -> dict:
+    """Whole numbers of the last decimal that matters: a third of the size of decimal fractions."""
+    scale = 10**curve.digits
+    columns = {label: np.rint(getattr(curve, label) * scale).astype(int).tolist() for label in PARTY}
+    return {"title": curve.title, "unit": curve.unit, "scale": scale, "digits": curve.digits, **columns}
+
+
+def _plain(value):
+    """The same in JSON's types: no numpy numbers, and null for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+def _jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
+    picture = Image.fromarray(image)
+    picture.thumbnail((STILL_WIDTH, STILL_WIDTH), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=STILL_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

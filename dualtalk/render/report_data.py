@@ -1,0 +1,137 @@
+"""What the report shows, worked out of a conversation: curves, moments worth a picture, figures of the talk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from dualtalk.audio.clock import MOTION_FPS, frame_at
+from dualtalk.audio.prosody import loudness_db
+from dualtalk.conversation import PARTY, Conversation, Participant
+from dualtalk.head import Head
+
+STILLS = 12
+# Into a turn the face has begun to speak; at its very start it has not.
+INTO_TURN_S = 0.5
+SMILE_SEEN = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One quantity of both people over time.
+
+    Attributes
+    ----------
+    title, unit : str
+    a, b : (frame,) float
+        In `unit`.
+    digits : int
+        Decimals worth keeping.
+    """
+
+    title: str
+    unit: str
+    a: Float[np.ndarray, "frame"]
+    b: Float[np.ndarray, "frame"]
+    digits: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame worth a picture, and what it shows."""
+
+    frame: int
+    caption: str
+
+
+def curves(conversation: Conversation, head: Head) -> list[Curve]:
+    """Mouth, loudness, nod and, where the head's units are named, lids."""
+    people, frames = conversation.people, conversation.frames
+
+    def nod_deg(person: Participant) -> np.ndarray:
+        return np.degrees(person.motion.head_rotvec_rad[:, 0])
+
+    made = [
+        Curve("Mouth opening", "mm", *(1000 * head.lip_gap(person.motion) for person in people), 1),
+        Curve("Loudness", "dB", *(loudness_db(person.audio)[:frames] for person in people), 0),
+        Curve("Head nod, down is positive", "°", *map(nod_deg, people), 1),
+    ]
+    if _has_units(head, "eyeBlink"):
+        made.append(Curve("Blink", "", *(_both_sides(person, head, "eyeBlink") for person in people), 2))
+    return made
+
+
+def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: int = STILLS) -> list[Moment]:
+    """One moment in each of `count` equal stretches: a backchannel, else a smile, else the start of a turn, else
+    the middle."""
+    edges = np.linspace(0, conversation.frames, min(count, conversation.frames) + 1).astype(int)
+    backchannels, starts = _events(turns, "backchannel"), _events(turns, "turn")
+    chosen = []
+    for first, end in zip(edges[:-1], edges[1:], strict=True):
+        candidates = [
+            *(Moment(frame, f"{who} answers in passing") for frame, who in backchannels if first <= frame < end),
+            *_smile(conversation, head, first, end),
+            *(Moment(frame, f"{who} takes the turn") for frame, who in starts if first <= frame < end),
+        ]
+        middle = int(first + end) // 2
+        chosen.append(candidates[0] if candidates else Moment(middle, _speakers(conversation, middle)))
+    return chosen
+
+
+def talk_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
+    """Figures of the turn taking, in the shape of `dualtalk.evaluate.figures.motion_figures`."""
+    speaking = [person.speaking(conversation.frames) for person in conversation.people]
+
+    def rows(label: str, kind: str) -> pd.DataFrame:
+        return turns[(turns.person.str.lower() == label) & (turns.kind == kind)] if len(turns) else turns
+
+    figures = {"speaking": _row("share", *(float(mask.mean()) for mask in speaking))}
+    for name, kind in (("turns", "turn"), ("backchannels", "backchannel")):
+        figures[name] = _row("", *(len(rows(label, kind)) for label in PARTY))
+    offsets_s = [rows(label, "turn").get("offset_s", pd.Series(dtype=float)).mean() for label in PARTY]
+    figures["from the other's end to the own start, mean"] = _row("s", *map(float, offsets_s))
+    return figures
+
+
+def _row(unit: str, a: float, b: float) -> dict:
+    return {"a": a, "b": b, "unit": unit, "range": None}
+
+
+def _events(turns: pd.DataFrame, kind: str) -> list[tuple[int, str]]:
+    """Frame and person of each row of `kind`, a little into it."""
+    rows = turns[turns.kind == kind] if len(turns) else turns
+    return [
+        (frame_at(min(row.start_s + INTO_TURN_S, (row.start_s + row.end_s) / 2)), row.person.upper())
+        for row in rows.itertuples()
+    ]
+
+
+def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list[Moment]:
+    """The broadest smile between two frames, where it is one."""
+    if not _has_units(head, "mouthSmile"):
+        return []
+    widths = np.stack([_both_sides(person, head, "mouthSmile")[first:end] for person in conversation.people])
+    person, frame = np.unravel_index(widths.argmax(), widths.shape)
+    if widths[person, frame] < SMILE_SEEN:
+        return []
+    return [Moment(int(first + frame), f"{PARTY[person].upper()} smiles")]
+
+
+def _speakers(conversation: Conversation, frame: int) -> str:
+    speaking = [
+        label.upper()
+        for label, person in zip(PARTY, conversation.people, strict=True)
+        if person.speaking(conversation.frames)[frame]
+    ]
+    return ("nobody speaks", f"{''.join(speaking)} speaks", "both speak")[len(speaking)]
+
+
+def _has_units(head: Head, unit: str) -> bool:
+    return {f"{unit}Left", f"{unit}Right"} <= set(head.unit_names)
+
+
+def _both_sides(person: Participant, head: Head, unit: str) -> np.ndarray:
+    """(frame,) mean of a unit's left and right coefficient."""
+    slots = [head.unit_names.index(f"{unit}{side}") for side in ("Left", "Right")]
+    return person.motion.expression[:, slots].mean(axis=1)

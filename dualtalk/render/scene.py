@@ -1,0 +1,236 @@
+"""What stands where, what it looks like, and who looks at it: looks, cameras and the two stagings.
+
+A staging places each head so that its straight-ahead line (rotation zero) is its line to the partner, and says
+which camera shows whom in which part of the frame. World axes: x to the right of the frame, y up, z toward the
+viewer; metres and radians. A head is placed by the point between its eyes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from dualtalk.errors import InputError
+from dualtalk.head.head import Head
+from dualtalk.head.regions import Region
+
+StagingName = Literal["split", "face_to_face"]
+Colour = tuple[int, int, int]
+NEAR_M, FAR_M = 0.1, 5.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One person's colours, sRGB 0 to 255, and the name shown with them."""
+
+    label: str
+    skin: Colour
+    lips: Colour
+    brow: Colour
+    hair: Colour
+    iris: Colour
+    shirt: Colour
+    background: Colour
+    accent: Colour
+
+    def colour(self, region: Region) -> Colour:
+        """What `region` is painted with."""
+        painted = {
+            Region.SKIN: self.skin,
+            Region.LIPS: self.lips,
+            Region.BROW: self.brow,
+            Region.HAIR: self.hair,
+            Region.IRIS: self.iris,
+            Region.CLOTHES: self.shirt,
+        }
+        return painted[region] if region in painted else COMMON_COLOURS[region]
+
+
+COMMON_COLOURS: dict[Region, Colour] = {
+    Region.SCLERA: (232, 226, 220),
+    Region.PUPIL: (12, 10, 10),
+    Region.TEETH: (226, 216, 198),
+    Region.TONGUE: (168, 82, 80),
+    Region.MOUTH_INSIDE: (96, 34, 34),
+    Region.LASHES: (30, 22, 20),
+}
+LOOKS = (
+    Look(
+        label="A",
+        skin=(226, 178, 150),
+        lips=(188, 104, 98),
+        brow=(96, 66, 44),
+        hair=(92, 58, 36),
+        iris=(74, 116, 140),
+        shirt=(44, 92, 112),
+        background=(176, 200, 206),
+        accent=(64, 158, 176),
+    ),
+    Look(
+        label="B",
+        skin=(158, 106, 78),
+        lips=(134, 70, 64),
+        brow=(34, 26, 24),
+        hair=(30, 25, 26),
+        iris=(84, 52, 32),
+        shirt=(178, 84, 48),
+        background=(222, 200, 172),
+        accent=(222, 128, 62),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the point between a person's eyes is, and which way they face: 0 toward the viewer, + to the right."""
+
+    position_m: tuple[float, float, float]
+    yaw_rad: float
+
+    def world_from_head(self, anchor_m: Float32[np.ndarray, "3"]) -> Float32[np.ndarray, "4 4"]:
+        """Matrix that takes the head's own coordinates, of which `anchor_m` comes to stand here, to the world."""
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        matrix = np.eye(4)
+        matrix[:3, :3] = [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]
+        matrix[:3, 3] = np.array(self.position_m) - matrix[:3, :3] @ anchor_m
+        return matrix.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera that stands upright."""
+
+    position_m: tuple[float, float, float]
+    target_m: tuple[float, float, float]
+    vertical_view_rad: float
+
+    def world_from_camera(self) -> Float32[np.ndarray, "4 4"]:
+        """Pose, OpenGL's way: the camera looks along its own -z, y is up."""
+        back = np.subtract(self.position_m, self.target_m)
+        back = back / np.linalg.norm(back)
+        right = np.cross((0.0, 1.0, 0.0), back)
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3] = np.stack([right, np.cross(back, right), back, self.position_m], axis=1)
+        return pose.astype(np.float32)
+
+    def clip_from_world(self, aspect: float) -> Float32[np.ndarray, "4 4"]:
+        """OpenGL's perspective matrix times the inverse pose; `aspect` is width over height."""
+        scale = 1 / np.tan(self.vertical_view_rad / 2)
+        projection = np.zeros((4, 4))
+        projection[0, 0], projection[1, 1] = scale / aspect, scale
+        projection[2, 2] = (FAR_M + NEAR_M) / (NEAR_M - FAR_M)
+        projection[2, 3] = 2 * FAR_M * NEAR_M / (NEAR_M - FAR_M)
+        projection[3, 2] = -1
+        return (projection @ np.linalg.inv(self.world_from_camera())).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera, the people it shows (0 is A, 1 is B), and the part of the frame's width it fills."""
+
+    camera: Camera
+    people: tuple[int, ...]
+    left: float
+    right: float
+
+    def columns(self, width: int) -> slice:
+        return slice(round(self.left * width), round(self.right * width))
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Where both people stand, and the views that make up a frame."""
+
+    name: StagingName
+    places: tuple[Place, Place]
+    views: tuple[View, ...]
+
+
+def _portrait(person: int) -> View:
+    """A camera on the far side of the line to the partner, so that A looks a little to the right and B to the left."""
+    side = (-1, 1)[person]
+    distance_m, off_rad, below_m = 1.15, 0.24, 0.045
+    position = (side * distance_m * np.sin(off_rad), 0.0, distance_m * np.cos(off_rad))
+    camera = Camera(position, (0.0, -below_m, -0.02), 0.40)
+    return View(camera, (person,), 0.5 * person, 0.5 * person + 0.5)
+
+
+def _split() -> Staging:
+    return Staging("split", (Place((0, 0, 0), 0.0), Place((0, 0, 0), 0.0)), (_portrait(0), _portrait(1)))
+
+
+def _face_to_face() -> Staging:
+    """Eyes 0.9 m apart. The camera stands near enough that it sees more than a profile of each."""
+    apart_m, distance_m, below_m = 0.9, 0.95, 0.06
+    places = (Place((-apart_m / 2, 0, 0), np.pi / 2), Place((apart_m / 2, 0, 0), -np.pi / 2))
+    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.62)
+    return Staging("face_to_face", places, (View(camera, (0, 1), 0.0, 1.0),))
+
+
+def staging_named(name: str) -> Staging:
+    """The staging called `name`.
+
+    Raises
+    ------
+    InputError
+        There is no such staging.
+    """
+    stagings = {"split": _split, "face_to_face": _face_to_face}
+    if name not in stagings:
+        raise InputError(f"no staging {name!r}; wanted one of {', '.join(get_args(StagingName))}")
+    return stagings[name]()
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All a back end needs to know before the first frame.
+
+    Attributes
+    ----------
+    head : Head
+    staging : Staging
+    looks : (Look, Look)
+    size : (width, height) in pixels
+    """
+
+    head: Head
+    staging: Staging
+    looks: tuple[Look, Look] = LOOKS
+    size: tuple[int, int] = (1024, 512)
+
+    def __post_init__(self) -> None:
+        width, height = self.size
+        if width < 16 or height < 16 or width % 4 or height % 2:
+            raise InputError(f"frame size is {width} x {height}; wanted a width divisible by 4 and an even height")
+
+    def world_from_head(self, person: int) -> Float32[np.ndarray, "4 4"]:
+        anchor_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
+        return self.staging.places[person].world_from_head(anchor_m)
+
+    def light_from(self, person: int, toward: tuple[float, float, float]) -> Float32[np.ndarray, "3"]:
+        """Unit direction in the world to a light that `person` has at `toward`: x away from the camera's side,
+        y up, z ahead of them. Both people are lit as each other's mirror image."""
+        away_from_camera = (1, -1)[person]
+        yaw = self.staging.places[person].yaw_rad
+        x, y, z = np.array(toward) * (away_from_camera, 1, 1) / np.linalg.norm(toward)
+        return np.array([np.cos(yaw) * x + np.sin(yaw) * z, y, np.cos(yaw) * z - np.sin(yaw) * x], np.float32)
+
+    def background(self) -> UInt8[np.ndarray, "height width 3"]:
+        """A soft backdrop, brightest behind the heads, tinted for each person; noise of one grey level keeps the
+        gradient from banding once encoded."""
+        width, height = self.size
+        x = (np.arange(width) + 0.5) / width
+        y = (np.arange(height)[:, None] + 0.5) / height
+        tints = np.array([look.background for look in self.looks], np.float32)
+        if self.staging.name == "split":
+            blend = (x > 0.5).astype(np.float32)
+            across = np.abs(x % 0.5 - 0.25) * 2
+        else:
+            blend = np.clip((x - 0.3) / 0.4, 0, 1)
+            across = np.abs(x - 0.5) * 0.8
+        tint = tints[0] + blend[:, None] * (tints[1] - tints[0])
+        brightness = 1.02 - 0.75 * across**2 - 0.55 * (y - 0.38) ** 2
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, (height, width, 1))
+        return np.clip(tint * brightness[..., None] + noise, 0, 255).astype(np.uint8)

@@ -1,0 +1,166 @@
+"""From a head's mesh to what is drawn: vertices doubled where materials meet, normals, shade, irises.
+
+A renderer interpolates across a triangle, so a vertex shared by skin and lip would smear one colour into the
+other. `Surface` gives every region its own copy of the vertices on its border; normals are still computed on the
+undoubled mesh and stay smooth across borders.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+from scipy.sparse import csr_array
+
+from dualtalk.conversation import HeadMotion
+from dualtalk.head.head import Head
+from dualtalk.head.regions import Region
+
+EYE_REGIONS = (Region.SCLERA, Region.IRIS, Region.PUPIL)
+MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH_INSIDE)
+# Radius of the iris over that of the eyeball: 5.9 mm over 12 mm in adults.
+IRIS_SHARE = 0.49
+
+
+class Normals:
+    """Smooth vertex normals of one mesh in any pose."""
+
+    def __init__(self, faces: Int32[np.ndarray, "face 3"], vertices: int):
+        self.corners = np.ascontiguousarray(faces.T)
+        touches = np.ones(faces.size, np.float32)
+        rows, columns = faces.reshape(-1), np.repeat(np.arange(len(faces)), 3)
+        self.vertex_from_face = csr_array((touches, (rows, columns)), shape=(vertices, len(faces)))
+
+    def of(self, vertices: Float32[np.ndarray, "vertex 3"]) -> Float32[np.ndarray, "vertex 3"]:
+        """Unit normals, each face weighted by its area."""
+        x, y, z = np.ascontiguousarray(vertices.T)
+        first, second, third = self.corners
+        ux, uy, uz = x[second] - x[first], y[second] - y[first], z[second] - z[first]
+        vx, vy, vz = x[third] - x[first], y[third] - y[first], z[third] - z[first]
+        crosses = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
+        sums = self.vertex_from_face @ crosses
+        lengths = np.sqrt(np.einsum("vc,vc->v", sums, sums))
+        return sums / np.maximum(lengths, 1e-20)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A head's mesh as it is drawn.
+
+    Attributes
+    ----------
+    source : (corner,) int32
+        The head's vertex that each drawn vertex copies.
+    faces : (face, 3) int32
+        Triangles of drawn vertices, in the head's order.
+    regions : (corner,) uint8
+    openness : (corner,) float32
+        Share of the light from all around that reaches the vertex, 0 to 1.
+    iris : (corner, 3) float32
+        On the eyeballs: the direction from the eyeball's centre in the eye's own axes, z along the gaze, in units
+        in which the iris has radius 1. Zero elsewhere.
+    """
+
+    source: Int32[np.ndarray, "corner"]
+    faces: Int32[np.ndarray, "face 3"]
+    regions: UInt8[np.ndarray, "corner"]
+    openness: Float32[np.ndarray, "corner"]
+    iris: Float32[np.ndarray, "corner 3"]
+
+    @classmethod
+    def of(cls, head: Head) -> "Surface":
+        keys = head.faces.astype(np.int64) * len(Region) + head.regions[:, None]
+        drawn, corners = np.unique(keys, return_inverse=True)
+        source = (drawn // len(Region)).astype(np.int32)
+        regions = (drawn % len(Region)).astype(np.uint8)
+        return cls(
+            source=source,
+            faces=corners.reshape(-1, 3).astype(np.int32),
+            regions=regions,
+            openness=_openness(head, source, regions),
+            iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
+        )
+
+
+def _iris(head: Head) -> Float32[np.ndarray, "vertex 3"]:
+    directions = np.zeros_like(head.template)
+    for eye in head.eyes:
+        away = head.template[eye.vertices] - eye.centre_m
+        away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+        gaze = _optical_axis(head, eye.vertices, away)
+        right = np.cross((0.0, 1.0, 0.0), gaze)
+        right /= np.linalg.norm(right)
+        axes = np.stack([right, np.cross(gaze, right), gaze], axis=1)
+        directions[eye.vertices] = away @ axes / IRIS_SHARE
+    return directions
+
+
+def _optical_axis(head: Head, vertices: np.ndarray, away: np.ndarray) -> Float32[np.ndarray, "3"]:
+    """Middle of the pupil's faces as seen from the eyeball's centre; straight ahead on a mesh without a pupil."""
+    pupil = np.unique(head.faces[np.isin(head.regions, (Region.PUPIL, Region.IRIS))])
+    middle = away[np.isin(vertices, pupil)].sum(axis=0)
+    length = np.linalg.norm(middle)
+    return (middle / length if length > 0 else np.array([0.0, 0.0, 1.0])).astype(np.float32)
+
+
+def _openness(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np.ndarray, "corner"]:
+    """At rest for all that is seen at rest; with the jaw down for what only an open mouth shows."""
+    jaw_rad = np.array([[0, 0, 0], [0.3, 0, 0]], np.float32)
+    still = np.zeros((2, 3), np.float32)
+    motion = HeadMotion.from_parts(
+        expression=np.zeros((2, 50), np.float32),
+        jaw_rotvec_rad=jaw_rad,
+        head_rotvec_rad=still,
+        space=head.space,
+    )
+    closed, opened = (seen_sky(vertices, head.faces)[source] for vertices in head.vertices(motion))
+    return np.where(np.isin(regions, MOUTH_REGIONS), opened, closed)
+
+
+def seen_sky(
+    vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"], directions: int = 48
+) -> Float32[np.ndarray, "vertex"]:
+    """Share of a cloudy sky all around that each vertex sees past the rest of the mesh, cosine-weighted, 0 to 1.
+
+    From each direction the mesh is splatted as points into a grid of heights, and a vertex sees the sky there when
+    nothing in its cell stands higher.
+    """
+    pixel_m, lift_m, slack_m = 0.003, 0.002, 0.004
+    normals = Normals(faces, len(vertices)).of(vertices)
+    points = _points_on(vertices, faces, 60_000)
+    lifted = vertices + lift_m * normals
+    seen, possible = np.zeros(len(vertices), np.float32), np.full(len(vertices), 1e-6, np.float32)
+    for axes in _sphere(directions):
+        columns, heights = points @ axes[:2].T, points @ axes[2]
+        low = columns.min(axis=0) - pixel_m
+        width = int(np.ceil((columns[:, 0].max() - low[0]) / pixel_m)) + 2
+        cells = ((columns - low) / pixel_m).astype(np.int64) @ (1, width)
+        highest = np.full(int(cells.max()) + width + 2, -np.inf, np.float32)
+        np.maximum.at(highest, cells, heights)
+        here = ((lifted @ axes[:2].T - low) / pixel_m).astype(np.int64) @ (1, width)
+        weight = np.maximum(normals @ axes[2], 0)
+        seen += weight * (lifted @ axes[2] + slack_m > highest[np.clip(here, 0, len(highest) - 1)])
+        possible += weight
+    return seen / possible
+
+
+def _points_on(vertices: np.ndarray, faces: np.ndarray, count: int) -> Float32[np.ndarray, "point 3"]:
+    """Points spread evenly over the mesh, the same ones each time."""
+    rng = np.random.default_rng(0)
+    first, second, third = vertices[faces.T]
+    areas = np.linalg.norm(np.cross(second - first, third - first), axis=1)
+    chosen = np.searchsorted(np.cumsum(areas), rng.uniform(0, areas.sum(), count)).clip(max=len(faces) - 1)
+    u, v = rng.uniform(size=(2, count, 1))
+    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
+    spread = first[chosen] + u * (second - first)[chosen] + v * (third - first)[chosen]
+    return spread.astype(np.float32)
+
+
+def _sphere(count: int) -> Float32[np.ndarray, "direction 3 3"]:
+    """Frames whose third row points evenly over the sphere (golden spiral)."""
+    height = 1 - 2 * (np.arange(count) + 0.5) / count
+    turn = np.pi * (1 + 5**0.5) * np.arange(count)
+    ring = np.sqrt(1 - height**2)
+    up = np.stack([ring * np.cos(turn), height, ring * np.sin(turn)], axis=1)
+    side = np.cross(up, np.where(np.abs(up[:, :1]) < 0.9, (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    return np.stack([side, np.cross(up, side), up], axis=1).astype(np.float32)
