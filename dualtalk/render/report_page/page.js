@@ -66,8 +66,10 @@ function writeHeader() {
   const parts = [["a", "A speaks"], ["both", "both speak"], ["b", "B speaks"], ["nobody", "silence"]];
   byId("floor").append(...parts.map(([who, label]) => {
     const percent = Math.round(100 * share[who]);
-    return element("span", { className: who, style: `flex-grow:${share[who]}`, title: `${label} ${percent} %` },
-      percent >= 8 ? element("span", { textContent: `${label} ${percent} %` }) : "");
+    const text = percent >= 15 ? `${label} ${percent} %` : percent >= 5 ? `${percent} %` : "";
+    return element("span", {
+      className: who, textContent: text, style: `flex-grow:${share[who]}`, title: `${label} ${percent} %`,
+    });
   }));
   byId("floor").ariaLabel = parts.map(([who, label]) => `${label} ${Math.round(100 * share[who])} %`).join(", ");
 }
@@ -104,11 +106,10 @@ function numberText(value, unit) {
 
 function rangeText(range, unit) {
   if (!range) return "";
-  const [low, high] = range;
-  const numbers = unit === "share" ? high === 1 : high === null || (low >= 0 && high === 1);
-  if (high === null || (numbers && low > 0)) return `${numberText(low, unit)} or more`;
-  if (low === 0) return `${numberText(high, unit)} or less`;
-  return `${numberText(low, unit)} to ${numberText(high, unit)}`;
+  const [low, high] = range.map(end => end === null || unit === "share" ? end : Number(end.toPrecision(2)));
+  const text = end => unit === "share" ? numberText(end, unit) : String(end);
+  if (high === null || high === 1) return `${text(low)} or more`;
+  return low === 0 ? `${text(high)} or less` : `${text(low)} to ${text(high)}`;
 }
 
 function figureCell(figure, person) {
@@ -238,7 +239,7 @@ const KEYS = {
 };
 
 document.addEventListener("keydown", event => {
-  const pressable = event.target.closest("button, summary") && event.key === " ";
+  const pressable = document.activeElement?.closest("button, summary") && event.key === " ";
   if (!(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey || pressable) return;
   event.preventDefault();
   event.stopPropagation();

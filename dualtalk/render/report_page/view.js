@@ -2,7 +2,7 @@
 
 // The span of time all charts show, and the gestures that change it.
 
-const GUTTER_PX = 56, RIGHT_PX = 8;
+const GUTTER_PX = 56, RIGHT_PX = 20;
 const SHORTEST_SPAN_S = 0.4;
 const CLICK_PX = 4;
 // A wheel that was already scrolling the page goes on scrolling it.
