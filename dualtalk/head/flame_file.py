@@ -1,0 +1,173 @@
+"""FLAME files (2020, 2023, 2023 Open) as heads. A file holds a mesh and its motion; the rest is found here.
+
+Which faces are eyes, irises and lips is read from the mesh and from what the joints move, so that no list of
+vertex numbers is needed: eyeballs are the parts that follow the eye joints, and the mouth's line is where
+skin that falls with the jaw lies against skin that does not. Skin, brows and hair are one region.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from dualtalk.errors import InputError
+from dualtalk.head.flame_pickle import read_pickled_arrays
+from dualtalk.head.head import Eye
+from dualtalk.head.regions import Region
+from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, FlameArrays, SkinnedHead
+
+SHAPES = {
+    "v_template": ("V", 3),
+    "f": ("F", 3),
+    "shapedirs": ("V", 3, 400),
+    "posedirs": ("V", 3, 36),
+    "J_regressor": (5, "V"),
+    "weights": ("V", 5),
+    "kintree_table": (2, 5),
+}
+JAW, LEFT_EYE, RIGHT_EYE = 2, 3, 4
+# Widths of a human iris (11.7 mm) and, in room light, of its pupil.
+IRIS_RADIUS_M, PUPIL_RADIUS_M = 0.00585, 0.002
+# Lips are sought with the jaw this far open, where it is clear which of them it takes along.
+PROBE_RAD = 0.2
+LARGEST_LIP_STEP_M, MIDLINE_M = 0.006, 0.003
+UPPER_LIP_M, LOWER_LIP_M = 0.008, 0.010
+
+
+def read_flame(path: str | os.PathLike) -> SkinnedHead:
+    """The head of a FLAME file.
+
+    Raises
+    ------
+    InputError
+        No such file, not a pickle, one that could run code, or not FLAME's arrays.
+    """
+    path = Path(path)
+    arrays = _flame_arrays(path, read_pickled_arrays(path))
+    parts = _parts(arrays)
+    eyes = (_eye(path, arrays, parts, LEFT_EYE), _eye(path, arrays, parts, RIGHT_EYE))
+    skin = parts == np.bincount(parts).argmax()
+    upper, lower = _mouth_line(path, arrays, skin)
+    regions = np.full(len(arrays.f), Region.SKIN, np.uint8)
+    regions[_lip_faces(arrays, skin, upper, lower)] = Region.LIPS
+    for eye in eyes:
+        _colour_eye(regions, arrays, eye)
+    middle = np.abs(arrays.v_template[upper, 0]).argsort(kind="stable")[:3]
+    return SkinnedHead(
+        name=path.stem,
+        space="flame",
+        arrays=arrays,
+        regions=regions,
+        unit_names=tuple(f"expression{number}" for number in range(1, EXPRESSION_COEFFICIENTS + 1)),
+        eyes=eyes,
+        upper_lip=upper[middle].astype(np.int32),
+        lower_lip=lower[middle].astype(np.int32),
+    )
+
+
+def _flame_arrays(path: Path, found: dict[str, np.ndarray]) -> FlameArrays:
+    missing = [name for name in SHAPES if name not in found]
+    if missing:
+        raise InputError(
+            f"{path} has no {', '.join(missing)}; its arrays are {', '.join(sorted(found)) or 'none'}; "
+            "wanted a FLAME model, not its masks, textures or landmarks"
+        )
+    sizes = {"V": len(found["v_template"]), "F": len(found["f"])}
+    for name, axes in SHAPES.items():
+        wanted = tuple(sizes.get(axis, axis) for axis in axes)
+        if found[name].shape != wanted:
+            raise InputError(f"{path}: {name} has shape {found[name].shape}; wanted {wanted}; is it a body model?")
+    faces = found["f"].astype(np.int32)
+    if faces.min() < 0 or faces.max() >= sizes["V"]:
+        raise InputError(f"{path}: f names vertex {faces.max()} of {sizes['V']}; is the file damaged?")
+    floats = {
+        name: found[name].astype(np.float32)
+        for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights")
+    }
+    if not all(np.isfinite(array).all() for array in floats.values()):
+        raise InputError(f"{path} holds values that are NaN or infinite; is the file damaged?")
+    # The root's parent is stored as the largest unsigned number.
+    tree = found["kintree_table"].astype(np.int64)
+    tree[0, 0] = -1
+    return FlameArrays(f=faces, kintree_table=tree, **floats)
+
+
+def _parts(arrays: FlameArrays) -> np.ndarray:
+    """(vertex,) number of the connected part that each vertex belongs to."""
+    start, end = arrays.f[:, [0, 1, 2]].ravel(), arrays.f[:, [1, 2, 0]].ravel()
+    count = len(arrays.v_template)
+    joined = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
+    return connected_components(joined, directed=False)[1]
+
+
+def _eye(path: Path, arrays: FlameArrays, parts: np.ndarray, joint: int) -> Eye:
+    follows = np.bincount(parts, arrays.weights[:, joint]) / np.bincount(parts)
+    ball = np.flatnonzero(parts == follows.argmax())
+    if follows.max() < 0.5:
+        raise InputError(f"{path}: no separate part of the mesh follows eye joint {joint}; is it a FLAME head?")
+    points = arrays.v_template[ball]
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    return Eye(ball.astype(np.int32), centre, float(np.ptp(points[:, 0]) / 2))
+
+
+def _colour_eye(regions: UInt8[np.ndarray, "face"], arrays: FlameArrays, eye: Eye) -> None:
+    """Sclera, and iris and pupil by angle from the axis straight out of the face."""
+    ball = np.flatnonzero(np.isin(arrays.f[:, 0], eye.vertices))
+    outward = arrays.v_template[arrays.f[ball]].mean(axis=1) - eye.centre_m
+    off_axis_m = eye.radius_m * np.hypot(*outward[:, :2].T) / np.linalg.norm(outward, axis=1)
+    front = outward[:, 2] > 0
+    regions[ball] = Region.SCLERA
+    regions[ball[front & (off_axis_m < IRIS_RADIUS_M)]] = Region.IRIS
+    regions[ball[front & (off_axis_m < PUPIL_RADIUS_M)]] = Region.PUPIL
+
+
+def _mouth_line(path: Path, arrays: FlameArrays, skin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of vertices (upper lip, lower lip) that lie against each other at rest."""
+    drop_m = _drop_with_jaw(arrays)
+    most = drop_m[skin].max()
+    falling = np.flatnonzero(skin & (drop_m > 0.6 * most))
+    staying = np.flatnonzero(skin & (drop_m < 0.3 * most))
+    if most < 0.005 or not len(staying):
+        raise InputError(f"{path}: the jaw joint opens no mouth; is it a FLAME head in metres?")
+    away_m, nearest = cKDTree(arrays.v_template[staying]).query(arrays.v_template[falling])
+    facing = away_m < LARGEST_LIP_STEP_M
+    upper, lower = staying[nearest[facing]], falling[facing]
+    front = arrays.v_template[lower, 2]
+    middle = np.abs(arrays.v_template[lower, 0]) < MIDLINE_M
+    if not middle.any():
+        raise InputError(f"{path}: no lips meet at the middle of the face; is it a FLAME head in metres?")
+    # The inner mouth lies behind the lips and meets itself too.
+    lips = front > front[middle].max() - 0.02
+    return upper[lips], lower[lips]
+
+
+def _drop_with_jaw(arrays: FlameArrays) -> Float[np.ndarray, "vertex"]:
+    """How far each vertex falls when the jaw opens, metres."""
+    rotation = Rotation.from_rotvec([PROBE_RAD, 0, 0]).as_matrix().astype(np.float32)
+    features = np.zeros((4, 3, 3), np.float32)
+    features[JAW - 1] = rotation - np.eye(3)
+    rest = arrays.v_template + arrays.posedirs @ features.ravel()
+    jaw = arrays.J_regressor[JAW] @ arrays.v_template
+    turned = (rest - jaw) @ rotation.T + jaw
+    weight = arrays.weights[:, JAW : JAW + 1]
+    posed = (1 - weight) * rest + weight * turned
+    return arrays.v_template[:, 1] - posed[:, 1]
+
+
+def _lip_faces(arrays: FlameArrays, skin: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """(face,) bool: a lens about the mouth's line, as wide as the line and as high as lips are."""
+    points = arrays.v_template
+    line = (points[upper] + points[lower]) / 2
+    order = line[:, 0].argsort(kind="stable")
+    middle = points[arrays.f].mean(axis=1)
+    half_width = np.abs(line[:, 0]).max()
+    share = 1 - (middle[:, 0] / half_width) ** 2
+    above = middle[:, 1] - np.interp(middle[:, 0], line[order, 0], line[order, 1])
+    depth = np.interp(middle[:, 0], line[order, 0], line[order, 2]) - middle[:, 2]
+    height = np.where(above > 0, UPPER_LIP_M, LOWER_LIP_M) * share
+    return skin[arrays.f[:, 0]] & (np.abs(above) < height) & (depth < 0.008)
