@@ -46,7 +46,7 @@ def open_head() -> SkinnedHead:
         arrays=arrays,
         regions=stored["regions"],
         unit_names=EXPRESSION_UNITS + unused,
-        eyes=tuple(_eye(template, *span) for span in stored["eyes"]),
+        eyes=tuple(_eye(template, *span) for span in stored["eyes"].tolist()),
         upper_lip=stored["upper_lip"],
         lower_lip=stored["lower_lip"],
     )
