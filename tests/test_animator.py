@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dualtalk.audio.phonemes import Phoneme
+from dualtalk.audio.phonemes import INVENTORY, Phoneme
 
 from dualtalk.animator import curves, gaze, head_pose, listening, mouth
 from dualtalk.animator.face import breaths
@@ -33,7 +33,7 @@ def alternating(seconds: int, turn_s: int = 5) -> tuple[Voice, Voice]:
 
 def spoken(symbols: str, each_s: float = 0.1, start_s: float = 1.0) -> list[Phoneme]:
     return [
-        Phoneme(ipa=s, start_s=start_s + i * each_s, end_s=start_s + (i + 1) * each_s)
+        Phoneme(s, start_s + i * each_s, start_s + (i + 1) * each_s, confidence=1.0)
         for i, s in enumerate(symbols)
     ]
 
@@ -69,6 +69,10 @@ def test_every_wish_names_a_channel_and_no_symbol_has_two_visemes():
     assert len(symbols) == len(set(symbols))
     assert {c for wishes in mouth._VISEME_WISHES.values() for c in wishes} <= set(mouth.CHANNELS)
     assert set(mouth._VISEME_WISHES) == set(mouth._VISEME_SYMBOLS)
+
+
+def test_every_phoneme_the_recogniser_can_say_has_a_viseme():
+    assert set(mouth.VISEME_OF) == set(INVENTORY)
 
 
 def test_gaze_shares_are_the_observed_ones():
@@ -126,7 +130,7 @@ def test_breath_comes_before_the_phrase():
 
 def test_a_nod_goes_down_and_comes_back():
     curve = np.zeros(50)
-    curves.add_nod(curve, 10, cycles=2, rate_hz=2.0, height=0.1)
+    curves.add_nod(curve, 10, cycles=2.0, rate_hz=2.0, height=0.1)
     assert curve.min() >= 0
     assert 0.07 < curve.max() <= 0.1
     assert not curve[:10].any()

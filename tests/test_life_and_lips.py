@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
-from dualtalk.audio.phonemes import Phoneme
 from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.audio.phonemes import Phoneme
 from dualtalk.conversation import HeadMotion
 from dualtalk.evaluate import life, lips
 
-PHONEMES = (Phoneme("m", 1.0, 1.08), Phoneme("ɑ", 1.08, 1.2), Phoneme("b", 1.2, 1.28), Phoneme("u", 1.28, 1.4))
+PHONEMES = (
+    Phoneme("m", 1.0, 1.08, 1.0),
+    Phoneme("ɑ", 1.08, 1.2, 1.0),
+    Phoneme("b", 1.2, 1.28, 1.0),
+    Phoneme("u", 1.28, 1.4, 1.0),
+)
+NAMES = ("",) * 50
 SPEECH = Timeline([Segment(1.0, 1.4)])
 
 
@@ -73,12 +79,15 @@ def listener(nod_frames: list[int], frames: int = 1500) -> HeadMotion:
 
 
 def test_a_listener_who_answers_beats_chance_and_one_who_does_not_is_at_it():
-    speech = Timeline([Segment(start, start + 4) for start in range(0, 56, 7)])
+    speech = Timeline([Segment(start, start + 4.0) for start in np.arange(0.0, 56.0, 7.0)])
     ends = [round(span.end * MOTION_FPS) for span in speech]
     silent = np.zeros(1500, bool)
-    ratio, chance = life.answer_ratio(listener([end + 8 for end in ends]), silent, speech)
+
+    def answered(motion: HeadMotion, partner: Timeline = speech) -> tuple[float, float]:
+        return life.answer_ratio(life.Listening(life.activity(motion, NAMES), silent, partner))
+
+    ratio, chance = answered(listener([end + 8 for end in ends]))
     assert ratio > 1.2
     assert chance < 0.05
-    elsewhere, _ = life.answer_ratio(listener([end - 60 for end in ends]), silent, speech)
-    assert elsewhere < 1
-    assert np.isnan(life.answer_ratio(listener([]), silent, Timeline())[0])
+    assert answered(listener([end - 60 for end in ends]))[0] < 1
+    assert np.isnan(answered(listener([]), Timeline())[0])

@@ -30,12 +30,13 @@ def coloured_noise(
     A slope of 1 is the 1/f noise of human postural sway (Collins & De Luca 1993 find long-range correlated
     sway at these time scales).
     """
-    frequency_hz = np.fft.rfftfreq(max(frames, frames_of(2 / lowest_hz)), 1 / MOTION_FPS)
+    length = max(frames, frames_of(2 / lowest_hz))
+    frequency_hz = np.fft.rfftfreq(length, 1 / MOTION_FPS)
     inside = (frequency_hz >= lowest_hz) & (frequency_hz <= highest_hz)
     amplitude = np.zeros_like(frequency_hz)
     amplitude[inside] = frequency_hz[inside] ** (-power_slope / 2)
     spectrum = amplitude * (rng.standard_normal(len(amplitude)) + 1j * rng.standard_normal(len(amplitude)))
-    noise = np.fft.irfft(spectrum)
+    noise = np.fft.irfft(spectrum, length)
     return (noise / noise.std())[:frames]
 
 
@@ -50,19 +51,19 @@ def eased_steps(
 ) -> Float[np.ndarray, "frame axis"]:
     """A track that moves from zero to `values[i]` from frame `at[i]` on, in `rise_frames[i]` frames.
 
-    `at` ascends; it may begin before frame 0. A step that begins while an earlier one is still under way starts
-    from where that one has got to.
+    `at` ascends and ends before `frames`; it may begin before frame 0. A step that begins while an earlier one
+    is still under way starts from where that one has got to.
     """
-    track = np.zeros((frames, values.shape[1]))
+    before = max(0, -int(at.min()))
+    track = np.zeros((before + frames, values.shape[1]))
     here = np.zeros(values.shape[1])
-    ends = [*at[1:], frames]
-    for start, end, value, rise in zip(at, ends, values, rise_frames, strict=True):
+    starts = at + before
+    for start, end, value, rise in zip(starts, [*starts[1:], len(track)], values, rise_frames, strict=True):
         progress = eased((np.arange(start, end + 1) - start) / rise)[:, None]
         moving = here + progress * (value - here)
+        track[start:end] = moving[:-1]
         here = moving[-1]
-        first = max(start, 0)
-        track[first:end] = moving[first - start : end - start][: max(frames - first, 0)]
-    return track
+    return track[before:]
 
 
 def add_bump(curve: np.ndarray, start: int, *, rise: int, hold: int, fall: int, height: float) -> None:

@@ -37,9 +37,9 @@ HEAD_SHARE = 0.3
 EYE_LIMIT_RAD = np.radians(32)
 
 # Blinks: 26 a minute in conversation, 17 at rest (Bentivoglio et al. 1997); intervals are skewed, so lognormal.
-BLINKS_A_MINUTE = {"speaking": 26.0, "listening": 20.0}
-BLINK_INTERVAL_LOG_SD = 0.55
-BLINK_WITH_SHIFT = 0.3
+BLINKS_A_MINUTE = {"speaking": 26.0, "listening": 18.0}
+BLINK_INTERVAL_LOG_SD = 0.45
+BLINK_WITH_SHIFT = 0.15
 CLOSEST_BLINKS_S = 0.5
 # Lid closure by frame: shut in 80 ms, open again in 160 ms (closing is about twice as fast as opening).
 BLINK_SHAPE = np.array([0.45, 1.0, 0.8, 0.45, 0.15])

@@ -30,7 +30,7 @@ BEAT_RAD = (0.02, 0.06)
 BEAT_HZ = (1.8, 3.0)
 # Higher pitch lifts the head (Munhall et al. 2004 find correlations of both; the size is ours).
 LIFT_RAD_PER_SEMITONE = 0.004
-NOD_RAD = 0.1
+NOD_RAD = 0.13
 NOD_HZ = (1.8, 2.8)
 NOD_CYCLES = (1, 2, 3)
 NOD_CYCLE_CHANCES = (0.35, 0.45, 0.2)
@@ -77,6 +77,7 @@ def postures(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame
     at = np.cumsum(np.maximum(often, 1.5) * frames_of(1.0)).astype(int)
     starts = voice.phrases[:, 0] - frames_of(0.3)
     at = np.unique(np.concatenate([[-frames_of(2.0)], at, starts[rng.random(len(starts)) < 0.5]])).astype(int)
+    at = at[at < voice.frames]
     values = np.zeros((len(at), 3))
     for step in range(len(at)):
         values[step] = 0.5 * values[step - 1] + np.sqrt(0.75) * POSTURE_SD_RAD * rng.standard_normal(3)
@@ -93,7 +94,7 @@ def beats(voice: Voice, rng: np.random.Generator) -> Curve:
         height, rate_hz = rng.uniform(*BEAT_RAD), rng.uniform(*BEAT_HZ)
         if rng.random() < BEAT_CHANCE:
             # The dip's lowest point, half a cycle in, falls on the loudest moment.
-            add_nod(curve, int(peak) - frames_of(0.5 / rate_hz), cycles=1, rate_hz=rate_hz, height=height)
+            add_nod(curve, int(peak) - frames_of(0.5 / rate_hz), cycles=1.0, rate_hz=rate_hz, height=height)
     pitch = np.nan_to_num(np.clip(voice.pitch_semitones, -6, 6))
     return curve - LIFT_RAD_PER_SEMITONE * smoothed(pitch, 0.15)
 

@@ -26,11 +26,11 @@ LOW_PITCH_LAG_S = 0.7
 # A phrase end is answered sooner: the mode of floor-transfer offsets is 0 to 200 ms (Stivers et al. 2009), and
 # listeners' nods start around the end of the phrase (Dittmann & Llewellyn 1968).
 PHRASE_END_LAG_S = (0.12, 0.45)
-PHRASE_END_ANSWERED = 0.85
+PHRASE_END_ANSWERED = 0.9
 LOW_PITCH_ANSWERED = 0.45
 # Share of answered cues at which the brows rise, or a smile comes with the nod (ours: the literature gives
 # nods as the most frequent visual backchannel and smiles second, Brunner 1979, but no common rate).
-WITH_BROWS, WITH_SMILE = 0.3, 0.3
+WITH_BROWS, WITH_SMILE = 0.4, 0.35
 SPONTANEOUS_SMILE = 0.2
 # Facial mimicry begins within 0.5 to 1 s of the face that is mimicked (Dimberg et al. 1998).
 MIMICRY_LAG_S = (0.5, 1.0)
@@ -93,13 +93,13 @@ def backchannels(own: Voice, partner: Voice, rng: np.random.Generator) -> list[E
     cues = [(frame, "phrase_end") for frame in phrase_end_cues(partner)]
     cues += [(frame, "low_pitch") for frame in low_pitch_cues(partner)]
     events: list[Event] = []
-    last_answer = -frames_of(10)
+    last_answer = -frames_of(10.0)
     for cue_frame, cause in sorted(cues):
         answered = PHRASE_END_ANSWERED if cause == "phrase_end" else LOW_PITCH_ANSWERED
         lag_s = rng.uniform(*PHRASE_END_LAG_S) if cause == "phrase_end" else rng.normal(LOW_PITCH_LAG_S, 0.08)
         frame = cue_frame + frames_of(lag_s)
         chances = rng.random(4)
-        strength = float(rng.uniform(0.4, 1.0))
+        strength = float(rng.uniform(0.5, 1.0))
         if frame >= own.frames or frame - last_answer < frames_of(BACKCHANNEL_SPACING_S):
             continue
         if own.speaking[frame]:

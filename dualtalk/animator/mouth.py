@@ -24,21 +24,21 @@ CHANNEL = {name: column for column, name in enumerate(CHANNELS)}
 # Visemes after the articulatory classes of Jeffers & Barley 1971 (Speechreading, chapter 3): the classes and
 # which articulator matters are theirs, the sizes are ours, tuned on the open head so that gaps come out human.
 _VISEME_SYMBOLS = {
-    "open": "a ɑ ɐ aː ɑː aɪ aʊ",
-    "mid_front": "æ ɛ e eɪ ɛː eː",
-    "mid": "ʌ ə ɜ ɚ ɝ ɜː ɘ ɵ ɤ",
-    "close_front": "i ɪ iː y ɨ ɪː j",
-    "mid_round": "ɔ o oʊ ɔː oː ɒ ɔɪ əʊ ø œ",
-    "close_round": "u ʊ uː w ʍ ʉ ɯ ɥ ʊː",
-    "bilabial": "p b m ɓ",
-    "labiodental": "f v ɱ ʋ",
+    "open": "a ɑ ɐ aɪ aʊ",
+    "mid_front": "æ ɛ e eɪ",
+    "mid": "ʌ ə ɜ ɚ ɝ ɘ ɵ ɤ",
+    "close_front": "i ɪ y ʏ ɨ j",
+    "mid_round": "ɔ o oʊ ɒ ɔɪ ø œ",
+    "close_round": "u ʊ w ʉ ɯ ɥ ɰ",
+    "bilabial": "p b m ɓ ʙ",
+    "labiodental": "f v ɱ ʋ ɸ β",
     "dental": "θ ð",
-    "alveolar": "t d n l ɾ ɫ r̩ ɬ",
-    "sibilant": "s z ts dz",
-    "postalveolar": "ʃ ʒ tʃ dʒ ɕ ʑ tɕ dʑ t͡ʃ d͡ʒ",
+    "alveolar": "t d n l ɾ ɫ ɖ ɗ ʈ ɽ ɮ",
+    "sibilant": "s z",
+    "postalveolar": "ʃ ʒ tʃ dʒ ɕ ʑ tɕ ʂ ʐ",
     "rhotic": "ɹ r ɻ ʀ ʁ",
-    "velar": "k ɡ g ŋ x ɣ q c ɟ ɲ",
-    "glottal": "h ɦ ʔ",
+    "velar": "k ɡ ŋ x ɣ c ɟ ɲ ʝ ʎ ɴ χ",
+    "glottal": "h ɦ ʔ ħ",
 }
 _VISEME_WISHES: dict[str, dict[str, float]] = {
     "open": {"opening": 1.0, "closure": 0.0, "lower_down": 0.35, "upper_up": 0.18},
@@ -68,7 +68,7 @@ OPENING_CARED = {"bilabial": 1.2}
 # Decay of dominance per second, before and after the phoneme: about 1/e in 60 and 45 ms. The slower rise is
 # the lead of the mouth over the voice (Chandrasekaran et al. 2009 find 100 to 300 ms at phrase starts).
 DECAY_BEFORE_PER_S, DECAY_AFTER_PER_S = 16.0, 22.0
-CLOSURE_DECAY_PER_S = 26.0
+CLOSURE_DECAY_PER_S = 46.0
 REACH_S = 0.4
 
 # A shout opens wider: about 5 % of the opening a decibel (Schulman 1989 finds jaw lowering grow by 30 to 90 %

@@ -110,7 +110,7 @@ def _phonemes_of(audio: np.ndarray, piece: Segment) -> list[Phoneme]:
         (start / AUDIO_RATE_HZ + hop * HOP_S - EMISSION_DELAY_S, ipa, confidence)
         for hop, ipa, confidence in _recogniser().emissions(heard)
     ]
-    ends = [time_s for time_s, _, _ in emissions[1:]] + [piece.end]
+    ends = [*(time_s for time_s, _, _ in emissions[1:]), piece.end][: len(emissions)]
     found = []
     for (start_s, symbols, confidence), end_s in zip(emissions, ends, strict=True):
         # The first sound may be placed a little before the speech was noticed.

@@ -3,9 +3,12 @@
 `TRACKED` gives the ranges seen in two tracked real talkers (25 frames a second, this field's usual tracker).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pyannote.core import Timeline
+from scipy.ndimage import maximum_filter1d
 
 from dualtalk.audio.clock import MOTION_FPS, frame_at
 from dualtalk.conversation import HeadMotion
@@ -19,7 +22,8 @@ TRACKED = {
 }
 BLINK_SHUT = 0.5
 AFTER_PHRASE_S = 2.0
-SHORTEST_PHRASE_S = 0.7
+SHORTEST_PHRASE_S, PHRASE_GAP_S = 0.7, 0.2
+NEAR_OWN_SPEECH_S = 0.4
 
 
 def spread_rad(rotvec_rad: Float[np.ndarray, "frame 3"]) -> Float[np.ndarray, "3"]:
@@ -50,50 +54,66 @@ def blinks_a_minute(lid_closure: Float[np.ndarray, "frame"]) -> float:
     return 60 * MOTION_FPS * count / max(len(lid_closure), 1)
 
 
-def activity(motion: HeadMotion) -> Float[np.ndarray, "frame"]:
-    """How much head and face move at each frame: head speed and expression speed, each of unit mean."""
+def activity(motion: HeadMotion, unit_names: tuple[str, ...]) -> Float[np.ndarray, "frame"]:
+    """How much head and face move at each frame: head speed and expression speed, each of unit mean.
+
+    Blinks are left out where the head names them: they are too fast and too regular to be answers.
+    """
+    expressive = [not name.startswith("eyeBlink") for name in unit_names]
     total = np.zeros(motion.frames)
-    for part in (motion.head_rotvec_rad, motion.expression):
+    for part in (motion.head_rotvec_rad, motion.expression[:, expressive]):
         speed = np.linalg.norm(np.gradient(part, axis=0), axis=1) if motion.frames > 1 else total
         if speed.mean() > 0:
             total = total + speed / speed.mean()
     return total / 2
 
 
-def answer_ratio(
-    listener: HeadMotion, own_speech: np.ndarray, partner_speech: Timeline, shifts: int = 500
-) -> tuple[float, float]:
-    """Activity of a listener in the 2 s after the partner's phrases end, as a multiple of chance, and how often
+@dataclass(frozen=True, eq=False)
+class Listening:
+    """One person's side of a conversation, as far as it answers the other's.
+
+    Attributes
+    ----------
+    activity : (frame,) float
+        From `activity`; the mean over several seeds shows what they have in common.
+    own_speech : (frame,) bool
+    partner_speech : pyannote.core.Timeline
+    """
+
+    activity: Float[np.ndarray, "frame"]
+    own_speech: Bool[np.ndarray, "frame"]
+    partner_speech: Timeline
+
+
+def answer_ratio(*listeners: Listening, shifts: int = 500) -> tuple[float, float]:
+    """Activity of listeners in the 2 s after their partners' phrases end, as a multiple of chance, and how often
     chance does as well.
 
-    Chance: the same phrase ends moved round the recording by every one of `shifts` evenly spread offsets.
-    Only frames in which the listener does not speak count. Above 1 means that the listener answers.
+    Chance: the same phrase ends moved round their recording by every one of `shifts` evenly spread offsets.
+    Only frames at least 0.4 s from the listener's own speech count, lest the mouth be seen starting. Above 1
+    means that the listeners answer. Half a minute holds few phrases: give several listeners.
 
     Returns
     -------
     ratio, p : float
-        NaN where the partner ends no phrase or the listener never listens.
+        NaN where no partner ends a phrase while the listener is silent.
     """
-    frames = listener.frames
-    ends = [
-        frame_at(span.end)
-        for span in partner_speech.support(collar=0.2)
-        if span.duration >= SHORTEST_PHRASE_S and frame_at(span.end) < frames
-    ]
-    moved = activity(listener)
-    listening = ~own_speech
-    window = np.arange(round(AFTER_PHRASE_S * MOTION_FPS))
-    starts = np.asarray(ends, int)[:, None] + window
-    offsets = np.unique(np.linspace(0, frames, shifts, endpoint=False).astype(int))
-    means = []
-    for offset in offsets:
-        inside = (starts + offset) % frames
-        counted = listening[inside]
-        means.append((moved[inside] * counted).sum() / counted.sum() if counted.any() else np.nan)
-    means = np.array(means)
-    if not len(ends) or not np.isfinite(means[0]):
+    moved, counted = np.zeros(shifts), np.zeros(shifts)
+    for listener in listeners:
+        frames = len(listener.activity)
+        ends = [
+            frame_at(s.end)
+            for s in listener.partner_speech.support(PHRASE_GAP_S)
+            if s.duration > SHORTEST_PHRASE_S
+        ]
+        starts = np.array(ends, int)[:, None] + np.arange(round(AFTER_PHRASE_S * MOTION_FPS))
+        offsets = np.linspace(0, frames, shifts, endpoint=False).astype(int)
+        inside = (starts[None] + offsets[:, None, None]) % frames
+        near_speech = maximum_filter1d(listener.own_speech, 2 * round(NEAR_OWN_SPEECH_S * MOTION_FPS) + 1)
+        listening = ~near_speech[inside]
+        moved += (listener.activity[inside] * listening).sum(axis=(1, 2))
+        counted += listening.sum(axis=(1, 2))
+    if not counted[0] or not moved.any():
         return np.nan, np.nan
-    chance = means[1:][np.isfinite(means[1:])]
-    if not len(chance) or chance.mean() == 0:
-        return np.nan, np.nan
-    return float(means[0] / chance.mean()), float((chance >= means[0]).mean())
+    means = moved[counted > 0] / counted[counted > 0]
+    return float(means[0] / means[1:].mean()), float((means[1:] >= means[0]).mean())

@@ -4,7 +4,7 @@ Two heads stand behind it, both evaluated by `smplx.FLAME`: the bundled open hea
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -29,6 +29,7 @@ class Eye:
     radius_m: float
 
 
+@runtime_checkable
 class Head(Protocol):
     """A head that motion can drive.
 

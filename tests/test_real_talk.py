@@ -1,0 +1,82 @@
+"""What must be seen of the animator on two real recordings: lips that fit the sound, heads that live.
+
+Ranges are `dualtalk.evaluate.figures`'; each test takes the worst of all people and recordings.
+"""
+
+import numpy as np
+import pytest
+from dualtalk.preprocess.recording import conversation_from_recording
+
+from dualtalk.animator import animate
+from dualtalk.conversation import Conversation
+from dualtalk.evaluate import life
+from dualtalk.evaluate.figures import motion_figures
+from dualtalk.head import load_head
+from dualtalk.simulation import simulate
+
+
+@pytest.fixture(scope="module", params=["one mixed file", "one file each"])
+def talk(request) -> Conversation:
+    if request.param == "one mixed file":
+        paths = [request.getfixturevalue("two_person_wave")]
+    else:
+        paths = request.getfixturevalue("one_wave_each")
+    return simulate(paths, seed=0)
+
+
+@pytest.fixture(scope="module")
+def figures(talk) -> dict[str, dict]:
+    return motion_figures(talk, load_head("open"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lips at most 2 mm apart at p, b, m",
+        "lips at most 2 mm apart in silence",
+        "lips over 4 mm apart at vowels",
+        "correlation of loudness and lip gap",
+        "blinks",
+        "head spread, pitch",
+        "head spread, yaw",
+        "head spread, roll",
+        "head speed, mean",
+        "head: 90 % of power below",
+        "jaw spread, opening",
+        "jaw: 90 % of power below",
+    ],
+)
+def test_figure_is_in_its_range(figures, name):
+    low, high = figures[name]["range"]
+    values = np.array([figures[name]["a"], figures[name]["b"]])
+    assert np.isfinite(values).all()
+    assert ((values >= low) & (values <= high)).all(), f"{name}: {values} outside [{low:.3g}, {high:.3g}]"
+
+
+def test_listeners_answer_the_ends_of_their_partners_phrases(two_person_wave, one_wave_each):
+    """More than chance (p < 0.05): both people of both recordings, activity averaged over seven seeds."""
+    names = load_head("open").unit_names
+    listeners = []
+    for paths in ([two_person_wave], one_wave_each):
+        conversation = conversation_from_recording(paths)[0]
+        seeds = [animate(conversation, seed).conversation.people for seed in range(7)]
+        for own, partner in ((0, 1), (1, 0)):
+            activity = np.mean([life.activity(people[own].motion, names) for people in seeds], axis=0)
+            speaking = conversation.people[own].speaking(conversation.frames)
+            listeners.append(life.Listening(activity, speaking, conversation.people[partner].speech))
+    ratio, chance = life.answer_ratio(*listeners)
+    assert ratio > 1.05
+    assert chance < 0.05
+
+
+def test_same_seed_same_bytes_and_another_seed_others(talk):
+    again, other = animate(talk, seed=0).conversation, animate(talk, seed=1).conversation
+    for person, same, different in zip(talk.people, again.people, other.people, strict=True):
+        assert same.motion.coefficients.tobytes() == person.motion.coefficients.tobytes()
+        assert not np.allclose(different.motion.head_rotvec_rad, person.motion.head_rotvec_rad, atol=1e-3)
+
+
+def test_swapping_the_people_swaps_the_motion(talk):
+    swapped = animate(talk.swapped, seed=0).conversation
+    assert np.array_equal(swapped.a.motion.coefficients, talk.b.motion.coefficients)
+    assert np.array_equal(swapped.b.motion.coefficients, talk.a.motion.coefficients)
