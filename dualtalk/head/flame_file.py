@@ -35,7 +35,9 @@ JAW, LEFT_EYE, RIGHT_EYE = 2, 3, 4
 IRIS_RADIUS_M, PUPIL_RADIUS_M = 0.00585, 0.002
 # Lips are sought with the jaw this far open, where it is clear which of them it takes along.
 PROBE_RAD = 0.2
-LARGEST_LIP_STEP_M, MIDLINE_M = 0.006, 0.003
+# Skin this near to other skin, with drops this different (as a share of the largest), faces it across the slit.
+LARGEST_LIP_STEP_M, PARTED_SHARE = 0.004, 0.12
+LEAST_OPENING_M, MIDLINE_M, LIP_DEPTH_M = 0.005, 0.003, 0.02
 UPPER_LIP_M, LOWER_LIP_M = 0.008, 0.010
 
 
@@ -118,9 +120,11 @@ def _eye(path: Path, arrays: FlameArrays, parts: np.ndarray, joint: int) -> Eye:
 def _colour_eye(regions: UInt8[np.ndarray, "face"], arrays: FlameArrays, eye: Eye) -> None:
     """Sclera, and iris and pupil by angle from the axis straight out of the face."""
     ball = np.flatnonzero(np.isin(arrays.f[:, 0], eye.vertices))
-    outward = arrays.v_template[arrays.f[ball]].mean(axis=1) - eye.centre_m
-    off_axis_m = eye.radius_m * np.hypot(*outward[:, :2].T) / np.linalg.norm(outward, axis=1)
-    front = outward[:, 2] > 0
+    outward = arrays.v_template[arrays.f[ball]] - eye.centre_m
+    off_axis_m = _mid_range(
+        eye.radius_m * np.hypot(outward[..., 0], outward[..., 1]) / np.linalg.norm(outward, axis=2)
+    )
+    front = (outward[..., 2] > 0).all(axis=1)
     regions[ball] = Region.SCLERA
     regions[ball[front & (off_axis_m < IRIS_RADIUS_M)]] = Region.IRIS
     regions[ball[front & (off_axis_m < PUPIL_RADIUS_M)]] = Region.PUPIL
@@ -128,22 +132,25 @@ def _colour_eye(regions: UInt8[np.ndarray, "face"], arrays: FlameArrays, eye: Ey
 
 def _mouth_line(path: Path, arrays: FlameArrays, skin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of vertices (upper lip, lower lip) that lie against each other at rest."""
-    drop_m = _drop_with_jaw(arrays)
+    points, drop_m = arrays.v_template, _drop_with_jaw(arrays)
     most = drop_m[skin].max()
-    falling = np.flatnonzero(skin & (drop_m > 0.6 * most))
-    staying = np.flatnonzero(skin & (drop_m < 0.3 * most))
-    if most < 0.005 or not len(staying):
+    if most < LEAST_OPENING_M:
         raise InputError(f"{path}: the jaw joint opens no mouth; is it a FLAME head in metres?")
-    away_m, nearest = cKDTree(arrays.v_template[staying]).query(arrays.v_template[falling])
-    facing = away_m < LARGEST_LIP_STEP_M
-    upper, lower = staying[nearest[facing]], falling[facing]
-    front = arrays.v_template[lower, 2]
-    middle = np.abs(arrays.v_template[lower, 0]) < MIDLINE_M
+    near = np.flatnonzero(skin)
+    pairs = near[cKDTree(points[near]).query_pairs(LARGEST_LIP_STEP_M, output_type="ndarray")]
+    lower_first = drop_m[pairs[:, 0]] > drop_m[pairs[:, 1]]
+    upper, lower = np.where(lower_first, pairs[:, ::-1].T, pairs.T)
+    parted = drop_m[lower] - drop_m[upper] > PARTED_SHARE * most
+    upper, lower = upper[parted], lower[parted]
+    middle = np.abs(points[lower, 0]) < MIDLINE_M
     if not middle.any():
         raise InputError(f"{path}: no lips meet at the middle of the face; is it a FLAME head in metres?")
     # The inner mouth lies behind the lips and meets itself too.
-    lips = front > front[middle].max() - 0.02
-    return upper[lips], lower[lips]
+    lips = points[lower, 2] > points[lower[middle], 2].max() - LIP_DEPTH_M
+    upper, lower = upper[lips], lower[lips]
+    closest = np.linalg.norm(points[upper] - points[lower], axis=1).argsort(kind="stable")
+    first = np.unique(lower[closest], return_index=True)[1]
+    return upper[closest][first], lower[closest][first]
 
 
 def _drop_with_jaw(arrays: FlameArrays) -> Float[np.ndarray, "vertex"]:
@@ -161,13 +168,18 @@ def _drop_with_jaw(arrays: FlameArrays) -> Float[np.ndarray, "vertex"]:
 
 def _lip_faces(arrays: FlameArrays, skin: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """(face,) bool: a lens about the mouth's line, as wide as the line and as high as lips are."""
-    points = arrays.v_template
-    line = (points[upper] + points[lower]) / 2
-    order = line[:, 0].argsort(kind="stable")
-    middle = points[arrays.f].mean(axis=1)
-    half_width = np.abs(line[:, 0]).max()
-    share = 1 - (middle[:, 0] / half_width) ** 2
-    above = middle[:, 1] - np.interp(middle[:, 0], line[order, 0], line[order, 1])
-    depth = np.interp(middle[:, 0], line[order, 0], line[order, 2]) - middle[:, 2]
-    height = np.where(above > 0, UPPER_LIP_M, LOWER_LIP_M) * share
-    return skin[arrays.f[:, 0]] & (np.abs(above) < height) & (depth < 0.008)
+    x, y, z = arrays.v_template.T
+    line = (arrays.v_template[upper] + arrays.v_template[lower]) / 2
+    line = line[line[:, 0].argsort(kind="stable")]
+    share = 1 - np.abs(x / np.abs(line[:, 0]).max()) ** 3
+    above = y - np.interp(x, line[:, 0], line[:, 1])
+    behind = np.interp(x, line[:, 0], line[:, 2]) - z
+    height = np.where(above > 0, UPPER_LIP_M, LOWER_LIP_M) * share.clip(1e-3)
+    inside = _mid_range((np.abs(above) / height)[arrays.f]) < 1
+    return inside & skin[arrays.f[:, 0]] & (behind[arrays.f].max(axis=1) < LIP_DEPTH_M)
+
+
+def _mid_range(corners: Float[np.ndarray, "face 3"]) -> Float[np.ndarray, "face"]:
+    """Halfway between a face's least and largest corner: the same for both triangles of a quad between two rings,
+    so that a threshold on it follows the rings."""
+    return (corners.min(axis=1) + corners.max(axis=1)) / 2
