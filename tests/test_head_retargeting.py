@@ -1,0 +1,27 @@
+"""Motion carried from one head to another keeps its look."""
+
+import numpy as np
+import pytest
+
+from dualtalk.head import load_head, retarget
+from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+
+
+@pytest.mark.parametrize("unit", ["mouthSmileLeft", "mouthPucker", "mouthFunnel", "browInnerUp", "cheekPuff"])
+def test_a_unit_carried_to_the_same_head_looks_nearly_the_same(unit):
+    head = load_head("open")
+    units = np.zeros((1, len(ARKIT_UNITS)))
+    units[0, ARKIT_UNITS.index(unit)] = 1
+    motion = motion_from_arkit(units)
+    carried = retarget(motion, head, head)
+    moved, moved_after = (head.vertices(each)[0] - head.template for each in (motion, carried))
+    assert np.linalg.norm(moved_after - moved) < 0.25 * np.linalg.norm(moved)
+
+
+def test_rotations_pass_unchanged_and_the_identity_is_reset():
+    head = load_head("open")
+    motion = motion_from_arkit(np.zeros((2, 52)), np.tile(np.float32([0.1, 0.2, 0.3]), (2, 1)))
+    motion.identity[:3] = 1
+    carried = retarget(motion, head, head)
+    np.testing.assert_array_equal(carried.head_rotvec_rad, motion.head_rotvec_rad)
+    assert not carried.identity.any()
