@@ -78,11 +78,13 @@ def write_report(
         "title": f"{conversation.name} – two people in conversation".replace("<", "&lt;"),
         "styles": "\n".join((PAGE / name).read_text() for name in STYLES),
         "scripts": "\n".join((PAGE / name).read_text() for name in SCRIPTS),
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c"),
+        "data": json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace(
+            "<", "\\u003c"
+        ),
         "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
     }
     page = (PAGE / "page.html").read_text()
-    pieces = [parts[piece] if piece in parts else piece for piece in page.replace("}}", "{{").split("{{")]
+    pieces = [parts.get(piece, piece) for piece in page.replace("}}", "{{").split("{{")]
     with written_whole(path) as partial:
         partial.write_text("".join(pieces))
 

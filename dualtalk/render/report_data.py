@@ -1,12 +1,13 @@
 """What the report shows, worked out of a conversation: curves, moments worth a picture, figures of the talk."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from dualtalk.audio.clock import MOTION_FPS, frame_at
+from dualtalk.audio.clock import frame_at
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.conversation import PARTY, Conversation, Participant
 from dualtalk.head import Head
@@ -65,16 +66,16 @@ def curves(conversation: Conversation, head: Head) -> list[Curve]:
 def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: int = STILLS) -> list[Moment]:
     """One moment in each of `count` equal stretches: a backchannel, else a smile, else the start of a turn, else
     the middle."""
-    edges = np.linspace(0, conversation.frames, min(count, conversation.frames) + 1).astype(int)
+    edges = np.linspace(0, conversation.frames, min(count, conversation.frames) + 1).astype(int).tolist()
     backchannels, starts = _events(turns, "backchannel"), _events(turns, "turn")
     chosen = []
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in itertools.pairwise(edges):
         candidates = [
             *(Moment(frame, f"{who} answers in passing") for frame, who in backchannels if first <= frame < end),
             *_smile(conversation, head, first, end),
             *(Moment(frame, f"{who} takes the turn") for frame, who in starts if first <= frame < end),
         ]
-        middle = int(first + end) // 2
+        middle = (first + end) // 2
         chosen.append(candidates[0] if candidates else Moment(middle, _speakers(conversation, middle)))
     return chosen
 
@@ -84,26 +85,25 @@ def talk_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, d
     speaking = [person.speaking(conversation.frames) for person in conversation.people]
 
     def rows(label: str, kind: str) -> pd.DataFrame:
-        return turns[(turns.person.str.lower() == label) & (turns.kind == kind)] if len(turns) else turns
+        return turns[(turns.person == label) & (turns.kind == kind)]
 
     figures = {"speaking": _row("share", *(float(mask.mean()) for mask in speaking))}
     for name, kind in (("turns", "turn"), ("backchannels", "backchannel")):
         figures[name] = _row("", *(len(rows(label, kind)) for label in PARTY))
-    offsets_s = [rows(label, "turn").get("offset_s", pd.Series(dtype=float)).mean() for label in PARTY]
+    offsets_s = [rows(label, "turn").offset_s.mean() for label in PARTY]
     figures["from the other's end to the own start, mean"] = _row("s", *map(float, offsets_s))
     return figures
 
 
-def _row(unit: str, a: float, b: float) -> dict:
+def _row(unit: str, a: float | int, b: float | int) -> dict:
     return {"a": a, "b": b, "unit": unit, "range": None}
 
 
 def _events(turns: pd.DataFrame, kind: str) -> list[tuple[int, str]]:
     """Frame and person of each row of `kind`, a little into it."""
-    rows = turns[turns.kind == kind] if len(turns) else turns
     return [
         (frame_at(min(row.start_s + INTO_TURN_S, (row.start_s + row.end_s) / 2)), row.person.upper())
-        for row in rows.itertuples()
+        for row in turns[turns.kind == kind].itertuples()
     ]
 
 
@@ -115,7 +115,7 @@ def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list
     person, frame = np.unravel_index(widths.argmax(), widths.shape)
     if widths[person, frame] < SMILE_SEEN:
         return []
-    return [Moment(int(first + frame), f"{PARTY[person].upper()} smiles")]
+    return [Moment(first + int(frame), f"{PARTY[person].upper()} smiles")]
 
 
 def _speakers(conversation: Conversation, frame: int) -> str:

@@ -95,7 +95,7 @@ class Timeline {
     pen.strokeStyle = ink[person];
     pen.setLineDash([3, 3]);
     for (const turn of this.data.turns) {
-      if (turn.kind !== "backchannel" || turn.person?.toLowerCase() !== person) continue;
+      if (turn.kind !== "backchannel" || turn.person !== person) continue;
       if (!this.seen(turn.start_s, turn.end_s)) continue;
       this.bar(pen, turn.start_s, turn.end_s, top + 2, ROW_PX - 4);
       pen.stroke();

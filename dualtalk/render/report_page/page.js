@@ -191,11 +191,11 @@ function hover(atS, event) {
 }
 
 function happening(atS) {
-  const seen = data.turns.filter(turn => turn.start_s <= atS && atS < turn.end_s);
+  const seen = data.turns.filter(turn => turn.kind !== "utterance" && turn.start_s <= atS && atS < turn.end_s);
   return seen.map(turn => {
     const who = turn.person ? `${turn.person.toUpperCase()}: ` : "";
     const span = `${turn.kind}, ${(turn.end_s - turn.start_s).toFixed(2)} s`;
-    if (turn.offset_s === null || turn.offset_s === undefined) return who + span;
+    if (turn.offset_s === null) return who + span;
     const how = turn.offset_s < 0 ? "before" : "after";
     return `${who}${span}, began ${Math.abs(turn.offset_s).toFixed(2)} s ${how} the other's end`;
   });

@@ -1,0 +1,67 @@
+# Two commands: `make demo` and `make test`. Each does all the set-up it needs on Debian or Ubuntu.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+LIBRARIES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgles2 libosmesa6
+READY := $(VENV)/.dualtalk-ready
+TORCH := $(shell grep '^torch==' constraints.txt)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint doctor clean help libraries
+
+demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: demo/dialogue.mp4, demo/report.html
+	@recording=$$($(BIN)/python -c "from importlib.util import find_spec; \
+	    print(find_spec('pyannote').submodule_search_locations[0] + '/audio/sample/sample.wav')"); \
+	$(BIN)/dualtalk simulate "$$recording" --out demo --overwrite
+
+test: $(READY) lint ## Check style and import directions, and run all tests
+	$(BIN)/pytest
+
+lint: $(READY) ## Check style and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+doctor: $(READY) ## Say what works on this machine
+	$(BIN)/dualtalk doctor
+
+clean: ## Remove the environment and what the commands made
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+libraries:
+	@command -v dpkg > /dev/null || exit 0; \
+	missing=; for package in $(LIBRARIES); do \
+	    dpkg -s $$package 2> /dev/null | grep -q '^Status: install ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	root=; if [ "$$(id -u)" != 0 ]; then root="sudo -n"; fi; \
+	if [ -n "$$root" ] && ! sudo -n true 2> /dev/null; then \
+	    echo "make: drawing needs system libraries and you are not root; first: sudo apt-get install$$missing" >&2; \
+	    exit 1; \
+	fi; \
+	echo "installing$$missing"; \
+	$$root apt-get update -q > /dev/null && \
+	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $$missing > /dev/null
+
+# torch goes first and alone: asked for together with the rest, pip may choose another build of it.
+$(READY): pyproject.toml constraints.txt | libraries
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	    echo "make: needs Python 3.11 or newer, found $$($(PYTHON) -V 2>&1); name another: make PYTHON=..." >&2; \
+	    exit 1; \
+	fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null; then \
+	    echo "make: $(PYTHON) cannot make environments; first: sudo apt-get install python3-venv" >&2; \
+	    exit 1; \
+	fi
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q "$(TORCH)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,174 @@
+"""The command line: a verb is a function. `dualtalk VERB --help` says what each does.
+
+Exit status: 0; 2 and one line on standard error where something is not as it should be; 130 after Ctrl-C; 1 with
+a traceback for a fault of ours. Heavy packages are imported by the verb that needs them, so that `--help` is
+there at once.
+"""
+
+import sys
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import dualtalk
+from dualtalk.cli.output import result_folder, written
+from dualtalk.errors import DualTalkError
+
+
+class OneLineErrors(typer.core.TyperGroup):
+    """Turns expected errors and Ctrl-C into one line and an exit status."""
+
+    def invoke(self, ctx):
+        with warnings.catch_warnings():
+            # Users can do nothing about the warnings of packages; ours name what to do.
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", module="dualtalk")
+            warnings.showwarning = lambda message, *_: print(f"dualtalk: {message}", file=sys.stderr)
+            try:
+                return super().invoke(ctx)
+            except DualTalkError as error:
+                print(f"dualtalk: {' '.join(str(error).split())}", file=sys.stderr)
+                raise typer.Exit(2) from error
+            except KeyboardInterrupt as error:
+                print("dualtalk: interrupted; nothing was kept", file=sys.stderr)
+                raise typer.Exit(130) from error
+
+
+class Staging(StrEnum):
+    SPLIT = "split"
+    FACE_TO_FACE = "face_to_face"
+
+
+class BackEnd(StrEnum):
+    AUTO = "auto"
+    MODERNGL = "moderngl"
+    PYRENDER = "pyrender"
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+main = app
+
+HeadOption = Annotated[str, typer.Option(help="[bold]open[/] (bundled), or the path of a FLAME file you have.")]
+StagingOption = Annotated[Staging, typer.Option(help="A portrait each, or both in one scene.")]
+BackEndOption = Annotated[BackEnd, typer.Option(help="What draws; auto takes the fastest that works.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")]
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        print(f"dualtalk {dualtalk.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Two people in conversation, in 3D: audio of both in, head motion and video of both out."""
+
+
+@app.command()
+def simulate(
+    audio: Annotated[
+        Path,
+        typer.Argument(
+            metavar="AUDIO",
+            show_default=False,
+            help="A mono recording of two people, a stereo recording with a person a channel, or, with AUDIO2, "
+            "the first person alone.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the results.")],
+    audio2: Annotated[
+        Path | None, typer.Argument(metavar="AUDIO2", show_default=False, help="The second person alone.")
+    ] = None,
+    head: HeadOption = "open",
+    model: Annotated[str, typer.Option(help="What moves the heads: [bold]rules[/].")] = "rules",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")] = 0,
+    staging: StagingOption = Staging.SPLIT,
+    back_end: BackEndOption = BackEnd.AUTO,
+    diarizer: Annotated[
+        str,
+        typer.Option(
+            help="Who tells the people of a mono recording apart: [bold]default[/] (bundled), or a pyannote.audio "
+            "pipeline by path or hub name."
+        ),
+    ] = "default",
+    token: Annotated[
+        str | None, typer.Option(envvar="HF_TOKEN", show_default=False, help="For a pipeline from the hub.")
+    ] = None,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Motion and report only, nothing drawn.")] = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Turn a recorded conversation into the motion of both people, a video and a report.
+
+    Example: [bold]dualtalk simulate call.wav --out call[/]
+
+    Writes dialogue.mp4 and report.html; motion as a.npz and b.npz; each
+    voice as a.wav and b.wav; who speaks when as turns.rttm and turns.csv;
+    and run.json, which says how it was made.
+    """
+    with result_folder(out, overwrite=overwrite) as folder:
+        from dualtalk.cli.simulating import Request, run
+
+        request = Request(
+            audio=(audio,) if audio2 is None else (audio, audio2),
+            head=head,
+            model=model,
+            seed=seed,
+            staging=staging.value,
+            back_end=back_end.value,
+            diarizer=diarizer,
+            video=not no_video,
+        )
+        lines = run(request, folder, token=token)
+    print(*lines, *(f"  {out / name}" for name in written(out)), sep="\n")
+
+
+@app.command()
+def render(
+    a: Annotated[
+        Path, typer.Argument(metavar="A", show_default=False, help="Motion of the first person, an npz file.")
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", show_default=False, help="Motion of the second person.")],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="FILE.mp4", help="The video to write.")],
+    audio: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A.wav B.wav", show_default=False, help="Both voices; silent without."),
+    ] = None,
+    head: HeadOption = "open",
+    staging: StagingOption = Staging.SPLIT,
+    back_end: BackEndOption = BackEnd.AUTO,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Draw the motion of two people as a video.
+
+    Example: [bold]dualtalk render a.npz b.npz --audio a.wav b.wav --out dialogue.mp4[/]
+    """
+    from dualtalk.cli.rendering import run
+
+    run((a, b), out, audio, head=head, staging=staging.value, back_end=back_end.value, overwrite=overwrite)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine, and what to do about the rest.
+
+    Exits with 1 if something is missing that simulating needs.
+    """
+    from dualtalk.doctor import examine, show
+
+    raise typer.Exit(0 if show(examine()) else 1)

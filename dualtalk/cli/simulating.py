@@ -1,0 +1,111 @@
+"""The verb `simulate`: from a recording to a folder of results."""
+
+import hashlib
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import dualtalk
+from dualtalk.audio.diarization import load_diarizer
+from dualtalk.audio.turns import turn_table
+from dualtalk.cli.stages import Stages
+from dualtalk.conversation import Conversation
+from dualtalk.evaluate.figures import motion_figures
+from dualtalk.head import Head, load_head
+from dualtalk.preprocess.recording import conversation_from_recording
+from dualtalk.render import render_conversation, render_stills
+from dualtalk.render.backend import open_renderer
+from dualtalk.render.report import write_report
+from dualtalk.render.report_data import moments
+from dualtalk.render.scene import Scene, staging_named
+from dualtalk.simulation import simulate
+
+# What decides the numbers that come out.
+RECORDED_PACKAGES = (
+    *("torch", "numpy", "scipy", "pandas", "pyannote.audio", "transformers"),
+    *("smplx", "hama", "moderngl", "pyrender", "soxr"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as run.json keeps it."""
+
+    audio: tuple[Path, ...]
+    head: str
+    model: str
+    seed: int
+    staging: str
+    back_end: str
+    diarizer: str
+    video: bool
+
+
+def run(request: Request, folder: Path, *, token: str | None) -> list[str]:
+    """Simulate and write every result into `folder`; gives the lines that sum it up.
+
+    Raises
+    ------
+    DualTalkError
+        The input or the machine is not as it should be.
+    """
+    start_s = time.perf_counter()
+    with Stages() as stages:
+        with stages.stage("Reading"):
+            head = load_head(request.head)
+            if request.video:
+                # A machine that cannot draw is to say so before the long work.
+                open_renderer(Scene(head, staging_named(request.staging)), request.back_end).close()
+            heard, notes = conversation_from_recording(request.audio, load_diarizer(request.diarizer, token=token))
+        with stages.stage("Animating"):
+            conversation = simulate(heard, head=head, model=request.model, seed=request.seed)
+        conversation.save(folder)
+        write_results(conversation, head, folder, request, notes, stages)
+    took_s = time.perf_counter() - start_s
+    return [
+        f"{conversation.duration_s:.1f} s of conversation, made in {took_s:.1f} s "
+        f"({took_s / conversation.duration_s:.2f} times its length)",
+        *(f"note: {note}" for note in notes),
+    ]
+
+
+def write_results(
+    conversation: Conversation, head: Head, folder: Path, request: Request, notes: tuple[str, ...], stages: Stages
+) -> None:
+    """Draw, measure and report, into `folder`."""
+    turns = turn_table(*(person.speech for person in conversation.people), conversation.duration_s)
+    turns.to_csv(folder / "turns.csv", index=False, float_format="%.3f")
+    shown = {"staging": request.staging, "back_end": request.back_end}
+    video, stills = None, []
+    if request.video:
+        video = folder / "dialogue.mp4"
+        with stages.stage("Drawing") as progress:
+            render_conversation(conversation, head, video, **shown, progress=progress)
+            worth_seeing = moments(conversation, head, turns)
+            images = render_stills(conversation, head, [moment.frame for moment in worth_seeing], **shown)
+            stills = list(zip(worth_seeing, images, strict=True))
+    with stages.stage("Measuring"):
+        figures = motion_figures(conversation, head)
+    record = run_record(request, notes, stages.seconds)
+    (folder / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+    report = folder / "report.html"
+    write_report(conversation, head, report, turns=turns, figures=figures, run=record, video=video, stills=stills)
+
+
+def run_record(request: Request, notes: tuple[str, ...], seconds: dict[str, float]) -> dict:
+    """All that is needed to make the same again, and how long it took."""
+    return {
+        "seed": request.seed,
+        "notes": list(notes),
+        "options": {name: str(value) for name, value in asdict(request).items() if name not in ("audio", "seed")},
+        "inputs_sha256": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in request.audio},
+        "versions": {
+            "dualtalk": dualtalk.__version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in RECORDED_PACKAGES},
+        },
+        "timings_s": dict(seconds),
+    }

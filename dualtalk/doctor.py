@@ -1,0 +1,167 @@
+"""What works on this machine, and what to do about the rest.
+
+Each check does a little of the real thing: draws a frame, encodes a second of video, hears a second of sound.
+"""
+
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from dualtalk.errors import DualTalkError
+
+REINSTALL = "install again: pip install -c constraints.txt dualtalk"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to try.
+
+    Attributes
+    ----------
+    name : str
+    attempt : callable
+        Returns what was found, or raises.
+    remedy : str
+        What to do where it fails; a `DualTalkError` brings its own.
+    required : bool
+        Whether simulating needs it.
+    """
+
+    name: str
+    attempt: Callable[[], str]
+    remedy: str = REINSTALL
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a check."""
+
+    name: str
+    works: bool
+    required: bool
+    says: str
+
+
+def examine() -> list[Finding]:
+    """Try everything."""
+    return [_try(check) for check in CHECKS]
+
+
+def show(findings: list[Finding]) -> bool:
+    """Print a table; True where all that is required works."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        mark = "[green]works" if finding.works else "[red]fails" if finding.required else "[yellow]absent"
+        table.add_row(mark, finding.name, finding.says)
+    Console().print(table)
+    return all(finding.works for finding in findings if finding.required)
+
+
+def _try(check: Check) -> Finding:
+    try:
+        return Finding(check.name, True, check.required, check.attempt())
+    except DualTalkError as error:
+        says = str(error)
+    except Exception as error:
+        says = f"{check.remedy} ({type(error).__name__}: {error})"
+    return Finding(check.name, False, check.required, " ".join(says.split()))
+
+
+def _python() -> str:
+    return f"{platform.python_version()}, {sys.prefix}"
+
+
+def _torch() -> str:
+    import torch
+
+    torch.ones(2) @ torch.ones(2)
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU; none is needed"
+    return f"{torch.__version__}, {where}"
+
+
+def _pyannote() -> str:
+    import dualtalk.audio.third_party  # noqa: F401
+
+    return f"{version('pyannote.audio')}, its telemetry turned off"
+
+
+def _voice_activity() -> str:
+    from dualtalk.audio.voice_activity import detect_speech
+
+    spans = len(detect_speech(_a_second_of_hum()))
+    return f"bundled weights answer ({spans} spans of speech in a hum)"
+
+
+def _phonemes() -> str:
+    from pyannote.core import Segment, Timeline
+
+    from dualtalk.audio.phonemes import recognise_phonemes
+
+    recognise_phonemes(_a_second_of_hum(), Timeline([Segment(0, 1)]))
+    return f"hama {version('hama')}"
+
+
+def _head() -> str:
+    from dualtalk.head import load_head
+
+    head = load_head("open")
+    return f"open head, {len(head.template)} vertices, through smplx {version('smplx')}"
+
+
+def _draws(back_end: str) -> Callable[[], str]:
+    def attempt() -> str:
+        from dualtalk.head import load_head
+        from dualtalk.render.backend import open_renderer
+        from dualtalk.render.scene import Scene, staging_named
+
+        head = load_head("open")
+        renderer = open_renderer(Scene(head, staging_named("split"), size=(128, 64)), back_end)
+        try:
+            if np.ptp(renderer.frame(head.template, head.template)) == 0:
+                raise RuntimeError("the frame is blank")
+        finally:
+            renderer.close()
+        return version(back_end)
+
+    return attempt
+
+
+def _encoder() -> str:
+    import imageio_ffmpeg
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "second.mp4"
+        writer = imageio_ffmpeg.write_frames(path, (64, 64), fps=25, codec="libx264")
+        writer.send(None)
+        for _ in range(25):
+            writer.send(np.zeros((64, 64, 3), np.uint8))
+        writer.close()
+        if not path.stat().st_size:
+            raise RuntimeError("it wrote an empty file")
+    return f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}, H.264"
+
+
+def _a_second_of_hum() -> np.ndarray:
+    return (0.1 * np.sin(2 * np.pi * 120 * np.arange(16_000) / 16_000)).astype(np.float32)
+
+
+CHECKS = (
+    Check("Python", _python),
+    Check("torch", _torch),
+    Check("pyannote.audio", _pyannote),
+    Check("voice activity", _voice_activity),
+    Check("phonemes", _phonemes),
+    Check("head", _head),
+    Check("drawing: moderngl", _draws("moderngl")),
+    Check("drawing: pyrender", _draws("pyrender"), required=False),
+    Check("video encoder", _encoder),
+)

@@ -1,0 +1,106 @@
+"""The command line: what it says, what it leaves behind, and how soon it is there."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from dualtalk import __version__
+from dualtalk.cli import app
+from dualtalk.cli.output import RESULTS, result_folder
+from dualtalk.errors import InputError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_version():
+    assert run("--version").stdout == f"dualtalk {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", ["simulate", "render", "doctor"])
+def test_every_verb_explains_itself(verb):
+    shown = run(verb, "--help")
+    assert shown.exit_code == 0
+    assert verb in run("--help").stdout
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; from typer.testing import CliRunner; from dualtalk.cli import app;"
+        "CliRunner().invoke(app, ['simulate', '--help']);"
+        "print([name for name in ('torch', 'pandas', 'pyannote', 'moderngl') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--seed", "x"], ["a.wav"], ["a.wav", "b.wav", "c.wav", "--out", "o"]])
+def test_wrong_usage_exits_with_2(arguments):
+    assert run("simulate", *arguments).exit_code == 2
+
+
+def test_results_appear_whole(tmp_path):
+    with result_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "run.json").write_text("{}")
+        assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "run.json"]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failed_run_leaves_what_was_there(tmp_path, failure):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("former")
+
+    def fail():
+        with result_folder(tmp_path / "out", overwrite=True) as folder:
+            (folder / "run.json").write_text("new")
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "run.json").read_text() == "former"
+
+
+def test_overwriting_replaces_results_only(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("former")
+    with result_folder(out, overwrite=True) as folder:
+        (folder / "report.html").write_text("new")
+    assert [path.name for path in out.iterdir()] == ["report.html"]
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"), result_folder(out, overwrite=True):
+        pass
+    assert (out / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.fixture(scope="module")
+def simulated(two_person_wave, tmp_path_factory):
+    out = tmp_path_factory.mktemp("simulated") / "out"
+    return out, run("simulate", two_person_wave, "--out", out, "--seed", 3)
+
+
+def test_simulate_writes_every_result(simulated):
+    out, result = simulated
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert sorted(path.name for path in out.iterdir()) == sorted(RESULTS)
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    record = json.loads((out / "run.json").read_text())
+    assert record["seed"] == 3
+    assert set(record) == {"seed", "notes", "options", "inputs_sha256", "versions", "timings_s"}
+
+
+def test_render_draws_what_simulate_wrote(simulated, tmp_path):
+    out, _ = simulated
+    video = tmp_path / "again.mp4"
+    arguments = ["render", out / "a.npz", out / "b.npz", "--audio", out / "a.wav", out / "b.wav", "--out", video]
+    assert run(*arguments).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["again.mp4"]
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
