@@ -18,14 +18,13 @@ from jaxtyping import Float, Float32
 from pyannote.core import Annotation, Timeline
 
 from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
-from dualtalk.audio.rttm import read_rttm, write_rttm
+from dualtalk.audio.rttm import PARTY, read_rttm, write_rttm
 from dualtalk.audio.wave import read_wave, write_wave
 from dualtalk.errors import InputError
 from dualtalk.files import written_whole
 
 Space = Literal["flame", "open"]
 IDENTITY_COEFFICIENTS = 300
-PARTY = ("a", "b")
 # A neck or a jaw turns by less than this; more means degrees were passed for radians.
 LARGEST_ROTATION_RAD = np.pi
 

@@ -15,9 +15,6 @@ from dualtalk.head.arkit import (
     ARKIT_UNITS,
     EXPRESSION_UNITS,
     EYE_JOINT_UNITS,
-    JAW_OPEN_RAD,
-    JAW_SIDE_RAD,
-    LOOK_RAD,
     arkit_from_motion,
     motion_from_arkit,
 )
@@ -79,10 +76,6 @@ def test_each_arkit_unit_is_as_sculpted(head, stored, unit):
         compared[np.concatenate([eye.vertices for eye in head.eyes])] = False
     assert np.linalg.norm(sculpted, axis=1).max() > 0.0005
     assert np.linalg.norm(shown - sculpted, axis=1)[compared].max() < UNIT_TOLERANCE_M
-
-
-def test_full_units_are_the_angles_the_file_was_fitted_to(stored):
-    np.testing.assert_allclose([JAW_OPEN_RAD, JAW_SIDE_RAD, LOOK_RAD], stored["angles_rad"], atol=5e-4)
 
 
 def test_left_and_right_units_move_the_persons_own_sides(head):
@@ -176,7 +169,6 @@ def test_head_rotation_leaves_the_bust_and_bends_the_neck(head):
     assert ((followed > 0.1) & (followed < 0.9)).sum() > 50
 
 
-@pytest.mark.xfail(reason="the bundled file's eye joints lie 8 mm before the eyeballs' middles", strict=True)
 def test_eyes_turn_about_their_middle(head):
     turned = moved(head, "eyes", (0.1, 0.2, 0, 0.1, 0.2, 0))
     for eye in head.eyes:

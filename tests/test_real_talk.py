@@ -5,13 +5,13 @@ Ranges are `dualtalk.evaluate.figures`'; each test takes the worst of all people
 
 import numpy as np
 import pytest
-from dualtalk.preprocess.recording import conversation_from_recording
 
 from dualtalk.animator import animate
 from dualtalk.conversation import Conversation
 from dualtalk.evaluate import life
 from dualtalk.evaluate.figures import motion_figures
 from dualtalk.head import load_head
+from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation import simulate
 
 

@@ -34,7 +34,9 @@ SACCADE_S, SACCADE_S_PER_RAD = 0.025, 0.0024 * 180 / np.pi
 # The head takes this share of a look away, and follows the eyes with this time constant (Freedman & Sparks
 # 1997: small gaze shifts are mostly the eyes').
 HEAD_SHARE = 0.3
-EYE_LIMIT_RAD = np.radians(32)
+# As far as eyes go in the head without strain: yaw to either side, pitch up and down (Stahl 1999: people turn
+# the head rather than hold their eyes beyond 20 to 25 degrees).
+EYE_YAW_LIMIT_RAD, EYE_PITCH_LIMIT_RAD = np.radians(25), np.radians([-14, 20])
 
 # Blinks: 26 a minute in conversation, 17 at rest (Bentivoglio et al. 1997); intervals are skewed, so lognormal.
 BLINKS_A_MINUTE = {"speaking": 26.0, "listening": 18.0}
@@ -127,8 +129,9 @@ def eye_rotations(
     """Axis-angle of the left and the right eye, in the head's frame, that look along `gaze` in the room."""
     in_room = Rotation.from_euler("YX", gaze[:, ::-1])
     in_head = (Rotation.from_rotvec(head_rotvec_rad).inv() * in_room).as_euler("YXZ")
-    in_head = np.clip(in_head, -EYE_LIMIT_RAD, EYE_LIMIT_RAD)
-    one_eye = Rotation.from_euler("YX", in_head[:, :2]).as_rotvec()
+    yaw = np.clip(in_head[:, 0], -EYE_YAW_LIMIT_RAD, EYE_YAW_LIMIT_RAD)
+    pitch = np.clip(in_head[:, 1], *EYE_PITCH_LIMIT_RAD)
+    one_eye = Rotation.from_euler("YX", np.stack([yaw, pitch], axis=1)).as_rotvec()
     return np.concatenate([one_eye, one_eye], axis=1)
 
 

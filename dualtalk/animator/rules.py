@@ -22,15 +22,13 @@ from dualtalk.animator.listening import Event, backchannels, mimicked_smiles, sp
 from dualtalk.animator.mouth import MouthMotion, speaking_mouth
 from dualtalk.animator.voice import Voice, hear
 from dualtalk.conversation import Conversation, HeadMotion
-from dualtalk.head.arkit import UNIT_SLOT
+from dualtalk.head.arkit import JAW_OPEN_RAD, UNIT_SLOT
 
 EXPRESSION_COEFFICIENTS = 50
 # Jaw rotation at opening 1. Tracked talkers' jaws have a spread of 0.03 to 0.06 rad about this axis.
-JAW_OPEN_RAD = 0.17
+SPEECH_JAW_RAD = 0.17
 JAW_BREATH_RAD = 0.015
 JAW_SIDE_SD_RAD = 0.006
-# How much of `mouthClose` meets the jaw's opening; see `open_mouth_units`.
-CLOSE_PER_JAW_RAD = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +85,7 @@ def move(voice: Voice, events: list[Event], rng: np.random.Generator) -> HeadMot
     head = head_rotations(voice, events, head_share(gaze), breath, rng)
     mouth = speaking_mouth(voice)
     jaw = np.zeros((voice.frames, 3))
-    jaw[:, 0] = JAW_OPEN_RAD * mouth["opening"]
+    jaw[:, 0] = SPEECH_JAW_RAD * mouth["opening"]
     jaw[:, 1] = JAW_SIDE_SD_RAD * smoothed(rng.standard_normal(voice.frames), 0.1) * mouth["opening"]
     units = {
         **mouth_units(mouth, jaw[:, 0]),
@@ -112,7 +110,7 @@ def move(voice: Voice, events: list[Event], rng: np.random.Generator) -> HeadMot
 def mouth_units(mouth: MouthMotion, jaw_open_rad: Curve) -> dict[str, Curve]:
     """ARKit units of the speaking mouth. `mouthClose` brings the lips together over the open jaw."""
     return {
-        "mouthClose": CLOSE_PER_JAW_RAD * jaw_open_rad * mouth["closure"],
+        "mouthClose": jaw_open_rad / JAW_OPEN_RAD * mouth["closure"],
         "mouthPucker": mouth["pucker"],
         "mouthFunnel": mouth["funnel"],
         "mouthStretchLeft": 0.6 * mouth["stretch"],

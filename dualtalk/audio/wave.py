@@ -12,6 +12,8 @@ from dualtalk.audio.clock import AUDIO_RATE_HZ
 from dualtalk.errors import InputError
 from dualtalk.files import written_whole
 
+UNKNOWN_RIFF_BYTES = 0xFFFFFF00
+
 
 def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     """Samples of an audio file at 16 kHz, one row a channel.
@@ -29,9 +31,12 @@ def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); was its download or recording cut off?")
     try:
+        promised = soundfile.info(path).frames
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path} is not audio that can be read ({error.error_string})") from error
+    if _riff_promises_more(path) or len(samples) < promised:
+        raise InputError(f"{path} is shorter than its header says; was it cut off while it was copied?")
     if not len(samples):
         raise InputError(f"{path} has a header but no samples; was its recording cut off?")
     if not np.isfinite(samples).all():
@@ -39,6 +44,17 @@ def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     if rate_hz != AUDIO_RATE_HZ:
         samples = soxr.resample(samples, rate_hz, AUDIO_RATE_HZ)
     return np.ascontiguousarray(samples.T, np.float32)
+
+
+def _riff_promises_more(path: Path) -> bool:
+    """Whether a wav's header counts more bytes than the file has. Recorders that cannot seek leave 0 or the
+    largest count, which says nothing."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[:4] != b"RIFF" or len(head) < 8:
+        return False
+    counted = int.from_bytes(head[4:], "little")
+    return counted < UNKNOWN_RIFF_BYTES and counted + 8 > path.stat().st_size
 
 
 def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) -> None:

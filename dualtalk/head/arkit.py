@@ -36,23 +36,23 @@ EYE_JOINT_UNITS = tuple(unit for unit in ARKIT_UNITS if unit.startswith("eyeLook
 EXPRESSION_UNITS = tuple(unit for unit in ARKIT_UNITS if unit not in JAW_JOINT_UNITS + EYE_JOINT_UNITS)
 UNIT_SLOT = {unit: slot for slot, unit in enumerate(EXPRESSION_UNITS)}
 
-# The open head's joint rotations at a full unit: its sculpted jaw's, and the range of ARKit's own eyes.
-JAW_OPEN_RAD = 0.3180
-JAW_SIDE_RAD = 0.1014
-LOOK_RAD = float(np.radians(30))
+# The open head's joint rotations at a full unit, those of the sculpted shapes: the jaw's, and the eyes' as far as
+# the lids go with them.
+JAW_OPEN_RAD, JAW_SIDE_RAD = 0.318, 0.101
+LOOK_DOWN_RAD, LOOK_UP_RAD, LOOK_SIDE_RAD = 0.314, 0.192, 0.384
 # Each of these units is a rotation of this many radians on one axis: part of the motion, its column, amount.
 JOINT_ROTATIONS = {
     "jawOpen": ("jaw", 0, JAW_OPEN_RAD),
     "jawLeft": ("jaw", 1, JAW_SIDE_RAD),
     "jawRight": ("jaw", 1, -JAW_SIDE_RAD),
-    "eyeLookDownLeft": ("eyes", 0, LOOK_RAD),
-    "eyeLookUpLeft": ("eyes", 0, -LOOK_RAD),
-    "eyeLookOutLeft": ("eyes", 1, LOOK_RAD),
-    "eyeLookInLeft": ("eyes", 1, -LOOK_RAD),
-    "eyeLookDownRight": ("eyes", 3, LOOK_RAD),
-    "eyeLookUpRight": ("eyes", 3, -LOOK_RAD),
-    "eyeLookInRight": ("eyes", 4, LOOK_RAD),
-    "eyeLookOutRight": ("eyes", 4, -LOOK_RAD),
+    "eyeLookDownLeft": ("eyes", 0, LOOK_DOWN_RAD),
+    "eyeLookUpLeft": ("eyes", 0, -LOOK_UP_RAD),
+    "eyeLookOutLeft": ("eyes", 1, LOOK_SIDE_RAD),
+    "eyeLookInLeft": ("eyes", 1, -LOOK_SIDE_RAD),
+    "eyeLookDownRight": ("eyes", 3, LOOK_DOWN_RAD),
+    "eyeLookUpRight": ("eyes", 3, -LOOK_UP_RAD),
+    "eyeLookInRight": ("eyes", 4, LOOK_SIDE_RAD),
+    "eyeLookOutRight": ("eyes", 4, -LOOK_SIDE_RAD),
 }
 
 

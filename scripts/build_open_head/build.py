@@ -16,11 +16,11 @@ import numpy as np
 import scipy.sparse as sp
 from identities import principal_components, read_face_targets, read_macros, sample_identities
 from makehuman import BaseMesh, read_base_mesh, read_joint_weights, read_mask, read_target
-from posing import eye_pose_basis, fit_rotation, jaw_pose_basis, pose_basis_error
+from posing import pose_basis, pose_basis_error
 from scipy.spatial import cKDTree
 from surface import Surface, clipped, compacted, from_quads, joined, subdivided, with_region
 
-from dualtalk.head.arkit import ARKIT_UNITS, EXPRESSION_UNITS
+from dualtalk.head.arkit import ARKIT_UNITS, EXPRESSION_UNITS, JOINT_ROTATIONS
 from dualtalk.head.regions import Region
 
 OUT = Path(__file__).parents[2] / "dualtalk" / "head" / "open_head.npz"
@@ -48,14 +48,23 @@ LIPS_TOGETHER = 0.025
 # Height of the hairline over depth, decimetres on the base mesh: nape, behind and over the ear, sideburn, temple,
 # forehead. The ear spans depths 0.34 to 0.67 and heights 6.82 to 7.35.
 HAIRLINE = np.array(
-    [[-0.6, 6.6], [-0.1, 6.62], [0.15, 6.72], [0.28, 6.95], [0.36, 7.3], [0.46, 7.4], [0.6, 7.4], [0.68, 7.3]]
-    + [[0.74, 7.06], [0.82, 7.04], [0.9, 7.34], [1.02, 7.66], [1.16, 7.9], [1.34, 8.03], [1.6, 8.06]]
+    [
+        *([-0.6, 6.6], [-0.1, 6.62], [0.15, 6.72], [0.28, 6.95], [0.36, 7.3], [0.46, 7.4], [0.6, 7.4]),
+        *(
+            [0.68, 7.3],
+            [0.74, 7.06],
+            [0.82, 7.04],
+            [0.9, 7.34],
+            [1.02, 7.66],
+            [1.16, 7.9],
+            [1.34, 8.03],
+            [1.6, 8.06],
+        ),
+    ]
 )
 PUPIL_DEGREES, IRIS_DEGREES = 9.5, 27.0
 EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 30, 36, 45, 58, 75, 100, 130, 180])
 EYE_SEGMENTS = 24
-# Eye rotation of a full look in any direction.
-LOOK_DEGREES = 30.0
 
 
 def main() -> None:
@@ -112,7 +121,9 @@ def joint_mix(base: BaseMesh, group: str) -> np.ndarray:
     return row
 
 
-def build_surface(data: Path, base: BaseMesh, neutral: np.ndarray) -> tuple[Surface, list[tuple[int, int]], np.ndarray]:
+def build_surface(
+    data: Path, base: BaseMesh, neutral: np.ndarray
+) -> tuple[Surface, list[tuple[int, int]], np.ndarray]:
     """All of the head's parts with their regions, the spans of vertices that are eyeballs, and shifts of parts."""
     count = len(base.vertices)
     body = from_quads(base.groups["body"], count, Region.SKIN)
@@ -214,7 +225,7 @@ def short_lashes(lashes: Surface, base: BaseMesh) -> Surface:
 
 
 def eyeball(base: BaseMesh, group: str) -> Surface:
-    """A sphere with rings at the edges of pupil and iris, in place of the coarse one; it follows that one's moves."""
+    """A sphere with rings at the edges of pupil and iris in place of the coarse one, whose moves it follows."""
     members = base.members(group)
     coarse = base.vertices[members]
     centre = (coarse.min(axis=0) + coarse.max(axis=0)) / 2
@@ -227,7 +238,7 @@ def eyeball(base: BaseMesh, group: str) -> Surface:
     points = np.concatenate([[[0, 0, 1]], rings.reshape(-1, 3), [[0, 0, -1]]])
     cornea = bulge * np.clip(1 - np.degrees(np.arccos(points[:, 2:])) / 38, 0, 1) ** 0.5
     points = centre + points * (radius + cornea)
-    # Least-norm weights over the coarse eye that give each point exactly and sum to 1: moves and growth carry over.
+    # Least-norm weights over the coarse eye that give each point exactly and sum to 1: its moves carry over.
     system = np.concatenate([coarse.T, np.ones((1, len(members)))])
     weights = np.linalg.pinv(system) @ np.concatenate([points.T, np.ones((1, len(points)))])
     mix = sp.lil_matrix((len(points), len(base.vertices)))
@@ -246,7 +257,8 @@ def eyeball(base: BaseMesh, group: str) -> Surface:
             triangles += new
             rings_of += [EYE_RINGS_DEGREES[ring + 1]] * len(new)
     edge = np.array(rings_of)
-    regions = np.where(edge <= PUPIL_DEGREES, Region.PUPIL, np.where(edge <= IRIS_DEGREES, Region.IRIS, Region.SCLERA))
+    iris_or_white = np.where(edge <= IRIS_DEGREES, Region.IRIS, Region.SCLERA)
+    regions = np.where(edge <= PUPIL_DEGREES, Region.PUPIL, iris_or_white)
     return Surface(mix.tocsr(), np.array(triangles), regions.astype(np.uint8))
 
 
@@ -260,19 +272,16 @@ def save(base, surface, template, components, units, eye_spans, bone_weights, me
     weights /= weights.sum(axis=1, keepdims=True)
     moved = base.vertices + mean_macro - joint_mix(base, "joint-head") @ (base.vertices + mean_macro)
     skull, neck = (joint_mix(base, group) @ moved for group in ("joint-head", "joint-neck"))
-    centres = [template[slice(*span)].mean(axis=0) for span in eye_spans]
+    balls = [template[slice(*span)] for span in eye_spans]
+    centres = [(ball.min(axis=0) + ball.max(axis=0)) / 2 for ball in balls]
     joints = np.stack([neck - [0, 0.5, 0], 0.5 * (skull + neck), joint_mix(base, "joint-mouth") @ moved, *centres])
     regressor = joint_regressor(template, joints, eye_spans)
     template_m, joints_m = METRES * template, METRES * joints
     units_m = {unit: METRES * displacement for unit, displacement in units.items()}
 
-    jaw_basis, jaw_open_rad, jaw_side_rad = jaw_pose_basis(template_m, joints_m[2], weights[:, 2], units_m)
-    look_rad = np.radians(LOOK_DEGREES)
-    eye_bases = [eye_pose_basis(units_m, side, look_rad) for side in ("Left", "Right")]
-    pose_basis = np.concatenate([np.zeros((9, template.size)), jaw_basis, *eye_bases])
-    errors = pose_basis_error(
-        template_m, joints_m, weights, pose_basis, units_m, jaw_open_rad, jaw_side_rad, look_rad, eye_spans
-    )
+    eyeballs = np.concatenate([np.arange(*span) for span in eye_spans])
+    basis = pose_basis(template_m, joints_m, weights, units_m, eyeballs)
+    errors = pose_basis_error(template_m, joints_m, weights, basis, units_m, eyeballs)
     for unit, (half, full) in errors.items():
         print(f"{unit:18s} {1000 * half:6.3f} mm at half strength {1000 * full:6.3f} mm at full")
     upper, lower = lip_vertices(template_m, surface, units_m["jawOpen"])
@@ -283,14 +292,15 @@ def save(base, surface, template, components, units, eye_spans, bone_weights, me
         regions=surface.regions,
         identity=(METRES * components).reshape(len(components), -1, 3).astype(np.float16),
         units=np.stack([units_m[unit] for unit in EXPRESSION_UNITS]).astype(np.float16),
-        joint_units=np.stack([units_m[unit] for unit in ARKIT_UNITS if unit not in EXPRESSION_UNITS]).astype(np.float16),
+        joint_units=np.stack([units_m[unit] for unit in ARKIT_UNITS if unit in JOINT_ROTATIONS]).astype(
+            np.float16
+        ),
         weights=weights.astype(np.float32),
         joint_regressor=regressor.astype(np.float32),
-        pose_basis=pose_basis.astype(np.float16),
+        pose_basis=basis.astype(np.float16),
         eyes=np.array(eye_spans, np.int32),
         upper_lip=upper,
         lower_lip=lower,
-        angles_rad=np.array([jaw_open_rad, jaw_side_rad, look_rad], np.float32),
     )
     print(f"{len(template)} vertices, {len(surface.triangles)} faces, {OUT.stat().st_size / 1e6:.1f} MB")
 

@@ -23,7 +23,8 @@ def read_macros(data: Path, vertices: int) -> dict[tuple[str, str, str], np.ndar
     macros = {}
     for gender in ("female", "male"):
         for age in ("young", "old"):
-            build = read_target(folder / f"universal-{gender}-{age}-averagemuscle-averageweight.target.gz", vertices)
+            average = f"universal-{gender}-{age}-averagemuscle-averageweight.target.gz"
+            build = read_target(folder / average, vertices)
             for ancestry in ANCESTRIES:
                 face = read_target(folder / f"{ancestry}-{gender}-{age}.target.gz", vertices)
                 macros[ancestry, gender, age] = build + face
@@ -63,7 +64,8 @@ def sample_identities(
             for age, a in (("old", old), ("young", 1 - old))
         )
         for toward, away in kept_faces:
-            weight = float(np.clip(FACE_TARGET_SD * rng.standard_normal(), -FACE_TARGET_LARGEST, FACE_TARGET_LARGEST))
+            drawn = FACE_TARGET_SD * rng.standard_normal()
+            weight = float(np.clip(drawn, -FACE_TARGET_LARGEST, FACE_TARGET_LARGEST))
             shape = shape + (weight * toward if weight > 0 else -weight * away)
         rows.append(shape)
     return np.stack(rows)

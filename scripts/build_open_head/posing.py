@@ -4,43 +4,44 @@ FLAME adds to the rest shape `pose_basis` times the entries of (R - I) of each j
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
+from dualtalk.head.arkit import JOINT_ROTATIONS
+
 SHARES = np.array([0.25, 0.5, 0.75, 1.0])
-# The basis bends as sine and cosine where units are straight lines, so only one strength can be met exactly: the full one.
+# The basis bends as sine and cosine where units are straight lines, so that one strength alone can be met
+# exactly: the full one.
 SHARE_WEIGHTS = np.array([1.0, 1.0, 1.0, 1e3])
 
 
-def fit_rotation(points: np.ndarray, displacement: np.ndarray, centre: np.ndarray, axis: np.ndarray) -> float:
-    """Angle about `axis` through `centre` that comes nearest to moving `points` by `displacement`."""
-
-    def miss(angle: float) -> float:
-        turned = Rotation.from_rotvec(angle * axis).apply(points - centre) + centre
-        return float(((turned - points - displacement) ** 2).sum())
-
-    return float(minimize_scalar(miss, bounds=(-1.2, 1.2), method="bounded").x)
+def rotation_of(unit: str) -> tuple[int, np.ndarray]:
+    """Joint (FLAME's order) and axis-angle of a joint-driven unit at full strength."""
+    part, column, angle_rad = JOINT_ROTATIONS[unit]
+    rotvec = np.zeros(3)
+    rotvec[column % 3] = angle_rad
+    return 2 if part == "jaw" else 3 + column // 3, rotvec
 
 
-def jaw_pose_basis(template: np.ndarray, jaw: np.ndarray, weight: np.ndarray, units: dict):
-    """(9, 3 vertices) basis of the jaw, and the angles of `jawOpen` and of `jawLeft`, `jawRight`."""
-    firm = weight > 0.95
-    open_rad = fit_rotation(template[firm], units["jawOpen"][firm], jaw, np.array([1.0, 0, 0]))
-    left = fit_rotation(template[firm], units["jawLeft"][firm], jaw, np.array([0, 1.0, 0]))
-    right = fit_rotation(template[firm], units["jawRight"][firm], jaw, np.array([0, 1.0, 0]))
-    side_rad = (left - right) / 2
-    features, wanted = [], []
-    for unit, rotvec in (
-        ("jawOpen", [open_rad, 0, 0]),
-        ("jawLeft", [0, side_rad, 0]),
-        ("jawRight", [0, -side_rad, 0]),
-    ):
-        for share in SHARES:
-            matrix = Rotation.from_rotvec(share * np.array(rotvec)).as_matrix()
-            features.append((matrix - np.eye(3)).ravel())
-            wanted.append(unskinned(template, template + share * units[unit], jaw, weight, matrix) - template)
-    basis = least_norm(np.array(features), np.array(wanted).reshape(len(wanted), -1))
-    return basis, open_rad, side_rad
+def pose_basis(
+    template: np.ndarray, joints: np.ndarray, weights: np.ndarray, units: dict, eyeballs: np.ndarray
+) -> np.ndarray:
+    """(36, 3 vertices) basis of neck, jaw, left and right eye. The neck and the eyeballs need no correction."""
+    basis = [np.zeros((9, template.size))]
+    for joint in (2, 3, 4):
+        features, wanted = [], []
+        for unit in JOINT_ROTATIONS:
+            owner, rotvec = rotation_of(unit)
+            if owner != joint:
+                continue
+            for share in SHARES:
+                matrix = Rotation.from_rotvec(share * rotvec).as_matrix()
+                features.append((matrix - np.eye(3)).ravel())
+                posed = template + share * units[unit]
+                correction = unskinned(template, posed, joints[joint], weights[:, joint], matrix) - template
+                correction[eyeballs] = 0
+                wanted.append(correction)
+        basis.append(least_norm(np.array(features), np.array(wanted).reshape(len(wanted), -1)))
+    return np.concatenate(basis)
 
 
 def unskinned(template, posed, joint, weight, matrix) -> np.ndarray:
@@ -50,23 +51,6 @@ def unskinned(template, posed, joint, weight, matrix) -> np.ndarray:
     return np.linalg.solve(blend, (posed - shift)[..., None])[..., 0]
 
 
-def eye_pose_basis(units: dict, side: str, look_rad: float) -> np.ndarray:
-    """(9, 3 vertices) basis of one eye joint: the lids that follow it. Lids are not skinned to the eye."""
-    inward = -1.0 if side == "Left" else 1.0
-    features, wanted = [], []
-    for direction, axis in (
-        ("Down", [1.0, 0, 0]),
-        ("Up", [-1.0, 0, 0]),
-        ("In", [0, inward, 0]),
-        ("Out", [0, -inward, 0]),
-    ):
-        for share in SHARES:
-            matrix = Rotation.from_rotvec(share * look_rad * np.array(axis)).as_matrix()
-            features.append((matrix - np.eye(3)).ravel())
-            wanted.append(share * units[f"eyeLook{direction}{side}"].ravel())
-    return least_norm(np.array(features), np.array(wanted))
-
-
 def least_norm(features: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Smallest basis that fits best; rows run over units, and within a unit over `SHARES`."""
     weight = np.tile(SHARE_WEIGHTS, len(features) // len(SHARES))[:, None]
@@ -74,28 +58,26 @@ def least_norm(features: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def pose_basis_error(
-    template, joints, weights, pose_basis, units, jaw_open_rad, jaw_side_rad, look_rad, eye_spans
+    template: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+    basis: np.ndarray,
+    units: dict[str, np.ndarray],
+    eyeballs: np.ndarray,
 ) -> dict[str, tuple[float, float]]:
-    """Largest distance in metres from each joint-driven unit's sculpted shape, at half and at full strength."""
-    skin = np.ones(len(template), bool)
-    for span in eye_spans:
-        skin[slice(*span)] = False
-    poses = {"jawOpen": (2, [jaw_open_rad, 0, 0]), "jawLeft": (2, [0, jaw_side_rad, 0]), "jawRight": (2, [0, -jaw_side_rad, 0])}
-    for joint, side, inward in ((3, "Left", -1.0), (4, "Right", 1.0)):
-        poses[f"eyeLookDown{side}"] = (joint, [look_rad, 0, 0])
-        poses[f"eyeLookUp{side}"] = (joint, [-look_rad, 0, 0])
-        poses[f"eyeLookIn{side}"] = (joint, [0, inward * look_rad, 0])
-        poses[f"eyeLookOut{side}"] = (joint, [0, -inward * look_rad, 0])
+    """Largest distance in metres of skin from each joint-driven sculpted unit, at half and at full strength."""
     errors = {}
-    for unit, (joint, rotvec) in poses.items():
+    for unit in JOINT_ROTATIONS:
+        joint, rotvec = rotation_of(unit)
         worst = []
         for share in (0.5, 1.0):
-            matrix = Rotation.from_rotvec(share * np.array(rotvec)).as_matrix()
+            matrix = Rotation.from_rotvec(share * rotvec).as_matrix()
             feature = (matrix - np.eye(3)).ravel()
-            rest = template + (feature @ pose_basis[9 * (joint - 1) : 9 * joint]).reshape(-1, 3)
+            rest = template + (feature @ basis[9 * (joint - 1) : 9 * joint]).reshape(-1, 3)
             weight = weights[:, joint : joint + 1]
             posed = (1 - weight) * rest + weight * ((rest - joints[joint]) @ matrix.T + joints[joint])
             miss = np.linalg.norm(posed - template - share * units[unit], axis=1)
-            worst.append(float(miss[skin].max()))
+            miss[eyeballs] = 0
+            worst.append(float(miss.max()))
         errors[unit] = tuple(worst)
     return errors

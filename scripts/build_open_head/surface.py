@@ -32,7 +32,8 @@ class Surface:
 def from_quads(quads: np.ndarray, vertices: int, region: int) -> Surface:
     """Two triangles a quad, split along the diagonal of its first corner."""
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    return compacted(Surface(sp.identity(vertices, format="csr"), triangles, np.full(len(triangles), region, np.uint8)))
+    regions = np.full(len(triangles), region, np.uint8)
+    return compacted(Surface(sp.identity(vertices, format="csr"), triangles, regions))
 
 
 def compacted(surface: Surface) -> Surface:
