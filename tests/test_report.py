@@ -100,7 +100,7 @@ def test_moments_are_spread_and_prefer_what_happens(talk):
     chosen = moments(talk, load_head("open"), TURNS, count=4)
     assert [moment.frame // 25 for moment in chosen] == [0, 1, 2, 3]
     assert chosen[0].caption == "A takes the turn"
-    assert chosen[3] == Moment(77, "A answers in passing")
+    assert chosen[3] == Moment(77, "A chimes in")
 
 
 def test_a_talk_without_turns_or_sound(tmp_path):

@@ -100,7 +100,7 @@ def run_record(request: Request, notes: tuple[str, ...], seconds: dict[str, floa
     return {
         "seed": request.seed,
         "notes": list(notes),
-        "options": {name: str(value) for name, value in asdict(request).items() if name not in ("audio", "seed")},
+        "options": {name: value for name, value in asdict(request).items() if name not in ("audio", "seed")},
         "inputs_sha256": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in request.audio},
         "versions": {
             "dualtalk": dualtalk.__version__,

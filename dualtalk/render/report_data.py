@@ -71,7 +71,7 @@ def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: 
     chosen = []
     for first, end in itertools.pairwise(edges):
         candidates = [
-            *(Moment(frame, f"{who} answers in passing") for frame, who in backchannels if first <= frame < end),
+            *(Moment(frame, f"{who} chimes in") for frame, who in backchannels if first <= frame < end),
             *_smile(conversation, head, first, end),
             *(Moment(frame, f"{who} takes the turn") for frame, who in starts if first <= frame < end),
         ]
