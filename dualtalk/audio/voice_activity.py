@@ -24,11 +24,14 @@ CHUNK_S = CHUNK_SAMPLES / AUDIO_RATE_HZ
 CHUNKS_AT_ONCE = 4096
 
 # silero-vad's own defaults (get_speech_timestamps): speech begins above the first and ends below the second,
-# silences shorter than 0.1 s do not end it, and each span is widened by 30 ms, about one chunk.
+# and silences shorter than 0.1 s do not end it.
 ONSET_PROBABILITY = 0.5
 OFFSET_PROBABILITY = 0.35
 SHORTEST_SILENCE_S = 0.1
-MARGIN_S = 0.03
+# The network answers about 45 ms late: measured on speech of known timing, spans end 49 ms after the last sound
+# and begin 24 ms before the first with these two, and a 30 s recording has the fewest wrong seconds.
+EARLIER_START_S = 0.06
+EARLIER_END_S = 0.03
 # Its default of 0.25 s would lose backchannels: "mm" and "yeah" are often shorter.
 SHORTEST_SPEECH_S = 0.1
 
@@ -94,8 +97,8 @@ def detect_speech(audio: Float32[np.ndarray, "sample"]) -> Timeline:
         for first, last in spans_with_hysteresis(speech_probability(audio), ONSET_PROBABILITY, OFFSET_PROBABILITY)
     )
     kept = [span for span in spans.support(SHORTEST_SILENCE_S) if span.duration >= SHORTEST_SPEECH_S]
-    widened = [Segment(max(span.start - MARGIN_S, 0), min(span.end + MARGIN_S, duration_s)) for span in kept]
-    return Timeline(widened).support()
+    shifted = [Segment(max(span.start - EARLIER_START_S, 0), span.end - EARLIER_END_S) for span in kept]
+    return Timeline(shifted).support()
 
 
 def spans_with_hysteresis(values: Float[np.ndarray, "time"], onset: float, offset: float) -> list[tuple[int, int]]:

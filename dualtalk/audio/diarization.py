@@ -1,0 +1,104 @@
+"""Who speaks when in a recording of two people: one interface, an offline default, and pyannote's own pipelines.
+
+    >>> annotate = load_diarizer("default")
+    >>> annotate(audio).labels()
+    ['a', 'b']
+
+A diarizer takes 16 kHz mono audio and gives a `pyannote.core.Annotation` with the labels "a" and "b"; "a" is
+who speaks first. With one voice there is only "a"; with none, nothing.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from pyannote.core import Annotation
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ
+from dualtalk.errors import SetupError
+
+LABELS = ("a", "b")
+
+
+@runtime_checkable
+class Diarizer(Protocol):
+    """Who speaks when: 16 kHz mono audio (sample,) to an Annotation with labels "a" and "b"."""
+
+    def __call__(self, audio: Float32[np.ndarray, "sample"]) -> Annotation: ...
+
+
+def load_diarizer(name: str | os.PathLike = "default", token: str | None = None) -> Diarizer:
+    """A diarizer of two people.
+
+    Parameters
+    ----------
+    name : str or path
+        "default": bundled weights, offline. Else the folder or `config.yaml` of a pyannote.audio pipeline, or its
+        name on the Hugging Face hub, such as "pyannote/speaker-diarization-community-1".
+    token : str, optional
+        Hugging Face token, for a pipeline on the hub whose conditions you accepted.
+
+    Raises
+    ------
+    SetupError
+        The pipeline is not there, or cannot be loaded.
+    """
+    if str(name) == "default":
+        from dualtalk.audio.two_speakers import TwoSpeakerDiarization
+
+        return PyannoteDiarizer(TwoSpeakerDiarization())
+    from dualtalk.audio.third_party import Pipeline
+
+    if (Path(name) / "config.yaml").is_file():
+        name = Path(name) / "config.yaml"
+    try:
+        pipeline = Pipeline.from_pretrained(name, token=token)
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise SetupError(
+            f"no diarizer could be loaded from {name} ({reason[0]}); wanted default, the path of a pipeline's "
+            "config.yaml, or a hub name, which needs a token and its conditions accepted"
+        ) from error
+    if pipeline is None:
+        raise SetupError(
+            f"no diarizer could be loaded from {name}; does it need a token or its conditions accepted?"
+        )
+    return PyannoteDiarizer(pipeline, num_speakers=2)
+
+
+class PyannoteDiarizer:
+    """A pyannote.audio pipeline, with its labels brought to "a" and "b".
+
+    Parameters
+    ----------
+    pipeline : pyannote.audio.Pipeline
+        Anything called with a waveform that gives an Annotation, or an output that holds one.
+    **options
+        Passed on with each call.
+    """
+
+    def __init__(self, pipeline: Any, **options: Any) -> None:
+        self.pipeline = pipeline
+        self.options = options
+
+    def __call__(self, audio: Float32[np.ndarray, "sample"]) -> Annotation:
+        if not audio.any():
+            return Annotation()
+        file = {"waveform": torch.tensor(audio)[None], "sample_rate": AUDIO_RATE_HZ}
+        output = self.pipeline(file, **self.options)
+        return in_order_of_speaking(getattr(output, "speaker_diarization", output))
+
+
+def in_order_of_speaking(annotation: Annotation) -> Annotation:
+    """The same turns, labelled "a" and "b" by who speaks first; where a pipeline found more than two, the two
+    who speak longest are kept."""
+    longest = [label for label, _ in annotation.chart()[: len(LABELS)]]
+    first_to_last = sorted(longest, key=lambda label: annotation.label_timeline(label).extent().start)
+    ordered = Annotation()
+    for name, label in zip(LABELS, first_to_last, strict=False):
+        for track, span in enumerate(annotation.label_timeline(label).support()):
+            ordered[span, f"{name}{track}"] = name
+    return ordered

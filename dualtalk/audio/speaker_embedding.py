@@ -1,0 +1,71 @@
+"""Whose voice it is: resemblyzer's d-vector network on its bundled weights, as a pyannote.audio model.
+
+Wan et al. 2018, "Generalized end-to-end loss for speaker verification": a mel spectrogram through three LSTM
+layers; the last state, projected and set to unit length, points in the direction of the speaker. Weights and
+sizes are those of https://github.com/resemble-ai/Resemblyzer (Apache-2.0).
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pyannote.core import SlidingWindow
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ
+from dualtalk.audio.third_party import MelSpectrogram, Model, Problem, Resolution, Specifications
+
+# Resemblyzer's hparams.py: windows of 25 ms every 10 ms, 40 mels in librosa's default (Slaney's) scale.
+MELS, WINDOW_SAMPLES, HOP_SAMPLES = 40, 400, 160
+HIDDEN = 256
+# Its recordings were brought to this level before the network heard them, if they were quieter.
+TARGET_LEVEL_DB = -30.0
+
+
+class SpeakerEmbedding(Model):
+    """Unit vectors that point alike for one voice.
+
+    Parameters
+    ----------
+    duration_s : float
+        Length of the audio windows it will be given. It was trained on 1.6 s.
+    """
+
+    def __init__(self, duration_s: float = 1.6) -> None:
+        super().__init__(sample_rate=AUDIO_RATE_HZ)
+        self.specifications = Specifications(
+            problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=duration_s
+        )
+        self.mel = MelSpectrogram(
+            AUDIO_RATE_HZ,
+            n_fft=WINDOW_SAMPLES,
+            hop_length=HOP_SAMPLES,
+            n_mels=MELS,
+            norm="slaney",
+            mel_scale="slaney",
+            pad_mode="constant",
+        )
+        self.lstm = nn.LSTM(MELS, HIDDEN, num_layers=3, batch_first=True)
+        self.linear = nn.Linear(HIDDEN, HIDDEN)
+        weights = load_file(Path(__file__).with_suffix(".safetensors"))
+        self.load_state_dict({name: values.float() for name, values in weights.items()}, strict=False)
+
+    @property
+    def dimension(self) -> int:
+        return HIDDEN
+
+    @property
+    def receptive_field(self) -> SlidingWindow:
+        """All of a window: there is one vector for it."""
+        return SlidingWindow(duration=self.specifications.duration, step=self.specifications.duration)
+
+    def forward(self, waveforms: Float[Tensor, "batch 1 sample"]) -> Float[Tensor, "batch coef"]:
+        _, (last, _) = self.lstm(self.mel(waveforms[:, 0]).mT)
+        return nn.functional.normalize(self.linear(last[-1]).relu(), dim=1)
+
+
+def at_training_level(audio: Float[Tensor, "sample"], speech: Float[Tensor, "sample"]) -> Float[Tensor, "sample"]:
+    """`audio`, amplified so that its `speech` part has the level the network was trained on, if it is quieter."""
+    level_db = 10 * torch.log10(speech.square().mean() + 1e-12)
+    return audio * 10 ** (max(TARGET_LEVEL_DB - float(level_db), 0) / 20)
