@@ -107,7 +107,7 @@ def ten_milliseconds(folder):
         (no_samples, "no samples"),
         (not_a_number, "NaN"),
         (three_channels, "3 channels"),
-        (ten_milliseconds, "0.01 s"),
+        (ten_milliseconds, "10 ms"),
     ],
 )
 def test_audio_that_cannot_be_used(make, about, inputs, outputs):

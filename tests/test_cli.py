@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from dualtalk import __version__
@@ -80,8 +81,11 @@ def test_overwriting_replaces_results_only(tmp_path):
 
 @pytest.fixture(scope="module")
 def simulated(two_person_wave, tmp_path_factory):
-    out = tmp_path_factory.mktemp("simulated") / "out"
-    return out, run("simulate", two_person_wave, "--out", out, "--seed", 3)
+    """Six seconds of real talk, in which both speak."""
+    folder = tmp_path_factory.mktemp("simulated")
+    samples, rate_hz = soundfile.read(two_person_wave, start=16_000 * 7, stop=16_000 * 13)
+    soundfile.write(folder / "talk.wav", samples, rate_hz)
+    return folder / "out", run("simulate", folder / "talk.wav", "--out", folder / "out", "--seed", 3)
 
 
 def test_simulate_writes_every_result(simulated):
@@ -89,7 +93,7 @@ def test_simulate_writes_every_result(simulated):
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     assert sorted(path.name for path in out.iterdir()) == sorted(RESULTS)
-    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out", "talk.wav"]
     record = json.loads((out / "run.json").read_text())
     assert record["seed"] == 3
     assert set(record) == {"seed", "notes", "options", "inputs_sha256", "versions", "timings_s"}
