@@ -5,7 +5,7 @@ touches no GL.
 """
 
 import warnings
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -17,6 +17,7 @@ BackEndName = Literal["auto", "moderngl", "pyrender"]
 GL_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgles2"
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """Draws one scene, a frame at a time. Use from the thread that made it; close it when done."""
 

@@ -1,7 +1,7 @@
 """The fast renderer: moderngl on EGL, without a display; software GL is enough.
 
 Each person's positions and normals are sent anew every frame, all else once. Light and materials are in
-`head.vert.glsl` and `head.frag.glsl`. Frames are drawn upside down, so that reading back gives the top row first.
+the `.glsl` files. Frames are drawn upside down, so that reading back gives the top row first.
 """
 
 from importlib.resources import files
@@ -35,6 +35,7 @@ MATERIALS: dict[Region, tuple[float, float, float]] = {
     Region.CLOTHES: (0.20, 0.03, 6),
 }
 
+
 def create_context() -> moderngl.Context:
     """A GL 3.3 context without a window.
 
@@ -66,11 +67,10 @@ class ModernGLRenderer:
         self.context = create_context()
         self.surface = Surface.of(scene.head)
         self.normals = Normals(scene.head.faces, len(scene.head.template))
-        sources = [files("dualtalk.render").joinpath(f"head.{kind}.glsl").read_text() for kind in ("vert", "frag")]
         with self.context:
-            self.program = self.context.program(*sources)
+            self.head_program, self.eye_program = _program(self.context, "head"), _program(self.context, "eye")
             self._make_buffers()
-            self.heads = [self._head(person) for person in range(2)]
+            self.parts = [self._parts(person) for person in range(2)]
 
     def _make_buffers(self) -> None:
         size = self.scene.size
@@ -83,15 +83,27 @@ class ModernGLRenderer:
         self.backdrop = self.context.framebuffer([self.context.texture(size, 4, opaque)])
         self.posed = [self.context.buffer(reserve=len(self.surface.source) * 24, dynamic=True) for _ in range(2)]
 
-    def _head(self, person: int) -> moderngl.VertexArray:
+    def _parts(self, person: int) -> list[tuple[moderngl.VertexArray, int]]:
+        """What to draw of a person, in order, with GL's switches: the head, the eyes, the bust's fading hem."""
         paint = self.context.buffer(_paint(self.surface, self.scene.looks[person]))
-        layout = [
-            (self.posed[person], "3f 3f", "position", "normal"),
-            (paint, "3f 4f 3f", "colour", "material", "iris"),
+        faces, cover = self.surface.faces, self.surface.cover
+        eyes = np.isin(self.surface.regions[faces[:, 0]], EYE_REGIONS)
+        fading = (cover[faces] < 1).any(axis=1)
+        solid = moderngl.DEPTH_TEST | moderngl.CULL_FACE
+        painted = (paint, "4f 4f 12x", "colour", "material")
+        return [
+            (self._array(self.head_program, person, painted, faces[~eyes & ~fading]), solid),
+            (self._array(self.eye_program, person, (paint, "4f 4f 3f", *painted[2:], "iris"), faces[eyes]), solid),
+            (self._array(self.head_program, person, painted, faces[fading]), solid | moderngl.BLEND),
         ]
-        return self.context.vertex_array(
-            self.program, layout, index_buffer=self.context.buffer(self.surface.faces), index_element_size=4
-        )
+
+    def _array(
+        self, program: moderngl.Program, person: int, painted: tuple, faces: np.ndarray
+    ) -> moderngl.VertexArray:
+        posed = (self.posed[person], "3f 3f", "position", "normal")
+        # GL refuses an empty buffer, and a head may have no eyes or no hem: one triangle of no area stands in.
+        indices = faces if len(faces) else np.zeros((1, 3), np.int32)
+        return self.context.vertex_array(program, [posed, painted], self.context.buffer(indices))
 
     def frame(
         self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
@@ -105,7 +117,6 @@ class ModernGLRenderer:
             self.drawn.clear()
             self.context.copy_framebuffer(self.drawn, self.backdrop)
             self.drawn.use()
-            self.context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
             # Upside down, triangles wind the other way.
             self.context.front_face = "cw"
             for view in self.scene.staging.views:
@@ -119,24 +130,37 @@ class ModernGLRenderer:
         columns = view.columns(width)
         self.context.viewport = (columns.start, 0, columns.stop - columns.start, height)
         clip_from_world = view.camera.clip_from_world((columns.stop - columns.start) / height)
-        _set(self.program, "clip_from_world", (UPSIDE_DOWN @ clip_from_world).T)
-        _set(self.program, "camera_m", np.array(view.camera.position_m, np.float32))
         for person in view.people:
-            _set(self.program, "world_from_head", self.scene.world_from_head(person).T)
-            _set(self.program, "key_light", self.scene.light_from(person, KEY_LIGHT))
-            _set(self.program, "rim_light", self.scene.light_from(person, RIM_LIGHT))
-            self.heads[person].render()
+            for program in (self.head_program, self.eye_program):
+                _set(program, "clip_from_world", (UPSIDE_DOWN @ clip_from_world).T)
+                _set(program, "world_from_head", self.scene.world_from_head(person).T)
+                _set(program, "camera_m", np.array(view.camera.position_m))
+                _set(program, "key_light", self.scene.light_from(person, KEY_LIGHT))
+                _set(program, "rim_light", self.scene.light_from(person, RIM_LIGHT))
+            for part, switches in self.parts[person]:
+                self.context.enable_only(switches)
+                part.render()
 
     def close(self) -> None:
         self.context.release()
+
+
+def _program(context: moderngl.Context, name: str) -> moderngl.Program:
+    """`name`.vert.glsl and `name`.frag.glsl, both with the light's function before them."""
+    folder = files("dualtalk.render")
+    light, vertex, fragment = (
+        folder.joinpath(file).read_text() for file in ("light.glsl", f"{name}.vert.glsl", f"{name}.frag.glsl")
+    )
+    head = f"#version 330\n{light}\n"
+    return context.program(vertex_shader=head + vertex, fragment_shader=head + fragment)
 
 
 def _set(program: moderngl.Program, uniform: str, value: np.ndarray) -> None:
     program[uniform].write(np.ascontiguousarray(value, np.float32))
 
 
-def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 10"]:
-    """Per drawn vertex: linear colour, material with openness, and the iris coordinates.
+def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
+    """Per drawn vertex: linear colour with cover, material with openness, and the iris coordinates.
 
     The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
     the mesh could.
@@ -145,6 +169,6 @@ def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 10"]:
     materials = np.array([MATERIALS[region] for region in Region], np.float32)
     linear = (colours / 255) ** 2.2
     regions = surface.regions
-    return np.concatenate(
-        [linear[regions], materials[regions], surface.openness[:, None], surface.iris], axis=1
-    ).astype(np.float32)
+    cover, openness = surface.cover[:, None], surface.openness[:, None]
+    columns = [linear[regions], cover, materials[regions], openness, surface.iris]
+    return np.concatenate(columns, axis=1).astype(np.float32)

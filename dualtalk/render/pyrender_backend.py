@@ -55,7 +55,6 @@ class PyrenderRenderer:
         self.surface = Surface.of(scene.head)
         self.normals = Normals(scene.head.faces, len(scene.head.template))
         self.colours = [_colours(self.surface, look) for look in scene.looks]
-        self.background = scene.background()
 
     def frame(
         self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
@@ -63,27 +62,26 @@ class PyrenderRenderer:
         import pyrender
 
         width, height = self.scene.size
-        picture = self.background.copy()
+        picture = np.empty((height, width, 3), np.uint8)
         meshes = [self._mesh(vertices, person) for person, vertices in enumerate((a, b))]
         for view in self.scene.staging.views:
             columns = view.columns(width)
-            stage = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=AMBIENT)
+            backdrop = np.mean([self.scene.looks[person].background for person in view.people], axis=0) / 255
+            stage = pyrender.Scene(bg_color=backdrop, ambient_light=AMBIENT)
             for person in view.people:
                 stage.add(meshes[person], pose=self.scene.world_from_head(person))
             self._light(stage, view.people)
             camera = pyrender.PerspectiveCamera(view.camera.vertical_view_rad, znear=NEAR_M, zfar=FAR_M)
             stage.add(camera, pose=view.camera.world_from_camera())
             self.renderer.viewport_width, self.renderer.viewport_height = columns.stop - columns.start, height
-            drawn, _ = self.renderer.render(stage, pyrender.RenderFlags.RGBA | pyrender.RenderFlags.SKIP_CULL_FACES)
-            uncovered = 1 - drawn[..., 3:].astype(np.float32) / 255
-            picture[:, columns] = np.minimum(picture[:, columns] * uncovered + drawn[..., :3] + 0.5, 255)
+            picture[:, columns], _ = self.renderer.render(stage)
         return picture
 
     def _mesh(self, vertices: np.ndarray, person: int):
         import pyrender
 
         source = self.surface.source
-        skin = pyrender.MetallicRoughnessMaterial(metallicFactor=0.0, roughnessFactor=0.75)
+        skin = pyrender.MetallicRoughnessMaterial(alphaMode="BLEND", metallicFactor=0.0, roughnessFactor=0.75)
         return pyrender.Mesh(
             [
                 pyrender.Primitive(
@@ -119,4 +117,5 @@ def _colours(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 4"]:
     linear = (colours[surface.regions] / 255) ** 2.2
     openness = np.where(np.isin(surface.regions, EYE_REGIONS), 1.0, surface.openness)
     shaded = linear * (0.35 + 0.65 * openness[:, None])
-    return np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1).astype(np.float32)
+    cover = surface.cover**2 * (3 - 2 * surface.cover)
+    return np.concatenate([shaded, cover[:, None]], axis=1).astype(np.float32)

@@ -149,11 +149,11 @@ class Staging:
 
 
 def _portrait(person: int) -> View:
-    """A camera on the far side of the line to the partner, so that A looks a little to the right and B to the left."""
+    """A camera beside the line to the partner, so that A looks a little to the right and B to the left."""
     side = (-1, 1)[person]
-    distance_m, off_rad, below_m = 1.15, 0.24, 0.045
+    distance_m, off_rad, below_m = 1.15, 0.24, 0.042
     position = (side * distance_m * np.sin(off_rad), 0.0, distance_m * np.cos(off_rad))
-    camera = Camera(position, (0.0, -below_m, -0.02), 0.40)
+    camera = Camera(position, (0.0, -below_m, -0.02), 0.35)
     return View(camera, (person,), 0.5 * person, 0.5 * person + 0.5)
 
 
@@ -162,10 +162,10 @@ def _split() -> Staging:
 
 
 def _face_to_face() -> Staging:
-    """Eyes 0.9 m apart. The camera stands near enough that it sees more than a profile of each."""
-    apart_m, distance_m, below_m = 0.9, 0.95, 0.06
+    """Eyes 0.8 m apart. The camera stands near enough that it sees more than a profile of each."""
+    apart_m, distance_m, below_m = 0.8, 0.95, 0.07
     places = (Place((-apart_m / 2, 0, 0), np.pi / 2), Place((apart_m / 2, 0, 0), -np.pi / 2))
-    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.62)
+    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.66)
     return Staging("face_to_face", places, (View(camera, (0, 1), 0.0, 1.0),))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from dualtalk.conversation import HeadMotion
 from dualtalk.head.head import Head
@@ -19,6 +20,8 @@ EYE_REGIONS = (Region.SCLERA, Region.IRIS, Region.PUPIL)
 MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH_INSIDE)
 # Radius of the iris over that of the eyeball: 5.9 mm over 12 mm in adults.
 IRIS_SHARE = 0.49
+# The bust fades out over this distance from where its mesh ends.
+HEM_M = 0.045
 
 
 class Normals:
@@ -55,6 +58,8 @@ class Surface:
     regions : (corner,) uint8
     openness : (corner,) float32
         Share of the light from all around that reaches the vertex, 0 to 1.
+    cover : (corner,) float32
+        1, but falling to 0 toward the bust's lower edge and sleeves, so that no cut edge is seen.
     iris : (corner, 3) float32
         On the eyeballs: the direction from the eyeball's centre in the eye's own axes, z along the gaze, in units
         in which the iris has radius 1. Zero elsewhere.
@@ -64,6 +69,7 @@ class Surface:
     faces: Int32[np.ndarray, "face 3"]
     regions: UInt8[np.ndarray, "corner"]
     openness: Float32[np.ndarray, "corner"]
+    cover: Float32[np.ndarray, "corner"]
     iris: Float32[np.ndarray, "corner 3"]
 
     @classmethod
@@ -77,6 +83,7 @@ class Surface:
             faces=corners.reshape(-1, 3).astype(np.int32),
             regions=regions,
             openness=_openness(head, source, regions),
+            cover=_cover(head)[source],
             iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
         )
 
@@ -100,6 +107,17 @@ def _optical_axis(head: Head, vertices: np.ndarray, away: np.ndarray) -> Float32
     middle = away[np.isin(vertices, pupil)].sum(axis=0)
     length = np.linalg.norm(middle)
     return (middle / length if length > 0 else np.array([0.0, 0.0, 1.0])).astype(np.float32)
+
+
+def _cover(head: Head) -> Float32[np.ndarray, "vertex"]:
+    edges = np.sort(head.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edges, uses = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(edges[uses == 1])
+    rim = rim[head.template[rim, 1] < head.neck_m[1]]
+    if not len(rim):
+        return np.ones(len(head.template), np.float32)
+    distance_m = cKDTree(head.template[rim]).query(head.template)[0]
+    return np.clip(distance_m / HEM_M, 0, 1).astype(np.float32)
 
 
 def _openness(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np.ndarray, "corner"]:

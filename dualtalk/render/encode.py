@@ -1,0 +1,90 @@
+"""Frames and two voices to an mp4, through the ffmpeg that imageio-ffmpeg carries."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import soundfile
+from jaxtyping import Float32, UInt8
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ, MOTION_FPS
+from dualtalk.errors import DualTalkError, InputError, SetupError
+from dualtalk.files import written_whole
+
+Picture = UInt8[np.ndarray, "height width 3"]
+VIDEO_QUALITY_CRF = 20
+AUDIO_OUT_HZ = 48_000
+
+
+@contextmanager
+def encoded(
+    path: str | os.PathLike, size: tuple[int, int], voices: Float32[np.ndarray, "2 sample"]
+) -> Iterator[Callable[[Picture], None]]:
+    """Give a function that takes one frame after another; on leaving, the film is at `path`.
+
+    Whatever is raised inside, Ctrl-C included, ends ffmpeg and leaves no file.
+
+    Raises
+    ------
+    InputError
+        `path` does not end in .mp4, or its folder cannot be written to.
+    DualTalkError
+        ffmpeg failed; the message has its last line.
+    """
+    if Path(path).suffix.lower() != ".mp4":
+        raise InputError(f"cannot write a film as {Path(path).name}; wanted a name that ends in .mp4")
+    if not Path(path).parent.is_dir():
+        raise InputError(f"cannot write {path}: its folder does not exist")
+    with written_whole(path) as partial, tempfile.TemporaryDirectory() as folder:
+        stereo = Path(folder) / "voices.wav"
+        soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
+        with open(Path(folder) / "messages", "w+") as messages:
+            # Of its own session, so that Ctrl-C reaches this process alone, which then ends ffmpeg.
+            process = subprocess.Popen(
+                _command(size, stereo, partial), stdin=subprocess.PIPE, stderr=messages, start_new_session=True
+            )
+            try:
+                yield process.stdin.write
+                process.stdin.close()
+                status = process.wait()
+            except BrokenPipeError:
+                status = process.wait()
+            finally:
+                _end(process)
+            if status:
+                messages.seek(0)
+                lines = messages.read().strip().splitlines() or [f"exit status {status}"]
+                raise DualTalkError(f"ffmpeg could not write {path}: {lines[-1]}")
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
+    width, height = size
+    return [
+        *(_ffmpeg(), "-y", "-loglevel", "error"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(MOTION_FPS)),
+        *("-i", "pipe:0"),
+        *("-i", str(stereo), "-map", "0:v", "-map", "1:a"),
+        *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p"),
+        *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(VIDEO_QUALITY_CRF)),
+        *("-c:a", "aac", "-b:a", "128k", "-ar", str(AUDIO_OUT_HZ), "-movflags", "+faststart", str(out)),
+    ]
+
+
+def _ffmpeg() -> str:
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise SetupError("no ffmpeg found; on Debian or Ubuntu: apt-get install ffmpeg") from error

@@ -1,0 +1,27 @@
+// Iris, pupil and white, from where on the eyeball the pixel lies: the iris has radius 1 in iris_at.
+
+in vec3 world_m;
+in vec3 facing;
+in vec3 base;
+in vec4 finish;
+in vec3 iris_at;
+
+out vec4 pixel;
+
+const vec3 WHITE_OF_EYE = vec3(0.72, 0.67, 0.64);
+const float PUPIL_RADIUS = 0.40;
+const float EDGE = 0.06;
+
+vec3 eye_colour() {
+    float radius = iris_at.z > 0.0 ? length(iris_at.xy) : 9.0;
+    float fibres = 0.9 + 0.1 * sin(22.0 * atan(iris_at.y, iris_at.x)) * sin(9.0 * radius);
+    vec3 iris = base * fibres * mix(1.5, 0.65, smoothstep(0.35, 1.0, radius)) * (1.0 - 0.35 * iris_at.y);
+    iris *= 1.0 - 0.6 * smoothstep(0.8, 1.0, radius);
+    iris = mix(vec3(0.004), iris, smoothstep(PUPIL_RADIUS - EDGE, PUPIL_RADIUS + EDGE, radius));
+    vec3 white = WHITE_OF_EYE * (1.0 - 0.12 * smoothstep(1.0, 2.0, radius));
+    return mix(iris, white, smoothstep(1.0 - EDGE, 1.0 + EDGE, radius));
+}
+
+void main() {
+    pixel = vec4(seen_colour(eye_colour(), world_m, normalize(facing), finish), 1.0);
+}
