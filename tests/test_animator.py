@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from dualtalk.audio.phonemes import INVENTORY, Phoneme
 
 from dualtalk.animator import curves, gaze, head_pose, listening, mouth
 from dualtalk.animator.face import breaths
 from dualtalk.animator.voice import Voice
 from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.audio.phonemes import INVENTORY, Phoneme
 
 
 def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) -> Voice:

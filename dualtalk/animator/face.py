@@ -13,8 +13,8 @@ SMILE_RISE_S, SMILE_HOLD_S, SMILE_FALL_S = 0.45, (0.5, 1.6), 0.8
 SMILE = 0.6
 # Resting faces are never quite still: a slow 1/f flutter of a few hundredths of a unit.
 FLUTTER = 0.035
-# Breath is taken in the half second before a phrase that follows a pause (Rochet-Capellan & Fuchs 2014: 0.5 to
-# 0.8 s of inhalation before a turn).
+# Breath is taken just before a phrase that follows a pause (Rochet-Capellan & Fuchs 2014, "Take a breath and take
+# the turn"); its length here is ours.
 BREATH_S = 0.5
 BREATH_AFTER_PAUSE_S = 0.6
 

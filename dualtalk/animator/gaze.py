@@ -35,7 +35,7 @@ SACCADE_S, SACCADE_S_PER_RAD = 0.025, 0.0024 * 180 / np.pi
 # 1997: small gaze shifts are mostly the eyes').
 HEAD_SHARE = 0.3
 # As far as eyes go in the head without strain: yaw to either side, pitch up and down (Stahl 1999: people turn
-# the head rather than hold their eyes beyond 20 to 25 degrees).
+# the head rather than hold their eyes far to the side).
 EYE_YAW_LIMIT_RAD, EYE_PITCH_LIMIT_RAD = np.radians(25), np.radians([-14, 20])
 
 # Blinks: 26 a minute in conversation, 17 at rest (Bentivoglio et al. 1997); intervals are skewed, so lognormal.

@@ -21,7 +21,7 @@ POSTURE_SD_RAD = np.array([0.03, 0.045, 0.028])
 POSTURE_EVERY_S = 5.0
 POSTURE_RISE_S = (0.7, 1.4)
 # Speakers move their heads more than listeners (Hadar et al. 1983: speakers' heads move almost all the time).
-LISTENER_SWAY = 0.65
+LISTENER_SWAY = 0.5
 # A stressed syllable brings a beat of the head (Hadar et al. 1983; Munhall et al. 2004 find head motion
 # follows pitch and loudness). Ordinary beats are at 1.8 to 3.7 Hz.
 BEAT_SPACING_S = 0.55
@@ -33,7 +33,7 @@ LIFT_RAD_PER_SEMITONE = 0.004
 NOD_RAD = 0.13
 NOD_HZ = (1.8, 2.8)
 NOD_CYCLES = (1, 2, 3)
-NOD_CYCLE_CHANCES = (0.35, 0.45, 0.2)
+NOD_CYCLE_CHANCES = (0.25, 0.45, 0.3)
 # The head lifts slightly with the breath taken before a phrase.
 BREATH_LIFT_RAD = 0.02
 

@@ -26,11 +26,11 @@ LOW_PITCH_LAG_S = 0.7
 # A phrase end is answered sooner: the mode of floor-transfer offsets is 0 to 200 ms (Stivers et al. 2009), and
 # listeners' nods start around the end of the phrase (Dittmann & Llewellyn 1968).
 PHRASE_END_LAG_S = (0.12, 0.45)
-PHRASE_END_ANSWERED = 0.9
-LOW_PITCH_ANSWERED = 0.45
+PHRASE_END_ANSWERED = 0.95
+LOW_PITCH_ANSWERED = 0.35
 # Share of answered cues at which the brows rise, or a smile comes with the nod (ours: the literature gives
 # nods as the most frequent visual backchannel and smiles second, Brunner 1979, but no common rate).
-WITH_BROWS, WITH_SMILE = 0.4, 0.35
+WITH_BROWS, WITH_SMILE = 0.45, 0.4
 SPONTANEOUS_SMILE = 0.2
 # Facial mimicry begins within 0.5 to 1 s of the face that is mimicked (Dimberg et al. 1998).
 MIMICRY_LAG_S = (0.5, 1.0)

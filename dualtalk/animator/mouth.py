@@ -20,6 +20,7 @@ from dualtalk.audio.phonemes import Phoneme
 # Channels: opening 0 (shut) to 1 (widest vowel); closure is the share of that opening which the lips take back.
 CHANNELS = ("opening", "closure", "pucker", "funnel", "stretch", "roll_lower", "press", "lower_down", "upper_up")
 CHANNEL = {name: column for column, name in enumerate(CHANNELS)}
+PARTING = [CHANNEL[name] for name in ("funnel", "lower_down", "upper_up")]
 
 # Visemes after the articulatory classes of Jeffers & Barley 1971 (Speechreading, chapter 3): the classes and
 # which articulator matters are theirs, the sizes are ours, tuned on the open head so that gaps come out human.
@@ -63,18 +64,17 @@ VISEME_OF = {symbol: viseme for viseme, text in _VISEME_SYMBOLS.items() for symb
 CARED, UNCARED, REST = 1.0, 0.12, 0.06
 # Lips must meet for p, b, m: their closure outweighs any neighbour (Cohen & Massaro 1993 give bilabial lip
 # closure the largest dominance of all).
-CLOSURE_CARED = {"bilabial": 14.0, "labiodental": 5.0}
-OPENING_CARED = {"bilabial": 1.2}
+CLOSURE_CARED = {"bilabial": 16.0, "labiodental": 5.0}
+OPENING_CARED = {"bilabial": 2.0}
 # Decay of dominance per second, before and after the phoneme: about 1/e in 60 and 45 ms. The slower rise is
 # the lead of the mouth over the voice (Chandrasekaran et al. 2009 find 100 to 300 ms at phrase starts).
 DECAY_BEFORE_PER_S, DECAY_AFTER_PER_S = 16.0, 22.0
-CLOSURE_DECAY_PER_S = 46.0
+CLOSURE_DECAY_PER_S = 60.0
 REACH_S = 0.4
 
-# A shout opens wider: about 5 % of the opening a decibel (Schulman 1989 finds jaw lowering grow by 30 to 90 %
-# for 15 to 20 dB of vocal effort).
-OPENING_PER_DB = 0.05
-QUIETEST_GAIN, LOUDEST_GAIN = 0.35, 1.5
+# Louder speech opens wider (Schulman 1989, "Articulatory dynamics of loud and normal speech"); the rate is ours.
+OPENING_PER_DB = 0.07
+QUIETEST_GAIN, LOUDEST_GAIN = 0.3, 1.5
 # Mouth opening that loudness alone asks for where no phoneme was recognised.
 UNRECOGNISED_OPENING = 0.5
 # The mouth leaves rest this long before the voice and is back at rest this long after it.
@@ -99,6 +99,8 @@ def speaking_mouth(voice: Voice) -> MouthMotion:
     missed = unrecognised(voice)
     opening = np.maximum(opening, missed * UNRECOGNISED_OPENING * gain)
     channels[:, CHANNEL["opening"]] = opening
+    # Lips that are brought together are not drawn apart at the same time.
+    channels[:, PARTING] *= 1 - channels[:, CHANNEL["closure"], None]
     return MouthMotion(channels * speech_gate(voice)[:, None])
 
 
@@ -121,8 +123,8 @@ def coarticulate(phonemes: tuple[Phoneme, ...], frames: int) -> Float[np.ndarray
         frame = nearest + offset
         inside = (frame >= 0) & (frame < frames)
         after_s = (frame + 0.5) / MOTION_FPS - middle_s
-        # Inside the phoneme's inner half its posture holds; beyond it the dominance decays.
-        away_s = np.maximum(np.abs(after_s) - half_s / 2, 0)
+        # Inside the phoneme's inner half, and for a frame at least, its posture holds; then dominance decays.
+        away_s = np.maximum(np.abs(after_s) - np.maximum(half_s / 2, 0.5 / MOTION_FPS), 0)
         decay = np.where(after_s < 0, DECAY_BEFORE_PER_S, DECAY_AFTER_PER_S)[:, None].repeat(len(CHANNELS), 1)
         decay[:, CHANNEL["closure"]] = CLOSURE_DECAY_PER_S
         dominance = peak * np.exp(-decay * away_s[:, None])

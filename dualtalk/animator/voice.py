@@ -11,8 +11,8 @@ from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
 from dualtalk.audio.prosody import loudness_db, pitch_hz
 from dualtalk.conversation import Participant
 
-# Silences shorter than this are pauses for breath or articulation inside one phrase; 0.2 s is the threshold
-# below which listeners do not hear a pause as one (Heldner 2011).
+# Silences shorter than this lie inside one phrase: the usual cut between inter-pausal units, longer than the
+# closure of a stop (Heldner & Edlund 2010, section 3, leave out silences below 180 ms for that reason).
 PHRASE_GAP_S = 0.2
 
 
