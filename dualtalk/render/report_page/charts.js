@@ -6,6 +6,8 @@ const PEOPLE = ["a", "b"];
 const AXIS_PX = 22, ROW_PX = 44, LANE_PX = 12;
 const TIMELINE_PX = AXIS_PX + 2 * ROW_PX + LANE_PX + 6;
 const QUIET_DB = -62, LOUD_DB = -12;
+// Where a pixel is longer than this, single phrases cannot be seen: the share of speech in it is drawn.
+const COARSE_S = 0.5;
 const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 
 function clockText(timeS, digits = 0) {
@@ -35,10 +37,20 @@ function prepared(canvas, height) {
   return [pen, width];
 }
 
+// A function of time: seconds spoken until then, to a tenth of a second.
+function spokenUntil(spans, durationS) {
+  const sums = new Float32Array(Math.ceil(durationS * 10) + 2);
+  for (const [startS, endS] of spans)
+    for (let tenth = Math.round(startS * 10); tenth < Math.round(endS * 10); tenth++) sums[tenth + 1] = 0.1;
+  for (let tenth = 1; tenth < sums.length; tenth++) sums[tenth] += sums[tenth - 1];
+  return timeS => sums[Math.min(Math.max(Math.round(timeS * 10), 0), sums.length - 1)];
+}
+
 class Timeline {
   constructor(canvas, data, view) {
     Object.assign(this, { canvas, data, view });
     this.loudness = data.curves.find(curve => curve.title === "Loudness");
+    this.spokenS = Object.fromEntries(PEOPLE.map(person => [person, spokenUntil(data.speech[person], data.durationS)]));
   }
 
   rowTop(person) { return AXIS_PX + (person === "a" ? 0 : ROW_PX + LANE_PX); }
@@ -71,7 +83,8 @@ class Timeline {
       pen.fillStyle = ink.line;
       pen.fillRect(Math.round(x), AXIS_PX - 4, 1, TIMELINE_PX - AXIS_PX + 4);
       pen.fillStyle = ink.quiet;
-      pen.fillText(clockText(tick * step, step < 1 ? 1 : 0), x, 12);
+      const text = clockText(tick * step, step < 1 ? 1 : 0), half = pen.measureText(text).width / 2;
+      pen.fillText(text, Math.min(x, GUTTER_PX + this.plotWidth + RIGHT_PX - half - 2), 12);
     }
   }
 
@@ -85,6 +98,10 @@ class Timeline {
 
   drawPerson(pen, ink, person) {
     const top = this.rowTop(person), middle = top + ROW_PX / 2;
+    if (this.view.spanS / this.plotWidth > COARSE_S) {
+      this.drawShare(pen, ink[person], person, middle);
+      return;
+    }
     for (const [startS, endS] of this.data.speech[person]) {
       if (!this.seen(startS, endS)) continue;
       pen.fillStyle = ink[`${person}-soft`];
@@ -107,6 +124,16 @@ class Timeline {
     const left = this.x(startS), width = Math.max(this.x(endS) - left, 2);
     pen.beginPath();
     pen.roundRect(left, top, width, height, Math.min(6, width / 2));
+  }
+
+  drawShare(pen, colour, person, middle) {
+    const perPx = this.view.spanS / this.plotWidth, spokenS = this.spokenS[person];
+    pen.fillStyle = colour;
+    for (let x = 0; x < this.plotWidth; x++) {
+      const startS = this.view.startS + x * perPx;
+      const half = (spokenS(startS + perPx) - spokenS(startS)) / perPx * (ROW_PX / 2 - 2);
+      pen.fillRect(GUTTER_PX + x, middle - half, 1, 2 * half);
+    }
   }
 
   // The voice as its loudness, a bar a pixel, the loudest frame of each.

@@ -4,6 +4,8 @@
 
 const GUTTER_PX = 56, RIGHT_PX = 20;
 const SHORTEST_SPAN_S = 0.4;
+// The curves of an hour are a hedge: long talk opens on its beginning, with the overview to go on from there.
+const FIRST_SPAN_S = 120;
 const CLICK_PX = 4;
 // A wheel that was already scrolling the page goes on scrolling it.
 const SCROLLING_MS = 400;
@@ -12,7 +14,7 @@ class View {
   constructor(durationS) {
     this.durationS = durationS;
     this.startS = 0;
-    this.endS = durationS;
+    this.endS = Math.min(durationS, FIRST_SPAN_S);
     this.listeners = [];
   }
 
