@@ -8,7 +8,7 @@ _PUBLIC = {
     "Look": "dualtalk.render.scene",
     "render_conversation": "dualtalk.render.video",
     "render_stills": "dualtalk.render.video",
-    "write_mesh": "dualtalk.render.mesh_file",
+    "write_mesh": "dualtalk.render.mesh",
 }
 __all__ = list(_PUBLIC)
 

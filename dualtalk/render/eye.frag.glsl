@@ -22,6 +22,14 @@ vec3 eye_colour() {
     return mix(iris, white, smoothstep(1.0 - EDGE, 1.0 + EDGE, radius));
 }
 
+// The key light's reflection, drawn nearer to the viewer's line than it is: lids would hide it more often than not.
+float catch_light(vec3 normal) {
+    vec3 view = normalize(camera_m - world_m);
+    return smoothstep(0.978, 0.990, dot(normal, normalize(1.7 * view + key_light)));
+}
+
 void main() {
-    pixel = vec4(seen_colour(eye_colour(), world_m, normalize(facing), finish), 1.0);
+    vec3 normal = normalize(facing);
+    vec3 seen = seen_colour(eye_colour(), world_m, normal, finish);
+    pixel = vec4(mix(seen, vec3(0.96), 0.85 * catch_light(normal)), 1.0);
 }

@@ -24,7 +24,7 @@ MATERIALS: dict[Region, tuple[float, float, float]] = {
     Region.SKIN: (0.35, 0.16, 14),
     Region.LIPS: (0.30, 0.30, 30),
     Region.BROW: (0.40, 0.04, 8),
-    Region.HAIR: (0.25, 0.22, 18),
+    Region.HAIR: (0.25, 0.10, 12),
     Region.SCLERA: (0.50, 0.80, 160),
     Region.IRIS: (0.50, 0.80, 160),
     Region.PUPIL: (0.50, 0.80, 160),

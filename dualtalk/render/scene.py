@@ -162,10 +162,10 @@ def _split() -> Staging:
 
 
 def _face_to_face() -> Staging:
-    """Eyes 0.8 m apart. The camera stands near enough that it sees more than a profile of each."""
-    apart_m, distance_m, below_m = 0.8, 0.95, 0.07
+    """Eyes 0.6 m apart, as across a small table. The camera stands near enough that it sees more than a profile of each."""
+    apart_m, distance_m, below_m = 0.6, 0.82, 0.055
     places = (Place((-apart_m / 2, 0, 0), np.pi / 2), Place((apart_m / 2, 0, 0), -np.pi / 2))
-    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.66)
+    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.65)
     return Staging("face_to_face", places, (View(camera, (0, 1), 0.0, 1.0),))
 
 
