@@ -9,6 +9,7 @@ who speaks first. With one voice there is only "a"; with none, nothing.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,9 +19,10 @@ from jaxtyping import Float32
 from pyannote.core import Annotation
 
 from dualtalk.audio.clock import AUDIO_RATE_HZ
+from dualtalk.audio.rttm import PARTY
 from dualtalk.errors import SetupError
 
-LABELS = ("a", "b")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @runtime_checkable
@@ -52,8 +54,8 @@ def load_diarizer(name: str | os.PathLike = "default", token: str | None = None)
         return PyannoteDiarizer(TwoSpeakerDiarization())
     from dualtalk.audio.third_party import Pipeline
 
-    if (Path(name) / "config.yaml").is_file():
-        name = Path(name) / "config.yaml"
+    if not Path(name).exists() and not HUB_NAME.fullmatch(str(name)):
+        raise SetupError(f"no diarizer at {name}; wanted default, the path of a config.yaml, or a hub name")
     try:
         pipeline = Pipeline.from_pretrained(name, token=token)
     except Exception as error:
@@ -95,10 +97,10 @@ class PyannoteDiarizer:
 def in_order_of_speaking(annotation: Annotation) -> Annotation:
     """The same turns, labelled "a" and "b" by who speaks first; where a pipeline found more than two, the two
     who speak longest are kept."""
-    longest = [label for label, _ in annotation.chart()[: len(LABELS)]]
+    longest = [label for label, _ in annotation.chart()[: len(PARTY)]]
     first_to_last = sorted(longest, key=lambda label: annotation.label_timeline(label).extent().start)
     ordered = Annotation()
-    for name, label in zip(LABELS, first_to_last, strict=False):
+    for name, label in zip(PARTY, first_to_last, strict=False):
         for track, span in enumerate(annotation.label_timeline(label).support()):
             ordered[span, f"{name}{track}"] = name
     return ordered

@@ -37,6 +37,8 @@ BILABIAL_BIAS = 1.0
 BILABIALS = frozenset("pbm")
 # Sounds last less than this in conversation; a longer span has run on into a silence.
 LONGEST_PHONEME_S = 0.4
+# Lips close for a first p, b or m before there is a sound to detect: phonemes may begin this early.
+CLOSURE_S = 0.05
 # The recogniser hears this much around a stretch of speech, so that its first and last sound are whole.
 CONTEXT_S = 0.2
 # Longer stretches are cut at a quiet place, so that memory stays bounded.
@@ -64,7 +66,7 @@ class Phoneme:
 
 
 def recognise_phonemes(audio: Float32[np.ndarray, "sample"], speech: Timeline) -> tuple[Phoneme, ...]:
-    """Phonemes of one person's 16 kHz audio, in order, all within `speech` (seconds).
+    """Phonemes of one person's 16 kHz audio, in order, within `speech` (seconds) but for a first closure.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def recognise_phonemes(audio: Float32[np.ndarray, "sample"], speech: Timeline) -
         hama is not installed, or has no native library for this machine.
     """
     extent = Segment(0, len(audio) / AUDIO_RATE_HZ)
-    stretches = Timeline([span & extent for span in speech if span & extent]).support()
+    widened = (Segment(span.start - CLOSURE_S, span.end) & extent for span in speech)
+    stretches = Timeline([span for span in widened if span]).support()
     found = []
     for stretch in stretches:
         for piece in _pieces(audio, stretch):
@@ -113,7 +116,6 @@ def _phonemes_of(audio: np.ndarray, piece: Segment) -> list[Phoneme]:
     ends = [*(time_s for time_s, _, _ in emissions[1:]), piece.end][: len(emissions)]
     found = []
     for (start_s, symbols, confidence), end_s in zip(emissions, ends, strict=True):
-        # The first sound may be placed a little before the speech was noticed.
         last_s = min(end_s, start_s + LONGEST_PHONEME_S, piece.end)
         first_s = max(start_s, piece.start)
         if not symbols or last_s - first_s < HOP_S / 2:

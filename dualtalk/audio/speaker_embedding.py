@@ -65,7 +65,7 @@ class SpeakerEmbedding(Model):
         return nn.functional.normalize(self.linear(last[-1]).relu(), dim=1)
 
 
-def at_training_level(audio: Float[Tensor, "sample"], speech: Float[Tensor, "sample"]) -> Float[Tensor, "sample"]:
+def at_training_level(audio: Float[Tensor, "sample"], speech: Float[Tensor, "_"]) -> Float[Tensor, "sample"]:
     """`audio`, amplified so that its `speech` part has the level the network was trained on, if it is quieter."""
     level_db = 10 * torch.log10(speech.square().mean() + 1e-12)
     return audio * 10 ** (max(TARGET_LEVEL_DB - float(level_db), 0) / 20)

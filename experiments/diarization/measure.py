@@ -1,0 +1,130 @@
+"""Diarization error rate of a diarizer on real talk and on dialogues of flite voices.
+
+    python experiments/diarization/measure.py [--diarizer default] [--tracks A.wav B.wav]
+
+Two speakers, no collar, overlap scored. Needs flite (slt, rms, awb, kal16), which tells when each sound is made.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+from pyannote.core import Annotation, Segment, Timeline
+from pyannote.metrics.diarization import DiarizationErrorRate
+
+from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
+from dualtalk.audio.diarization import load_diarizer
+from dualtalk.audio.rttm import read_rttm
+from dualtalk.audio.voice_activity import detect_speech
+from dualtalk.audio.wave import read_wave
+
+VOICES = ("slt", "rms", "awb", "kal16")
+SENTENCES = """Good morning, how are you doing today?
+I think we should probably begin with the problem that came up before.
+My mother bought a new lamp for the bedroom.
+Maybe the bus will be on time for once.
+Could you pass me the pepper, please?
+He jumped over the pump and bumped his elbow.
+It was about half past seven when the film stopped.
+People often remember simple things from childhood.
+She put the money in her purse and went home.
+We have been working on the same paper since September.
+That is a very important example, by the way.
+The computer broke down and nobody could repair it.
+I completely agree, but I would like some proof.
+There must be a better place to park the bike.
+Somebody left an apple and a banana on the table.
+What happens if the number becomes too big?
+Perhaps they will come back from Spain in spring.
+I had a problem with my laptop battery yesterday.
+Can you help me carry this box upstairs?
+The company hopes to employ more people in May.""".splitlines()
+# Gaps are positive, overlaps negative; now and then the same person goes on.
+EARLIEST_S, LATEST_S = -0.4, 0.8
+GOES_ON = 0.15
+LEVEL = 0.05
+HISS = 3e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--diarizer", default="default")
+    parser.add_argument("--tracks", type=Path, nargs=2, help="one wave a person, to be mixed and told apart")
+    arguments = parser.parse_args()
+    diarize = load_diarizer(arguments.diarizer)
+
+    sample = Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
+    report("pyannote's sample", diarize, read_wave(sample)[0], read_rttm(sample.with_suffix(".rttm")))
+    if arguments.tracks:
+        report("two tracks, mixed", diarize, *mixed([read_wave(path)[0] for path in arguments.tracks]))
+    with tempfile.TemporaryDirectory() as folder:
+        said = {voice: [speak(voice, text, Path(folder)) for text in SENTENCES] for voice in VOICES}
+    rng = np.random.default_rng(5)
+    rates = []
+    for one, other in combinations(VOICES, 2):
+        rates.append(report(f"flite {one} and {other}", diarize, *dialogue(said[one], said[other], rng)))
+    print(f"flite, mean: {np.mean(rates):.1%}")
+    for voice in VOICES:
+        alone = diarize(np.concatenate([audio for audio, _ in said[voice]]))
+        print(f"{voice} alone: {len(alone.labels())} found")
+
+
+def report(name: str, diarize, audio: np.ndarray, truth: Annotation) -> float:
+    began_s = time.perf_counter()
+    found = diarize(audio)
+    taken_s = time.perf_counter() - began_s
+    duration_s = len(audio) / AUDIO_RATE_HZ
+    parts = DiarizationErrorRate(collar=0.0, skip_overlap=False)(
+        truth, found, uem=Timeline([Segment(0, duration_s)]), detailed=True
+    )
+    rate = parts["diarization error rate"]
+    shares = ", ".join(
+        f"{part} {parts[part] / parts['total']:.1%}" for part in ("confusion", "missed detection", "false alarm")
+    )
+    print(f"{name}: DER {rate:.1%} ({shares}), real-time factor {taken_s / duration_s:.3f}")
+    return rate
+
+
+def speak(voice: str, text: str, folder: Path) -> tuple[np.ndarray, Timeline]:
+    """One sentence at an even level, and when it sounds."""
+    wave = folder / "said.wav"
+    command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wave)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    ends = [("pau", 0.0), *((name, float(end)) for name, end in (item.rsplit(":", 1) for item in listed))]
+    sounds = Timeline([Segment(start_s, end_s) for (_, start_s), (name, end_s) in pairwise(ends) if name != "pau"])
+    audio = read_wave(wave)[0]
+    return LEVEL * audio / np.sqrt(np.mean(audio**2)), sounds.support(0.1)
+
+
+def dialogue(one: list, other: list, rng: np.random.Generator) -> tuple[np.ndarray, Annotation]:
+    """Sentences in turn, with gaps and overlaps, over a faint hiss."""
+    audio = np.zeros(sample_at(120), np.float32)
+    truth, start_s = Annotation(), 0.5
+    for turn, sentence in enumerate(rng.permutation(len(SENTENCES))):
+        person = (turn + (rng.random() < GOES_ON)) % 2
+        voice, sounds = (one, other)[person][sentence]
+        audio[sample_at(start_s) :][: len(voice)] += voice
+        for span in sounds:
+            truth[Segment(start_s + span.start, start_s + span.end), turn] = person
+        start_s += sounds.extent().end + rng.uniform(EARLIEST_S, LATEST_S) - sounds.extent().start
+    audio = audio[: sample_at(start_s + 1)]
+    return audio + HISS * rng.standard_normal(len(audio)).astype(np.float32), truth
+
+
+def mixed(tracks: list[np.ndarray]) -> tuple[np.ndarray, Annotation]:
+    """The sum of two tracks; the truth is what voice activity finds on each alone."""
+    samples = min(len(track) for track in tracks)
+    truth = Annotation()
+    for person, track in enumerate(tracks):
+        for span in detect_speech(track[:samples]):
+            truth[span, person] = person
+    return tracks[0][:samples] + tracks[1][:samples], truth
+
+
+if __name__ == "__main__":
+    main()
