@@ -25,8 +25,8 @@ VOICE_WINDOW_S = 1.6
 # Cosine of the two clusters' mean vectors over the longer windows: two people gave 0.64 to 0.90 and one person
 # cut in two 0.92 to 0.98 (0.89 in one of 12), on flite voices and two real conversations.
 ONE_VOICE_COSINE = 0.91
-# A voice heard for less than this in the whole recording is taken for the other one in an odd moment: of single
-# sentences, cut in two as they are, it saves a quarter.
+# A voice heard for less than this in the whole recording is taken for the other one in an odd moment: single
+# sentences, too short for a sure cosine, are then cut in two half as often.
 SHORTEST_VOICE_S = 1.0
 # Chosen on two real conversations and six of flite voices: experiments/diarization.
 CHANGE_COST = 6.0
