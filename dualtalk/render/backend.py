@@ -32,7 +32,7 @@ class Renderer(Protocol):
     def close(self) -> None: ...
 
 
-def open_renderer(scene: Scene, back_end: BackEndName = "auto") -> Renderer:
+def open_renderer(scene: Scene, back_end: str = "auto") -> Renderer:
     """A renderer for `scene`. "auto" takes moderngl, or where that fails pyrender, and warns why.
 
     Raises

@@ -158,14 +158,16 @@ def _portrait(person: int) -> View:
 
 
 def _split() -> Staging:
-    return Staging("split", (Place((0, 0, 0), 0.0), Place((0, 0, 0), 0.0)), (_portrait(0), _portrait(1)))
+    """Each in a world of their own, at its origin and facing its viewer."""
+    origin = Place((0.0, 0.0, 0.0), 0.0)
+    return Staging("split", (origin, origin), (_portrait(0), _portrait(1)))
 
 
 def _face_to_face() -> Staging:
     """Eyes 0.6 m apart, as across a small table. The camera stands near enough that it sees more than a profile of each."""
     apart_m, distance_m, below_m = 0.6, 0.82, 0.055
-    places = (Place((-apart_m / 2, 0, 0), np.pi / 2), Place((apart_m / 2, 0, 0), -np.pi / 2))
-    camera = Camera((0, 0.02, distance_m), (0, -below_m, 0), 0.65)
+    places = (Place((-apart_m / 2, 0.0, 0.0), np.pi / 2), Place((apart_m / 2, 0.0, 0.0), -np.pi / 2))
+    camera = Camera((0.0, 0.02, distance_m), (0.0, -below_m, 0.0), 0.65)
     return Staging("face_to_face", places, (View(camera, (0, 1), 0.0, 1.0),))
 
 

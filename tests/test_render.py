@@ -1,0 +1,232 @@
+"""Pictures: an independent renderer agrees, A is left and B right, the same motion gives the same bytes."""
+
+import numpy as np
+import pytest
+from pyannote.core import Segment, Timeline
+
+from dualtalk.audio.clock import SAMPLES_PER_FRAME
+from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.errors import InputError, SetupError
+from dualtalk.head import Region, load_head
+from dualtalk.render import render_stills, write_mesh
+from dualtalk.render.backend import open_renderer
+from dualtalk.render.scene import LOOKS, Scene, staging_named
+from dualtalk.render.surface import Normals, Surface
+
+SIZE = (256, 128)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("open")
+
+
+def _motion(frames, space="open", head_rotvec_rad=(0, 0, 0)):
+    return HeadMotion.from_parts(
+        expression=np.zeros((frames, 50), np.float32),
+        jaw_rotvec_rad=np.zeros((frames, 3), np.float32),
+        head_rotvec_rad=np.tile(np.float32(head_rotvec_rad), (frames, 1)),
+        eyes_rotvec_rad=np.zeros((frames, 6), np.float32),
+        space=space,
+    )
+
+
+def _conversation(frames=3, a=None, b=None):
+    silence = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
+    motions = (_motion(frames) if motion is None else motion for motion in (a, b))
+    return Conversation(*(Participant(silence, Timeline(), motion) for motion in motions))
+
+
+def _silhouette(scene, back_end):
+    """Where the picture is not what it is with both heads out of sight."""
+    renderer = open_renderer(scene, back_end)
+    try:
+        seen = scene.head.template
+        with_heads, without = (renderer.frame(v, v).astype(int) for v in (seen, seen + np.float32(100)))
+    finally:
+        renderer.close()
+    return np.abs(with_heads - without).max(axis=-1) > 24
+
+
+@pytest.mark.parametrize("staging", ["split", "face_to_face"])
+def test_both_back_ends_draw_the_same_silhouette(head, staging):
+    scene = Scene(head, staging_named(staging), size=(512, 256))
+    first, second = _silhouette(scene, "moderngl"), _silhouette(scene, "pyrender")
+    solid = slice(0, 176)  # Below it the bust fades out, and how soon is a matter of light.
+    union = (first | second)[solid].sum()
+    assert union > 0.1 * first[solid].size
+    assert (first & second)[solid].sum() / union > 0.98
+
+
+def test_face_to_face_shows_two_heads_apart(head):
+    silhouette = _silhouette(Scene(head, staging_named("face_to_face"), size=SIZE), "moderngl")
+    columns = np.flatnonzero(silhouette.any(axis=0))
+    gap = np.diff(columns).max()
+    assert gap > SIZE[0] / 4
+    edge = columns[np.diff(columns).argmax()]
+    assert edge < SIZE[0] / 2 < edge + gap
+
+
+@pytest.mark.parametrize("back_end", ["moderngl", "pyrender"])
+@pytest.mark.parametrize("staging", ["split", "face_to_face"])
+def test_a_is_left_and_b_is_right(head, back_end, staging):
+    renderer = open_renderer(Scene(head, staging_named(staging), size=SIZE), back_end)
+    try:
+        rest, hidden = head.template, head.template + np.float32(100)
+        nobody, only_a, only_b = (
+            renderer.frame(*pair).astype(int) for pair in ((hidden, hidden), (rest, hidden), (hidden, rest))
+        )
+    finally:
+        renderer.close()
+    half = SIZE[0] // 2
+    for picture, own, other in (
+        (only_a, slice(0, half), slice(half, None)),
+        (only_b, slice(half, None), slice(0, half)),
+    ):
+        assert (picture != nobody)[:, own].any()
+        assert np.array_equal(picture[:, other], nobody[:, other])
+
+
+def test_in_split_a_looks_right_and_b_left(head):
+    """The face's own middle line lies nearer to the partner than the middle of the head does."""
+    scene = Scene(head, staging_named("split"))
+    tip = head.template[head.template[:, 2].argmax()]
+    skull = np.mean([eye.centre_m for eye in head.eyes], axis=0) - (0, 0, 0.08)
+    for person, toward_partner in ((0, 1), (1, -1)):
+        clip = scene.staging.views[person].camera.clip_from_world(1.0) @ scene.world_from_head(person)
+        tip_x, skull_x = (at[0] / at[3] for at in (clip @ np.append(point, 1) for point in (tip, skull)))
+        assert (tip_x - skull_x) * toward_partner > 0
+
+
+def test_straight_ahead_is_the_line_to_the_partner(head):
+    scene = Scene(head, staging_named("face_to_face"))
+    between_eyes = np.mean([eye.centre_m for eye in head.eyes], axis=0)
+    a, b = (scene.world_from_head(person) for person in range(2))
+    ahead = a[:3, :3] @ (0, 0, 1)
+    to_partner = ((b - a) @ np.append(between_eyes, 1))[:3]
+    assert np.allclose(ahead, to_partner / np.linalg.norm(to_partner), atol=1e-6)
+
+
+def test_the_same_motion_gives_the_same_bytes(head):
+    conversation = _conversation()
+    first, second = (render_stills(conversation, head, [0, 2], size=SIZE) for _ in range(2))
+    assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_a_nod_is_seen_on_its_own_side_only(head):
+    still = render_stills(_conversation(), head, [1], size=SIZE)[0]
+    nod = render_stills(_conversation(b=_motion(3, head_rotvec_rad=(0.3, 0, 0))), head, [1], size=SIZE)[0]
+    assert np.array_equal(still[:, : SIZE[0] // 2], nod[:, : SIZE[0] // 2])
+    assert not np.array_equal(still, nod)
+
+
+def test_the_speaking_light_follows_the_turn(head):
+    silent = _conversation(50)
+    talking = Conversation(Participant(silent.a.audio, Timeline([Segment(0, 1)]), silent.a.motion), silent.b)
+    (lit, unlit) = render_stills(talking, head, [12, 49], size=SIZE)
+    (before,) = render_stills(silent, head, [12], size=SIZE)
+    assert not np.array_equal(lit, before)
+    assert np.array_equal(unlit, before)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "frames", "message"),
+    [
+        (_conversation(a=_motion(3, space="flame")), [0], "space 'flame', the head in 'open'"),
+        (_conversation(), [3], "no frame 3; the conversation has frames 0 to 2"),
+        (_conversation(0), [], "has no frames"),
+        (_conversation().with_motion(None, _motion(3)), [0], "person a of conversation has no motion"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(head, conversation, frames, message):
+    with pytest.raises(InputError, match=message):
+        render_stills(conversation, head, frames, size=SIZE)
+
+
+def test_an_unknown_staging_or_size_or_back_end_is_named(head):
+    with pytest.raises(InputError, match="wanted one of split, face_to_face"):
+        staging_named("cinema")
+    with pytest.raises(InputError, match="101 x 64; wanted a width divisible by 4"):
+        Scene(head, staging_named("split"), size=(101, 64))
+    with pytest.raises(InputError, match="wanted one of auto, moderngl, pyrender"):
+        open_renderer(Scene(head, staging_named("split"), size=SIZE), "vulkan")
+
+
+def _no_gl(*args, **kwargs):
+    raise RuntimeError("libEGL.so.1 not found")
+
+
+def test_without_egl_moderngl_names_the_packages_and_auto_takes_pyrender(head, monkeypatch):
+    import moderngl
+
+    monkeypatch.setattr(moderngl, "create_context", _no_gl)
+    scene = Scene(head, staging_named("split"), size=SIZE)
+    with pytest.raises(SetupError, match=r"libEGL.so.1 not found.*apt-get install libegl1 libegl-mesa0"):
+        open_renderer(scene, "moderngl")
+    with pytest.warns(UserWarning, match="drawing with pyrender, which is slower: .*libEGL"):
+        assert open_renderer(scene, "auto").name == "pyrender"
+
+
+def test_without_any_gl_one_line_says_so(head, monkeypatch):
+    import moderngl
+    import pyrender
+
+    from dualtalk.render.pyrender_backend import offscreen
+
+    monkeypatch.setattr(moderngl, "create_context", _no_gl)
+    monkeypatch.setattr(pyrender, "OffscreenRenderer", _no_gl)
+    kept = offscreen()
+    offscreen.cache_clear()
+    with pytest.raises(SetupError, match="nor does pyrender.*libosmesa6") as caught:
+        open_renderer(Scene(head, staging_named("split"), size=SIZE), "auto")
+    assert "\n" not in str(caught.value)
+    del kept
+
+
+def test_colours_do_not_bleed_across_regions(head):
+    surface = Surface.of(head)
+    assert (surface.regions[surface.faces] == head.regions[:, None]).all()
+    assert np.array_equal(surface.source[surface.faces], head.faces)
+
+
+def test_irises_look_ahead_and_openness_is_a_share(head):
+    surface = Surface.of(head)
+    pupils = surface.iris[surface.regions == Region.PUPIL]
+    assert (pupils[:, 2] > 1.5).all()
+    assert np.abs(pupils[:, :2]).max() < 1
+    assert surface.openness.min() >= 0
+    assert surface.openness.max() <= 1
+    skin, inside = (surface.openness[surface.regions == r].mean() for r in (Region.SKIN, Region.MOUTH_INSIDE))
+    assert inside < 0.5 * skin
+
+
+def test_normals_of_a_sphere_are_its_radii():
+    import trimesh
+
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    vertices = np.asarray(ball.vertices, np.float32)
+    normals = Normals(np.asarray(ball.faces, np.int32), len(vertices)).of(vertices)
+    assert np.abs(normals - vertices).max() < 0.02
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".stl", ".glb"])
+def test_a_mesh_comes_back_as_it_was(head, tmp_path, suffix):
+    import trimesh
+
+    motion = _motion(4, head_rotvec_rad=(0, 0.4, 0))
+    path = tmp_path / f"frame{suffix}"
+    write_mesh(path, head, motion, 2)
+    read = trimesh.load(path, process=False, force="mesh")
+    wanted = head.vertices(motion[2:3])[0][head.faces]
+    assert np.allclose(read.vertices[read.faces], wanted, atol=1e-6)
+    if suffix == ".ply":
+        skin = read.visual.face_colors[head.regions == Region.SKIN]
+        assert (skin[:, :3] == LOOKS[0].skin).all()
+
+
+def test_a_mesh_of_another_kind_is_refused(head, tmp_path):
+    with pytest.raises(InputError, match=r"wanted one of .obj, .ply, .glb, .stl"):
+        write_mesh(tmp_path / "frame.fbx", head, _motion(1), 0)
+    with pytest.raises(InputError, match="no frame 1"):
+        write_mesh(tmp_path / "frame.obj", head, _motion(1), 1)
+    assert not list(tmp_path.iterdir())
