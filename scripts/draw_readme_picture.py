@@ -16,8 +16,8 @@ from dualtalk.render.report_data import moments
 
 ROOT = Path(__file__).parents[1]
 COLUMNS, CELL = 2, (640, 320)
-# Of the demo's moments: two in which A speaks, two in which B does.
-SHOWN = (4, 5, 7, 11)
+# Of the demo's moments: each speaks in two of them.
+SHOWN = (4, 5, 9, 11)
 
 
 def main() -> None:

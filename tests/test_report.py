@@ -103,6 +103,13 @@ def test_moments_are_spread_and_prefer_what_happens(talk):
     assert chosen[3] == Moment(77, "A chimes in")
 
 
+def test_moments_are_taken_with_open_eyes(talk):
+    head = load_head("open")
+    lids = [head.unit_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    talk.b.motion.coefficients[70:79, lids] = 1
+    assert moments(talk, head, TURNS, count=4)[3] == Moment(79, "A chimes in")
+
+
 def test_a_talk_without_turns_or_sound(tmp_path):
     silent = Participant(np.zeros(640, np.float32), Timeline(), HeadMotion(np.zeros((1, 62), np.float32), "open"))
     write_report(

@@ -1,11 +1,11 @@
 """What the report shows, worked out of a conversation: curves, moments worth a picture, figures of the talk."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dualtalk.audio.clock import frame_at
 from dualtalk.audio.prosody import loudness_db
@@ -16,6 +16,9 @@ STILLS = 12
 # Into a turn the face has begun to speak; at its very start it has not.
 INTO_TURN_S = 0.5
 SMILE_SEEN = 0.3
+# A picture taken in a blink says nothing; a blink is over within this many frames.
+LIDS_SEEN = 0.25
+LONGEST_BLINK_FRAMES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,8 @@ def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: 
         ]
         middle = (first + end) // 2
         chosen.append(candidates[0] if candidates else Moment(middle, _speakers(conversation, middle)))
-    return chosen
+    shut = _lids_shut(conversation, head)
+    return [replace(moment, frame=_out_of_blink(moment.frame, shut)) for moment in chosen]
 
 
 def talk_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
@@ -116,6 +120,19 @@ def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list
     if widths[person, frame] < SMILE_SEEN:
         return []
     return [Moment(first + int(frame), f"{PARTY[person].upper()} smiles")]
+
+
+def _lids_shut(conversation: Conversation, head: Head) -> Bool[np.ndarray, "frame"]:
+    if not _has_units(head, "eyeBlink"):
+        return np.zeros(conversation.frames, bool)
+    return np.max([_both_sides(person, head, "eyeBlink") for person in conversation.people], axis=0) > LIDS_SEEN
+
+
+def _out_of_blink(frame: int, shut: Bool[np.ndarray, "frame"]) -> int:
+    """The nearest frame in which both people's eyes are open; `frame` itself where none is near."""
+    first = max(frame - LONGEST_BLINK_FRAMES, 0)
+    opened = first + np.flatnonzero(~shut[first : frame + LONGEST_BLINK_FRAMES + 1])
+    return int(opened[np.abs(opened - frame).argmin()]) if len(opened) else frame
 
 
 def _speakers(conversation: Conversation, frame: int) -> str:
