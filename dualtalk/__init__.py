@@ -1,11 +1,11 @@
 """Two people in conversation, in 3D: audio of both in, speaking and listening head motion of both out.
 
-    import dualtalk
+import dualtalk
 
-    conversation = dualtalk.simulate("call.wav", seed=0)
-    conversation.save("out")
-    head = dualtalk.load_head("open")
-    head.vertices(conversation.a.motion)     # (frame, vertex, 3), metres
+conversation = dualtalk.simulate("call.wav", seed=0)
+conversation.save("out")
+head = dualtalk.load_head("open")
+head.vertices(conversation.a.motion)     # (frame, vertex, 3), metres
 """
 
 from importlib import import_module

@@ -33,8 +33,7 @@ def alternating(seconds: int, turn_s: int = 5) -> tuple[Voice, Voice]:
 
 def spoken(symbols: str, each_s: float = 0.1, start_s: float = 1.0) -> list[Phoneme]:
     return [
-        Phoneme(s, start_s + i * each_s, start_s + (i + 1) * each_s, confidence=1.0)
-        for i, s in enumerate(symbols)
+        Phoneme(s, start_s + i * each_s, start_s + (i + 1) * each_s, confidence=1.0) for i, s in enumerate(symbols)
     ]
 
 

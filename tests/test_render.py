@@ -177,7 +177,7 @@ def test_without_any_gl_one_line_says_so(head, monkeypatch):
     monkeypatch.setattr(pyrender, "OffscreenRenderer", _no_gl)
     kept = offscreen()
     offscreen.cache_clear()
-    with pytest.raises(SetupError, match="nor does pyrender.*libosmesa6") as caught:
+    with pytest.raises(SetupError, match=r"nor does pyrender.*libosmesa6") as caught:
         open_renderer(Scene(head, staging_named("split"), size=SIZE), "auto")
     assert "\n" not in str(caught.value)
     del kept

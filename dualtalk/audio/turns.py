@@ -60,9 +60,7 @@ def turn_table(speech_a: Timeline, speech_b: Timeline, duration_s: float) -> pd.
         rows.append(("turn", turn[0].person, start_s, end_s, offset_s))
         if offset_s is not None and offset_s > 0:
             rows.append(("gap", "", start_s - offset_s, start_s, None))
-        rows += [
-            ("pause", one.person, one.end_s, two.start_s, None) for one, two in pairwise(turn)
-        ]
+        rows += [("pause", one.person, one.end_s, two.start_s, None) for one, two in pairwise(turn)]
         before = turn
     return _table(rows)
 

@@ -39,9 +39,7 @@ def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
     coefficients = motion.coefficients.copy()
     expression = motion.layout.slice_of("expression")
     coefficients[:, expression] = motion.expression @ expression_map(source, target).T
-    return replace(
-        motion, coefficients=coefficients, space=target.space, identity=np.zeros_like(motion.identity)
-    )
+    return replace(motion, coefficients=coefficients, space=target.space, identity=np.zeros_like(motion.identity))
 
 
 @lru_cache(maxsize=4)

@@ -164,7 +164,7 @@ def _split() -> Staging:
 
 
 def _face_to_face() -> Staging:
-    """Eyes 0.6 m apart, as across a small table. The camera stands near enough that it sees more than a profile of each."""
+    """Eyes 0.6 m apart, as across a small table, and a camera near enough to see more than their profiles."""
     apart_m, distance_m, below_m = 0.6, 0.82, 0.055
     places = (Place((-apart_m / 2, 0.0, 0.0), np.pi / 2), Place((apart_m / 2, 0.0, 0.0), -np.pi / 2))
     camera = Camera((0.0, 0.02, distance_m), (0.0, -below_m, 0.0), 0.65)
