@@ -6,6 +6,7 @@ undoubled mesh and stay smooth across borders.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -73,7 +74,9 @@ class Surface:
     iris: Float32[np.ndarray, "corner 3"]
 
     @classmethod
+    @lru_cache(maxsize=4)
     def of(cls, head: Head) -> "Surface":
+        """The surface of `head`, kept: film and stills of one head share it."""
         keys = head.faces.astype(np.int64) * len(Region) + head.regions[:, None]
         drawn, corners = np.unique(keys, return_inverse=True)
         source = (drawn // len(Region)).astype(np.int32)
