@@ -6,6 +6,7 @@ there at once.
 """
 
 import sys
+import time
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -121,6 +122,7 @@ def simulate(
     voice as a.wav and b.wav; who speaks when as turns.rttm and turns.csv;
     and run.json, which says how it was made.
     """
+    start_s = time.perf_counter()
     with result_folder(out, overwrite=overwrite) as folder:
         from dualtalk.cli.simulating import Request, run
 
@@ -134,7 +136,7 @@ def simulate(
             diarizer=diarizer,
             video=not no_video,
         )
-        lines = run(request, folder, token=token)
+        lines = run(request, folder, token=token, start_s=start_s)
     print(*lines, *(f"  {out / name}" for name in written(out)), sep="\n")
 
 

@@ -44,15 +44,16 @@ class Request:
     video: bool
 
 
-def run(request: Request, folder: Path, *, token: str | None) -> list[str]:
+def run(request: Request, folder: Path, *, token: str | None, start_s: float) -> list[str]:
     """Simulate and write every result into `folder`; gives the lines that sum it up.
+
+    `start_s` is `time.perf_counter()` as the command began: loading packages is part of what a user waits for.
 
     Raises
     ------
     DualTalkError
         The input or the machine is not as it should be.
     """
-    start_s = time.perf_counter()
     with Stages() as stages:
         with stages.stage("Reading"):
             head = load_head(request.head)
