@@ -1,7 +1,7 @@
 """What the report shows, worked out of a conversation: curves, moments worth a picture, figures of the talk."""
 
-import itertools
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -67,19 +67,23 @@ def curves(conversation: Conversation, head: Head) -> list[Curve]:
 
 
 def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: int = STILLS) -> list[Moment]:
-    """One moment in each of `count` equal stretches: a backchannel, else a smile, else the start of a turn, else
-    the middle."""
+    """One moment in each of `count` equal stretches: a backchannel, else the start of a turn, else a smile, else
+    the middle. No two are nearer than half a stretch."""
     edges = np.linspace(0, conversation.frames, min(count, conversation.frames) + 1).astype(int).tolist()
-    backchannels, starts = _events(turns, "backchannel"), _events(turns, "turn")
-    chosen = []
-    for first, end in itertools.pairwise(edges):
-        candidates = [
-            *(Moment(frame, f"{who} chimes in") for frame, who in backchannels if first <= frame < end),
-            *_smile(conversation, head, first, end),
-            *(Moment(frame, f"{who} takes the turn") for frame, who in starts if first <= frame < end),
-        ]
+    events = [
+        *(Moment(frame, f"{who} chimes in") for frame, who in _events(turns, "backchannel")),
+        *(Moment(frame, f"{who} takes the turn") for frame, who in _events(turns, "turn")),
+    ]
+    chosen: list[Moment] = []
+    for first, end in pairwise(edges):
+        soonest = max(first, chosen[-1].frame + (end - first) // 2) if chosen else first
         middle = (first + end) // 2
-        chosen.append(candidates[0] if candidates else Moment(middle, _speakers(conversation, middle)))
+        candidates = [
+            *(event for event in events if soonest <= event.frame < end),
+            *_smile(conversation, head, soonest, end),
+            Moment(middle, _speakers(conversation, middle)),
+        ]
+        chosen.append(candidates[0])
     shut = _lids_shut(conversation, head)
     return [replace(moment, frame=_out_of_blink(moment.frame, shut)) for moment in chosen]
 
