@@ -35,6 +35,19 @@ def test_a_known_talk():
     assert offsets[1:] == pytest.approx([0.2, -0.2])
 
 
+def test_nobody_speaks_in_a_gap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = (
+            timeline(zip(rng.uniform(0, 60, 8).tolist(), rng.uniform(0.2, 8, 8).tolist(), strict=True))
+            for _ in "ab"
+        )
+        table = turn_table(a, b, 100.0)
+        spoken = a.union(b).support()
+        for _, start_s, end_s in rows(table, "gap"):
+            assert spoken.crop(Segment(start_s + 0.002, end_s - 0.002)).duration() == pytest.approx(0, abs=1e-6)
+
+
 def test_no_speech_no_rows():
     table = turn_table(Timeline(), Timeline(), 10.0)
     assert len(table) == 0

@@ -39,7 +39,8 @@ def turn_table(speech_a: Timeline, speech_b: Timeline, duration_s: float) -> pd.
     pandas.DataFrame
         `kind` (utterance, turn, pause, gap, overlap or backchannel), `person` ("a", "b"; of an overlap who came
         in; "" of a gap), `start_s`, `end_s`, `duration_s`, and `offset_s`, the floor-transfer offset of a turn
-        that follows the other's (NaN elsewhere). A backchannel is no utterance and takes no turn.
+        that follows the other's (NaN elsewhere). A backchannel is no utterance; neither it
+        nor an utterance wholly inside one of the other's takes a turn.
     """
     extent = Segment(0, duration_s)
     speech = {
@@ -47,7 +48,7 @@ def turn_table(speech_a: Timeline, speech_b: Timeline, duration_s: float) -> pd.
         for label, timeline in zip(PARTY, (speech_a, speech_b), strict=True)
     }
     utterances = _utterances(speech)
-    turns = _turns([utterance for utterance in utterances if not utterance.backchannel])
+    turns = _turns([one for one in utterances if not one.backchannel and not _inside(one, speech)])
     rows = [
         ("backchannel" if one.backchannel else "utterance", one.person, one.start_s, one.end_s, None)
         for one in utterances
@@ -91,6 +92,12 @@ def _goes_on(other: list[Segment], span: Segment) -> bool:
     before = any(span.start - s.start >= 0 and span.start - s.end <= GOES_ON_WITHIN_S for s in other)
     after = any(s.end - span.end >= 0 and s.start - span.end <= GOES_ON_WITHIN_S for s in other)
     return before and after
+
+
+def _inside(utterance: Utterance, speech: dict[str, list[Segment]]) -> bool:
+    """Whether the other spoke before it, through it and after it: the floor stayed with them."""
+    other = speech[PARTY[1] if utterance.person == PARTY[0] else PARTY[0]]
+    return any(span.start <= utterance.start_s and utterance.end_s <= span.end for span in other)
 
 
 def _turns(utterances: list[Utterance]) -> list[list[Utterance]]:

@@ -43,6 +43,22 @@ class FlameArrays:
 
 
 @dataclass(frozen=True, eq=False)
+class _Part:
+    """Some of a head's vertices, and what moves them.
+
+    Attributes
+    ----------
+    vertices : (vertex,) their indices
+    corrections : (driver, 3 vertices) displacement for each expression that does anything, and each pose feature
+    followers : for each joint, which of them it moves and by how much
+    """
+
+    vertices: torch.Tensor
+    corrections: torch.Tensor
+    followers: list[tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
 class SkinnedHead:
     """A `Head`; see there for its attributes. `upper_lip` and `lower_lip` are the vertices `lip_gap` measures."""
 
@@ -105,6 +121,12 @@ class SkinnedHead:
         self, motion: HeadMotion, shape: Float32[np.ndarray, "300"] | None = None
     ) -> Float32[np.ndarray, "frame vertex 3"]:
         """See `Head.vertices`."""
+        return self._evaluated(motion, shape, self._whole)
+
+    def _evaluated(
+        self, motion: HeadMotion, shape: Float32[np.ndarray, "300"] | None, part: "_Part"
+    ) -> Float32[np.ndarray, "frame vertex 3"]:
+        """Posed vertices of one part of the mesh."""
         if motion.space != self.space:
             raise InputError(
                 f"motion is in space {motion.space!r}, head {self.name!r} in {self.space!r}; "
@@ -113,14 +135,16 @@ class SkinnedHead:
         identity = torch.from_numpy((motion.identity if shape is None else shape)[None, : self.flame.num_betas])
         grown = blend_shapes(identity, self.flame.shapedirs)[0] + self.flame.v_template
         joints = self.flame.J_regressor @ grown
-        posed = torch.empty(motion.frames, *self.template.shape)
+        posed = torch.empty(motion.frames, len(part.vertices), 3)
         for first in range(0, motion.frames, FRAMES_AT_ONCE):
             some = slice(first, first + FRAMES_AT_ONCE)
-            self._pose(motion[some], grown, joints, out=posed[some])
+            self._pose(motion[some], grown[part.vertices], joints, part, out=posed[some])
         return posed.numpy()
 
     @torch.inference_mode()
-    def _pose(self, motion: HeadMotion, grown: torch.Tensor, joints: torch.Tensor, out: torch.Tensor) -> None:
+    def _pose(
+        self, motion: HeadMotion, grown: torch.Tensor, joints: torch.Tensor, part: "_Part", out: torch.Tensor
+    ) -> None:
         """The arithmetic of smplx's `lbs`, ordered for many frames of one person: the identity is grown once, and
         each joint moves only the vertices that follow it."""
         frames = motion.frames
@@ -133,9 +157,9 @@ class SkinnedHead:
         _, transforms = batch_rigid_transform(matrices, joints, self.flame.parents)
         features = (matrices[:, 1:] - torch.eye(3)).flatten(1)
         drivers = torch.cat([expression, features], dim=1)
-        rest = torch.addmm(grown.view(1, -1), drivers, self._corrections).view(frames, -1, 3)
+        rest = torch.addmm(grown.reshape(1, -1), drivers, part.corrections).view(frames, -1, 3)
         out.zero_()
-        for joint, (followers, weight) in enumerate(self._followers):
+        for joint, (followers, weight) in enumerate(part.followers):
             rotation, shift = transforms[:, joint, :3, :3], transforms[:, joint, :3, 3]
             moved = torch.baddbmm(shift[:, None], rest[:, followers], rotation.transpose(1, 2))
             out[:, followers] += weight * moved
@@ -152,24 +176,26 @@ class SkinnedHead:
         return shifts.flatten(1)
 
     @cached_property
-    def _corrections(self) -> torch.Tensor:
-        """(driver, 3 vertices): displacement for each of those coefficients and for each pose feature."""
-        units = self.flame.expr_dirs[..., self._expressions].flatten(0, 1).T
-        return torch.cat([units, self.flame.posedirs]).contiguous()
+    def _whole(self) -> "_Part":
+        return self._part(torch.arange(len(self.template)))
 
     @cached_property
-    def _followers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """For each joint, the vertices it moves and by how much."""
-        pairs = []
-        for weight in self.flame.lbs_weights.T:
-            followers = torch.nonzero(weight)[:, 0]
-            pairs.append((followers, weight[followers, None]))
-        return pairs
+    def _lips(self) -> "_Part":
+        return self._part(torch.from_numpy(np.concatenate([self.upper_lip, self.lower_lip])).long())
+
+    def _part(self, vertices: torch.Tensor) -> "_Part":
+        units = self.flame.expr_dirs[vertices][..., self._expressions].flatten(0, 1).T
+        features = self.flame.posedirs.view(len(self.flame.posedirs), -1, 3)[:, vertices].flatten(1)
+        followers = []
+        for weight in self.flame.lbs_weights[vertices].T:
+            follow = torch.nonzero(weight)[:, 0]
+            followers.append((follow, weight[follow, None]))
+        return _Part(vertices, torch.cat([units, features]).contiguous(), followers)
 
     def lip_gap(self, motion: HeadMotion) -> Float32[np.ndarray, "frame"]:
         """See `Head.lip_gap`. The head is held upright, so that up and down are the face's own."""
         upright = motion.coefficients.copy()
         upright[:, motion.layout.slice_of("head")] = 0
-        height = self.vertices(replace(motion, coefficients=upright))[..., 1]
-        gap = height[:, self.upper_lip].min(axis=1) - height[:, self.lower_lip].max(axis=1)
-        return np.maximum(gap, 0)
+        height = self._evaluated(replace(motion, coefficients=upright), None, self._lips)[..., 1]
+        upper, lower = np.split(height, [len(self.upper_lip)], axis=1)
+        return np.maximum(upper.min(axis=1) - lower.max(axis=1), 0)
