@@ -31,15 +31,13 @@ class Normals:
     def __init__(self, faces: Int32[np.ndarray, "face 3"], vertices: int):
         self.corners = np.ascontiguousarray(faces.T)
         touches = np.ones(faces.size, np.float32)
-        rows, columns = faces.reshape(-1), np.repeat(np.arange(len(faces)), 3)
+        rows, columns = faces.reshape(-1), np.repeat(np.arange(len(faces), dtype=np.int32), 3)
         self.vertex_from_face = csr_array((touches, (rows, columns)), shape=(vertices, len(faces)))
 
     def of(self, vertices: Float32[np.ndarray, "vertex 3"]) -> Float32[np.ndarray, "vertex 3"]:
         """Unit normals, each face weighted by its area."""
-        x, y, z = np.ascontiguousarray(vertices.T)
-        first, second, third = self.corners
-        ux, uy, uz = x[second] - x[first], y[second] - y[first], z[second] - z[first]
-        vx, vy, vz = x[third] - x[first], y[third] - y[first], z[third] - z[first]
+        first, second, third = np.take(np.ascontiguousarray(vertices.T), self.corners, axis=1).swapaxes(0, 1)
+        (ux, uy, uz), (vx, vy, vz) = second - first, third - first
         crosses = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
         sums = self.vertex_from_face @ crosses
         lengths = np.sqrt(np.einsum("vc,vc->v", sums, sums))
