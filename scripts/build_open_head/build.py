@@ -62,8 +62,9 @@ HAIRLINE = np.array(
         ),
     ]
 )
+HAIRLINE_SEEN = 0.6  # depth before which the hairline is looked at, and must be smooth
 PUPIL_DEGREES, IRIS_DEGREES = 9.5, 27.0
-EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 30, 36, 45, 58, 75, 100, 130, 180])
+EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 32, 42, 56, 75, 105, 180])
 EYE_SEGMENTS = 24
 
 
@@ -163,7 +164,8 @@ def refined(body: Surface, at_base: np.ndarray) -> Surface:
     middle = body.positions(at_base)[body.triangles].mean(axis=1)
     x, y, z = np.abs(middle[:, 0]), middle[:, 1], middle[:, 2]
     brows = (x > 0.08) & (x < 0.66) & (y > 7.4) & (y < 7.66) & (z > 0.9)
-    return subdivided(body, brows | (np.abs(hair_field(middle)) < 0.13))
+    hairline = (np.abs(hair_field(middle)) < 0.1) & (z > HAIRLINE_SEEN)
+    return subdivided(body, brows | hairline)
 
 
 def hair_field(at: np.ndarray) -> np.ndarray:
