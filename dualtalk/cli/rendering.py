@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from pyannote.core import Timeline
 
 from dualtalk.audio.clock import SAMPLES_PER_FRAME, frames_for_samples
+from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.audio.wave import read_wave
 from dualtalk.cli.stages import Stages
 from dualtalk.conversation import Conversation, HeadMotion, Participant
@@ -45,7 +45,9 @@ def run(
             f"{motion[0]} has {motions[0].frames} frames, {motion[1]} {motions[1].frames}; are they of one talk?"
         )
     voices = [_voice(path, motions[0].frames) for path in audio or (None, None)]
-    people = [Participant(*pair) for pair in zip(voices, [Timeline()] * 2, motions, strict=True)]
+    people = [
+        Participant(voice, detect_speech(voice), moves) for voice, moves in zip(voices, motions, strict=True)
+    ]
     with Stages() as stages, stages.stage("Drawing") as progress:
         render_conversation(
             Conversation(*people, name=out.stem),

@@ -71,6 +71,9 @@ class ModernGLRenderer:
             self.head_program, self.eye_program = _program(self.context, "head"), _program(self.context, "eye")
             self._make_buffers()
             self.parts = [self._parts(person) for person in range(2)]
+        self.uniforms = {
+            (view, person): self._uniforms(view, person) for view in scene.staging.views for person in view.people
+        }
 
     def _make_buffers(self) -> None:
         size = self.scene.size
@@ -113,7 +116,7 @@ class ModernGLRenderer:
         with self.context:
             for person, vertices in enumerate((a, b)):
                 posed = np.concatenate([vertices, self.normals.of(vertices)], axis=1)
-                self.posed[person].write(posed[self.surface.source])
+                self.posed[person].write(posed.take(self.surface.source, axis=0))
             self.drawn.clear()
             self.context.copy_framebuffer(self.drawn, self.backdrop)
             self.drawn.use()
@@ -129,17 +132,27 @@ class ModernGLRenderer:
         width, height = self.scene.size
         columns = view.columns(width)
         self.context.viewport = (columns.start, 0, columns.stop - columns.start, height)
-        clip_from_world = view.camera.clip_from_world((columns.stop - columns.start) / height)
         for person in view.people:
             for program in (self.head_program, self.eye_program):
-                _set(program, "clip_from_world", (UPSIDE_DOWN @ clip_from_world).T)
-                _set(program, "world_from_head", self.scene.world_from_head(person).T)
-                _set(program, "camera_m", np.array(view.camera.position_m))
-                _set(program, "key_light", self.scene.light_from(person, KEY_LIGHT))
-                _set(program, "rim_light", self.scene.light_from(person, RIM_LIGHT))
+                for name, value in self.uniforms[view, person].items():
+                    program[name].write(value)
             for part, switches in self.parts[person]:
                 self.context.enable_only(switches)
                 part.render()
+
+    def _uniforms(self, view: View, person: int) -> dict[str, np.ndarray]:
+        """What the shaders must know to draw a person in a view: nothing of it moves."""
+        width, height = self.scene.size
+        columns = view.columns(width)
+        clip_from_world = view.camera.clip_from_world((columns.stop - columns.start) / height)
+        values = {
+            "clip_from_world": (UPSIDE_DOWN @ clip_from_world).T,
+            "world_from_head": self.scene.world_from_head(person).T,
+            "camera_m": np.array(view.camera.position_m),
+            "key_light": self.scene.light_from(person, KEY_LIGHT),
+            "rim_light": self.scene.light_from(person, RIM_LIGHT),
+        }
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in values.items()}
 
     def close(self) -> None:
         self.context.release()
@@ -153,10 +166,6 @@ def _program(context: moderngl.Context, name: str) -> moderngl.Program:
     )
     head = f"#version 330\n{light}\n"
     return context.program(vertex_shader=head + vertex, fragment_shader=head + fragment)
-
-
-def _set(program: moderngl.Program, uniform: str, value: np.ndarray) -> None:
-    program[uniform].write(np.ascontiguousarray(value, np.float32))
 
 
 def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
