@@ -1,8 +1,8 @@
 """Sound files in and out: anything soundfile reads, any rate, to 16 kHz float32; and 16 kHz float32 wav out."""
 
 import os
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -68,7 +68,9 @@ def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) ->
         wavfile.write(partial, AUDIO_RATE_HZ, audio)
 
 
-def read_wave_span(path: str | os.PathLike | BinaryIO, first: int, out: Float32[np.ndarray, "sample"]) -> int:
+def read_wave_span(
+    path: str | os.PathLike | BufferedIOBase, first: int, out: Float32[np.ndarray, "sample"]
+) -> int:
     """Fill `out` with the samples from `first` on of a file that `write_wave` wrote, without reading the rest.
 
     Returns how many samples there were for it.

@@ -70,7 +70,7 @@ class Side:
 
     audio: Float32[np.ndarray, "sample"] | None
     motion: Mapping[str, np.ndarray] | None = None
-    fps: float = MOTION_FPS
+    fps: float = float(MOTION_FPS)
     speech: Timeline | None = None
 
 

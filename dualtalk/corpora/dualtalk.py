@@ -40,7 +40,7 @@ class DualTalk(Corpus):
             clips += [self._entry(folder, stem, split) for stem in sorted(stems)]
         if not clips:
             raise InputError(f"{root} has no <clip>_speaker1.wav, nor train/, test/ or ood/ with such files")
-        return clips
+        return sorted(clips, key=lambda clip: clip.name)
 
     def _entry(self, folder: Path, stem: str, split: str) -> Clip:
         waves = [folder / f"{stem}_speaker{number}.wav" for number in (1, 2)]

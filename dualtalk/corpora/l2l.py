@@ -19,7 +19,7 @@ from dualtalk.audio.clock import AUDIO_RATE_HZ
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
 from dualtalk.errors import InputError
 
-FPS, COLUMNS_A_FRAME, MEL_BANDS = 30, 4, 128
+FPS, COLUMNS_A_FRAME, MEL_BANDS = 30.0, 4, 128
 EXPRESSION, HEAD, JAW = slice(0, 50), slice(50, 53), slice(53, 56)
 FFT, WINDOW, HOP = 512, 400, 160
 LARGEST_SAMPLE = 0.3

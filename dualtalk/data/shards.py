@@ -15,8 +15,8 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import fsspec
 import numpy as np
@@ -283,7 +283,7 @@ class _Sample:
             *(self._speech, first, frames, layout),
         )
 
-    def _open(self, name: str) -> BinaryIO | None:
+    def _open(self, name: str) -> BufferedIOBase | None:
         return io.BytesIO(self._files[name]) if name in self._files else None
 
 

@@ -57,7 +57,7 @@ def checked_motion(
     if fps != MOTION_FPS:
         notes.append(f"resampled from {fps:g} frames a second")
         further = {}
-        exp = resample_curves(exp, fps, MOTION_FPS)
+        exp = resample_curves(exp, fps, float(MOTION_FPS))
         pose, eyes = (_resampled_rotations(one, fps) for one in (pose, eyes))
     valid = np.isfinite(exp).all(axis=1) & np.isfinite(pose).all(axis=1)
     if eyes is not None:
@@ -135,7 +135,9 @@ def _refuse_swapped(pose: np.ndarray) -> None:
 def _resampled_rotations(rotvecs: np.ndarray | None, fps: float) -> np.ndarray | None:
     if rotvecs is None:
         return None
-    parts = [resample_rotations(rotvecs[:, first : first + 3].astype(float), fps, MOTION_FPS) for first in (0, 3)]
+    parts = [
+        resample_rotations(rotvecs[:, first : first + 3].astype(float), fps, float(MOTION_FPS)) for first in (0, 3)
+    ]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

@@ -8,7 +8,7 @@ import io
 import os
 import zipfile
 from functools import lru_cache
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 from numpy.lib import format as npy
@@ -27,7 +27,7 @@ class NpzRows:
         Not an npz file, or one of pickled objects.
     """
 
-    def __init__(self, path: str | os.PathLike | BinaryIO) -> None:
+    def __init__(self, path: str | os.PathLike | BufferedIOBase) -> None:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
@@ -45,7 +45,7 @@ class NpzRows:
         return key in self._members
 
     def rows(self, key: str, first: int = 0, count: int | None = None) -> np.ndarray:
-        """Rows `first` to `first + count` of the array `key`; all of them without `count`."""
+        """Rows `first` to `first + count` of the array `key`, or as many as there are."""
         member = self._members[key]
         if member.compress_type != zipfile.ZIP_STORED:
             with self._zip.open(member) as file:
@@ -61,14 +61,15 @@ class NpzRows:
             raise InputError(
                 f"{self.path}: {key} holds pickled objects or is in Fortran order; save it as plain rows"
             )
-        count = shape[0] - first if count is None else count
+        left = max(shape[0] - first, 0)
+        count = left if count is None else min(count, left)
         row = int(np.prod(shape[1:]))
         file.seek(first * row * dtype.itemsize, os.SEEK_CUR)
         data = file.read(count * row * dtype.itemsize)
         return np.frombuffer(data, dtype).reshape(-1, *shape[1:])
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(file: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = npy.read_magic(file)
     length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
     return _parsed_header(file.read(length))

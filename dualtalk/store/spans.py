@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -15,7 +15,7 @@ from dualtalk.conversation import IDENTITY_COEFFICIENTS, MotionLayout, speaking_
 from dualtalk.errors import InputError
 from dualtalk.store.arrays import NpzRows
 
-File = str | os.PathLike | BinaryIO
+File = str | os.PathLike | BufferedIOBase
 
 
 @dataclass(frozen=True, eq=False)
