@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 LIBRARIES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libgles2 libosmesa6
+VOICES := flite espeak-ng
 READY := $(VENV)/.dualtalk-ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,6 +20,7 @@ demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: de
 	    print(find_spec('pyannote').submodule_search_locations[0] + '/audio/sample/sample.wav')"); \
 	$(BIN)/dualtalk simulate "$$recording" --out demo --overwrite
 
+test: LIBRARIES += $(VOICES)
 test: $(READY) lint ## Check style and import directions, and run all tests
 	$(BIN)/pytest
 
@@ -44,7 +46,7 @@ libraries:
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	root=; if [ "$$(id -u)" != 0 ]; then root="sudo -n"; fi; \
 	if [ -n "$$root" ] && ! sudo -n true 2> /dev/null; then \
-	    echo "make: drawing needs system libraries and you are not root; first: sudo apt-get install$$missing" >&2; \
+	    echo "make: system libraries are missing and you are not root; first: sudo apt-get install$$missing" >&2; \
 	    exit 1; \
 	fi; \
 	echo "installing$$missing"; \

@@ -240,7 +240,7 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise InputError(f"no motion file at {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except Exception as error:
         raise InputError(f"{path} is not a readable npz of plain arrays: {error}") from error

@@ -150,6 +150,13 @@ def _encoder() -> str:
     return f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}, H.264"
 
 
+def _voices() -> str:
+    from dualtalk.synthesis.voices import Voice, say
+
+    said = say([(Voice("flite", "slt"), "Hello."), (Voice("espeak-ng", "en+f1"), "Hello.")])
+    return f"flite and espeak-ng say hello in {said[0].duration_s:.1f} and {said[1].duration_s:.1f} s"
+
+
 def _a_second_of_hum() -> np.ndarray:
     return (0.1 * np.sin(2 * np.pi * 120 * np.arange(16_000) / 16_000)).astype(np.float32)
 
@@ -164,4 +171,5 @@ CHECKS = (
     Check("drawing: moderngl", _draws("moderngl")),
     Check("drawing: pyrender", _draws("pyrender"), required=False),
     Check("video encoder", _encoder),
+    Check("voices, to synthesize", _voices, required=False),
 )

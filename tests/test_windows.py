@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from dualtalk.data import ConversationData, ShardedWindows, StoreWindows, write_shards
+from dualtalk.data import ShardedWindows, StoreWindows, write_shards
+from dualtalk.data.module import ConversationData
 from dualtalk.data.windows import window_count, window_starts
 from dualtalk.errors import InputError
 from dualtalk.store import Store, open_store
@@ -238,7 +239,7 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch(make_store, tmp_path, worker
 
 GLOO = """
 import os, sys, torch
-from dualtalk.data import ConversationData
+from dualtalk.data.module import ConversationData
 meeting = f"file://{sys.argv[3]}"
 torch.distributed.init_process_group("gloo", init_method=meeting, rank=int(sys.argv[2]), world_size=2)
 loader = ConversationData(sys.argv[1], frames=10, hop=5, batch_size=4).train_dataloader()

@@ -1,11 +1,11 @@
 """How much of one person's voice is in the other's channel."""
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from dualtalk.audio.clock import SAMPLES_PER_FRAME
 
-# Less talk of one person alone than this says nothing.
+# Less talk than this says nothing.
 LEAST_FRAMES = 10
 SILENCE = 1e-10
 
@@ -13,24 +13,24 @@ SILENCE = 1e-10
 def leakage_db(
     own: Float32[np.ndarray, "sample"],
     other: Float32[np.ndarray, "sample"],
-    own_speaking: np.ndarray,
-    other_speaking: np.ndarray,
+    own_speaking: Bool[np.ndarray, "frame"],
+    other_speaking: Bool[np.ndarray, "frame"],
 ) -> float:
-    """Level of `own` while only the other person speaks, relative to the other's channel, in dB.
+    """Level of `own` relative to `other` while the other person speaks, in dB: the median over frames.
 
-    Near 0 where both channels carry the same sound; it cannot fall below the channel's own noise. NaN where the
-    other hardly ever speaks alone.
-
-    Parameters
-    ----------
-    own_speaking, other_speaking : (frame,) bool
+    Frames in which the own person speaks and is the louder are left out; the rest cannot be told from a leak by
+    voice activity, since a leak sounds like a voice. Near 0 where both channels carry the same sound; never below
+    the channel's own noise. NaN where the other hardly ever speaks.
     """
-    alone = other_speaking & ~own_speaking
-    if alone.sum() < LEAST_FRAMES:
+    own_power, other_power = (_power(audio, len(own_speaking)) for audio in (own, other))
+    heard = other_speaking & ~(own_speaking & (own_power >= other_power))
+    if heard.sum() < LEAST_FRAMES:
         return float("nan")
-    powers = [_power(audio, len(alone))[alone].mean() + SILENCE for audio in (own, other)]
-    return float(10 * np.log10(powers[0] / powers[1]))
+    return float(np.median(10 * np.log10(own_power[heard] / other_power[heard])))
 
 
 def _power(audio: np.ndarray, frames: int) -> np.ndarray:
-    return np.square(audio[: frames * SAMPLES_PER_FRAME].reshape(frames, -1), dtype=np.float64).mean(axis=1)
+    """(frame,) mean square, never zero."""
+    return (
+        np.square(audio[: frames * SAMPLES_PER_FRAME].reshape(frames, -1), dtype=np.float64).mean(axis=1) + SILENCE
+    )

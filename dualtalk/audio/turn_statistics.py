@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import gaussian_kde
 
-# Width of the kernel that finds the mode of floor-transfer offsets; half the bin of published histograms.
-MODE_KERNEL_S = 0.05
+# Width of the kernel that finds the mode of floor-transfer offsets: the bin of published histograms.
+MODE_KERNEL_S = 0.1
 MODE_RANGE_S = (-2.0, 3.0)
 
 
@@ -77,8 +76,9 @@ def _or_nan(statistic, values: np.ndarray) -> float:
 
 
 def _mode(offsets: np.ndarray) -> float:
-    if len(offsets) < 2 or np.ptp(offsets) == 0:
-        return _or_nan(np.mean, offsets)
+    """Where Gaussian kernels over all offsets add up to most."""
+    if not len(offsets):
+        return float("nan")
     places = np.arange(*MODE_RANGE_S, 0.01)
-    density = gaussian_kde(offsets, bw_method=MODE_KERNEL_S / offsets.std(ddof=1))(places)
+    density = np.exp(-0.5 * np.square((places[:, None] - offsets) / MODE_KERNEL_S)).sum(axis=1)
     return float(places[density.argmax()])

@@ -10,7 +10,6 @@ import pandas as pd
 from dualtalk.audio.turn_statistics import turn_statistics
 from dualtalk.cli.stages import Report, Stages
 from dualtalk.corpora import corpus_named
-from dualtalk.data import write_shards
 from dualtalk.errors import InputError, Interrupted
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.store import Built, Store, check_store, open_store
@@ -64,6 +63,8 @@ def run_validate(folder: Path, corpus: str | None) -> list[str]:
 
 def run_shard(source: Path, out: Path, clips: int) -> list[str]:
     """Copy a store into tar shards."""
+    from dualtalk.data import write_shards
+
     names = write_shards(open_store(source), out, clips)
     return [f"{len(names)} shards in {out}"]
 

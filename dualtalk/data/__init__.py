@@ -1,7 +1,9 @@
-"""Training data: windows of conversations, both people always together, from a store or from shards."""
+"""Training data: windows of conversations, both people always together, from a store or from shards.
 
-from dualtalk.data.module import ConversationData
+`dualtalk.data.module.ConversationData` hands them to Lightning.
+"""
+
 from dualtalk.data.shards import ShardedWindows, write_shards
 from dualtalk.data.windows import StoreWindows, Window
 
-__all__ = ["ConversationData", "ShardedWindows", "StoreWindows", "Window", "write_shards"]
+__all__ = ["ShardedWindows", "StoreWindows", "Window", "write_shards"]

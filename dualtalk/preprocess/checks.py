@@ -117,8 +117,9 @@ def _refuse_degrees(pose: np.ndarray, eyes: np.ndarray | None) -> None:
         parts |= {"left eye": eyes[:, :3], "right eye": eyes[:, 3:]}
     for part, rotvecs in parts.items():
         norms = np.linalg.norm(rotvecs, axis=1)
-        if np.nanmax(norms, initial=0.0) > LARGEST_ROTATION_RAD:
-            raise InputError(f"{part} turns by {np.nanmax(norms):.1f} rad; were degrees passed for radians?")
+        largest = float(norms[np.isfinite(norms)].max(initial=0.0))
+        if largest > LARGEST_ROTATION_RAD:
+            raise InputError(f"{part} turns by {largest:.1f} rad; were degrees passed for radians?")
 
 
 def _refuse_swapped(pose: np.ndarray) -> None:

@@ -177,7 +177,7 @@ def _transcript(placed: list[Placed], person: int, seconds: int) -> Transcript:
         for one in own
         for sound in one.said.phonemes
     ]
-    laughs = [Segment(one.start_s, min(one.end_s, seconds)) for one in own if one.line.what == "laugh"]
+    laughs = [Segment(one.start_s, min(one.speech_end_s, seconds)) for one in own if one.line.what == "laugh"]
     return Transcript(tuple(sound for sound in moved if sound.end_s > sound.start_s), Timeline(laughs))
 
 

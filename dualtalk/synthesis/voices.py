@@ -105,6 +105,16 @@ class Utterance:
         return len(self.audio) / AUDIO_RATE_HZ
 
     @property
+    def begins_s(self) -> float:
+        """Where the first phoneme begins."""
+        return self.phonemes[0].start_s
+
+    @property
+    def ends_s(self) -> float:
+        """Where the last phoneme ends."""
+        return self.phonemes[-1].end_s
+
+    @property
     def speech(self) -> Timeline:
         """The phonemes' spans, joined where they touch."""
         return Timeline([Segment(sound.start_s, sound.end_s) for sound in self.phonemes]).support(collar=0.02)
@@ -192,7 +202,7 @@ def _espeak(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
         told = json.loads(head)
         samples = np.frombuffer(rest[: 2 * told["samples"]], np.int16).astype(np.float32) / 2**15
         rest = rest[2 * told["samples"] :]
-        said.append(_trimmed(samples, told["rate_hz"], _espeak_phonemes(told)))
+        said.append(_trimmed(samples, float(told["rate_hz"]), _espeak_phonemes(told)))
     return said
 
 
