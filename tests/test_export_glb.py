@@ -91,10 +91,11 @@ def local(node, tracks: dict, frame: int) -> np.ndarray:
 
 def posed(gltf, person: int) -> np.ndarray:
     """(frame, corner, 3) as the specification says, in double precision."""
-    animation = gltf.animations[person]
+    animation = gltf.animations[0]
     tracks: dict[int, dict] = {index: {} for index in range(len(gltf.nodes))}
     for channel in animation.channels:
-        tracks[channel.target.node][channel.target.path] = values(gltf, animation.samplers[channel.sampler].output)
+        track = values(gltf, animation.samplers[channel.sampler].output)
+        tracks[channel.target.node][channel.target.path] = track
     body = next(index for index, node in enumerate(gltf.nodes) if node.mesh == person)
     primitive, skin = gltf.meshes[person].primitives[0], gltf.skins[gltf.nodes[body].skin]
     rest = values(gltf, primitive.attributes.POSITION).astype(float)
@@ -140,8 +141,26 @@ def test_every_arkit_unit_is_there_by_name_and_moves_the_face_alone(head, gltf):
 
 
 def test_times_are_25_a_second_and_animations_are_named_after_people(gltf):
-    assert [animation.name for animation in gltf.animations] == ["a", "b"]
+    assert [animation.name for animation in gltf.animations] == ["dialogue", "a", "b"]
     np.testing.assert_allclose(values(gltf, gltf.animations[0].samplers[0].input), np.arange(100) / 25, atol=1e-6)
+
+
+def test_either_persons_animation_is_their_part_of_the_dialogue(gltf):
+    both, *alone = (
+        [(channel.target.node, channel.target.path) for channel in one.channels] for one in gltf.animations
+    )
+    assert alone[0] + alone[1] == both
+    outputs, *own = ([sampler.output for sampler in one.samplers] for one in gltf.animations)
+    assert own[0] + own[1] == outputs
+
+
+def test_weights_stay_where_programs_that_clamp_them_keep_them(gltf):
+    for animation in gltf.animations:
+        for channel in animation.channels:
+            if channel.target.path == "weights":
+                weights = values(gltf, animation.samplers[channel.sampler].output)
+                assert weights.min() >= 0
+                assert weights.max() <= 1
 
 
 def test_weights_sum_to_one_and_quaternions_take_the_short_way(gltf):

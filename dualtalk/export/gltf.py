@@ -1,10 +1,12 @@
-"""Both people in one binary glTF 2.0 file: mesh, skin, blend shapes by name, one animation a person.
+"""Both people in one binary glTF 2.0 file: mesh, skin, blend shapes by name, and their animation.
 
 Source: Khronos Group, glTF 2.0 specification, sections 3.6 (accessors, sparse ones included), 3.7 (meshes,
 skins), 3.11 (animations), 4 (the binary container). Only its core is used, no extension, so that every reader will
 do. Displacements are sparse, since most blend shapes leave most of a face alone, and both people share them.
 
 A person is a mesh node without a transform, and a node named after them that places their joints in the scene.
+The first animation, `dialogue`, moves both, as most viewers play one; those after it, named after a person, move
+that one, and lie in the same bytes.
 """
 
 import json
@@ -123,6 +125,8 @@ def write_glb(
         mesh = _mesh(binary, head, surface, rigged, looks[name], shared)
         document["meshes"].append({"name": name, **mesh, "extras": {"targetNames": list(shapes.names)}})
         _add_person(document, binary, name, rigged, places[name])
+    if len(people) > 1:
+        document["animations"].insert(0, _together(document["animations"]))
     document["buffers"] = [{"byteLength": len(binary.bytes)}]
     document |= {"bufferViews": binary.views, "accessors": binary.accessors}
     with written_whole(path) as partial:
@@ -213,6 +217,17 @@ def _animation(binary: _Binary, rigged: RiggedMotion, first: int, body: int) -> 
         for sampler, (node, what, _) in enumerate(tracks)
     ]
     return {"samplers": samplers, "channels": channels}
+
+
+def _together(animations: list[dict]) -> dict:
+    """One animation that does what all of them do."""
+    samplers, channels = [], []
+    for animation in animations:
+        channels += [
+            channel | {"sampler": channel["sampler"] + len(samplers)} for channel in animation["channels"]
+        ]
+        samplers += animation["samplers"]
+    return {"name": "dialogue", "samplers": samplers, "channels": channels}
 
 
 def _write_container(path: Path, document: dict, binary: bytes) -> None:

@@ -3,8 +3,9 @@
 FLAME moves a head in two ways that such formats lack: pose correctives (displacements in proportion to the
 entries of the joints' rotation matrices) and joints that shift with the expression. Both are carried without loss:
 
-- The correctives of a joint span a few directions of displacement. Each becomes a blend shape named after the
-  joint, and its weight in a frame is what the rotation asks for.
+- The correctives of a joint span a few directions of displacement. Each becomes two blend shapes named after the
+  joint, one for either way along it, since many programs keep weights between 0 and 1; the weights in a frame are
+  what the rotation asks for.
 - A joint whose place shifts by d while it is turned by R carries its vertices (1 - R) d further than the joint at
   rest would, so that is added to its translation.
 
@@ -29,6 +30,8 @@ JOINTS = ("root", "neck", "jaw", "leftEye", "rightEye")
 PARENTS = (-1, 0, 1, 1, 1)
 # A corrective that moves no vertex this far even at a full turn is left out.
 SMALLEST_CORRECTIVE_M = 2e-5
+# No rotation matrix is further than this from the identity, so scaled by it no corrective's weight is above 1.
+LARGEST_TURN = 2 * 2**0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +43,8 @@ class BlendShapes:
     names : tuple of str
     moves_m : (shape, vertex, 3) displacement at weight 1
     slots : (shape,) the expression coefficient that is the shape's weight; -1 for none
-    mixes : for each joint that has correctives, its number, the first of their shapes, and (9, shape) weights of
-        the rotation matrix's entries
+    mixes : for each joint that has correctives, its number, the first of their shapes, and (9, shape) what each
+        entry of the rotation matrix less the identity adds to their weights; a weight below 0 is 0
     """
 
     names: tuple[str, ...]
@@ -62,10 +65,12 @@ class BlendShapes:
             spanning = (spanning * sizes).T.reshape(-1, *head.template.shape)
             kept = np.linalg.norm(spanning, axis=2).max(axis=1) > SMALLEST_CORRECTIVE_M
             if kept.any():
-                mixes.append((joint, first, mix[kept].T.astype(np.float64)))
-                names += [f"{JOINTS[joint]}Corrective{number + 1}" for number in range(kept.sum())]
-                moves.append(spanning[kept])
-                first += int(kept.sum())
+                both_ways = np.concatenate([mix[kept], -mix[kept]]).astype(np.float64)
+                mixes.append((joint, first, both_ways.T / LARGEST_TURN))
+                moves += [LARGEST_TURN * spanning[kept], -LARGEST_TURN * spanning[kept]]
+                for way in ("Plus", "Minus"):
+                    names += [f"{JOINTS[joint]}Corrective{number + 1}{way}" for number in range(kept.sum())]
+                first = len(names)
         slots += [-1] * (first - len(slots))
         return cls(tuple(names), np.concatenate(moves).astype(np.float32), np.array(slots), tuple(mixes))
 
@@ -136,7 +141,7 @@ class RiggedMotion:
         driven = shapes.slots >= 0
         weights[:, driven] = motion.expression[:, shapes.slots[driven]]
         for joint, first, mix in shapes.mixes:
-            weights[:, first : first + mix.shape[1]] = less_one[:, joint].reshape(-1, 9) @ mix
+            weights[:, first : first + mix.shape[1]] = np.maximum(less_one[:, joint].reshape(-1, 9) @ mix, 0)
         return cls(
             rest_m.astype(np.float32),
             joints_m.astype(np.float32),
