@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.conversation import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.export.gltf import write_glb
 from dualtalk.head import load_head
@@ -24,26 +24,13 @@ PLACES["b"][:3, 3] = (0.4, 0.1, -0.2)
 PLACES["b"][:3, :3] = Rotation.from_rotvec((0, 1.2, 0)).as_matrix()
 
 
-def lively(frames: int, seed: int) -> HeadMotion:
-    """All units between 0 and 1, all joints turning as far as people turn them, a face of its own."""
-    rng = np.random.default_rng(seed)
-    coefficients = np.zeros((frames, FULL62.width), np.float32)
-    coefficients[:, FULL62.slice_of("expression")] = rng.uniform(0, 1, (frames, 50)) * rng.uniform(0, 1, 50)
-    coefficients[:, FULL62.slice_of("head")] = rng.uniform(-0.5, 0.5, (frames, 3))
-    coefficients[:, FULL62.slice_of("jaw")] = rng.uniform((0, -0.1, -0.03), (0.35, 0.1, 0.03), (frames, 3))
-    coefficients[:, FULL62.slice_of("eyes")] = rng.uniform(-0.3, 0.3, (frames, 6)) * (1, 1, 0.1, 1, 1, 0.1)
-    identity = np.zeros(300, np.float32)
-    identity[:24] = 0.8 * rng.standard_normal(24)
-    return HeadMotion(coefficients, "open", identity=identity)
-
-
 @pytest.fixture(scope="module")
 def head():
     return load_head("open")
 
 
 @pytest.fixture(scope="module")
-def people() -> dict[str, HeadMotion]:
+def people(lively) -> dict[str, HeadMotion]:
     return {"a": lively(100, 0), "b": lively(100, 1)}
 
 
@@ -180,7 +167,7 @@ def test_colours_tell_the_people_apart_as_the_renderer_does(head, gltf):
         np.testing.assert_allclose(colours[:, :3], Surface.of(head).colours(look)[:, :3], atol=1e-4)
 
 
-def test_a_minute_of_two_people_is_small_and_soon_there(head, tmp_path):
+def test_a_minute_of_two_people_is_small_and_soon_there(head, lively, tmp_path):
     people = {"a": lively(1500, 2), "b": lively(1500, 3)}
     start_s = time.perf_counter()
     write_glb(tmp_path / "minute.glb", head, people, dict(zip("ab", LOOKS, strict=True)), PLACES)
@@ -188,7 +175,7 @@ def test_a_minute_of_two_people_is_small_and_soon_there(head, tmp_path):
     assert (tmp_path / "minute.glb").stat().st_size < 8e6
 
 
-def test_motion_that_is_not_the_heads_or_is_empty_is_refused(head, tmp_path):
+def test_motion_that_is_not_the_heads_or_is_empty_is_refused(head, lively, tmp_path):
     motion = lively(2, 0)
     for wrong, about in ((HeadMotion(motion.coefficients, "flame"), "space"), (motion[:0], "no frames")):
         with pytest.raises(InputError, match=about):

@@ -54,7 +54,7 @@ def _obj(head: Head, look: Look) -> Callable[[Float32[np.ndarray, "vertex 3"]], 
     text = trimesh.Trimesh(head.template, head.faces, process=False).export(file_type="obj").encode()
     faces = text[text.index(b"\nf ") + 1 :]
     digits = np.array([list(b"%0*d" % (DECIMALS, number)) for number in range(10**DECIMALS)], np.uint8)
-    line = np.frombuffer(b"v " + b" 0.00000" * 3 + b"\n", np.uint8)
+    line = np.frombuffer(b"v" + b"  0.00000" * 3 + b"\n", np.uint8)
 
     def encode(vertices: Float32[np.ndarray, "vertex 3"]) -> bytes:
         scaled = np.rint(vertices.astype(np.float64) * 10**DECIMALS).astype(np.int64)
@@ -64,11 +64,11 @@ def _obj(head: Head, look: Look) -> Callable[[Float32[np.ndarray, "vertex 3"]], 
             )
         whole, part = np.divmod(np.abs(scaled), 10**DECIMALS)
         lines = np.tile(line, (len(vertices), 1))
-        numbers = lines[:, 2:-1].reshape(len(vertices), 3, -1)
-        numbers[..., 0] = np.where(scaled < 0, ord("-"), ord(" "))
-        numbers[..., 1] += whole.astype(np.uint8)
-        numbers[..., 3:] = digits[part]
-        lines[:, 2:-1] = numbers.reshape(len(vertices), -1)
+        numbers = lines[:, 1:-1].reshape(len(vertices), 3, -1)
+        numbers[..., 1] = np.where(scaled < 0, ord("-"), ord(" "))
+        numbers[..., 2] += whole.astype(np.uint8)
+        numbers[..., 4:] = digits[part]
+        lines[:, 1:-1] = numbers.reshape(len(vertices), -1)
         return lines.tobytes() + faces
 
     return encode
