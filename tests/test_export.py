@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from dualtalk.audio.wave import read_wave
 from dualtalk.cli import app
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.conversation import DUALTALK56, Conversation, HeadMotion, Participant
 from dualtalk.export import FORMATS
 from dualtalk.head import Region, load_head
 from dualtalk.head.arkit import EXPRESSION_UNITS, arkit_from_motion
@@ -101,6 +102,20 @@ def test_glb_lies_beside_the_voices(talk, tmp_path):
     np.testing.assert_array_equal(read_wave(out / "a.wav"), read_wave(talk / "a.wav"))
     scene = trimesh.load(out / "dialogue.glb")
     assert sum(len(mesh.faces) for mesh in scene.geometry.values()) == 2 * len(load_head("open").faces)
+
+
+@pytest.mark.parametrize("form", ["arkit-csv", "glb", "flame-npz", "parquet", "csv"])
+def test_a_minute_goes_out_in_less_than_ten_seconds(lively, tmp_path, form):
+    talk = save(tmp_path / "talk", (lively(1500, 2), lively(1500, 3)), frames=1500)
+    start_s = time.perf_counter()
+    assert run(talk, "--format", form, "--out", tmp_path / "out").exit_code == 0
+    assert time.perf_counter() - start_s < 10
+
+
+@pytest.mark.parametrize("form", ["arkit-csv", "glb", "flame-npz", "parquet", "csv", "obj", "ply"])
+def test_one_frame_without_eyes_is_enough(motions, tmp_path, form):
+    brief = [HeadMotion(motion.coefficients[:1, : DUALTALK56.width], "open", DUALTALK56) for motion in motions]
+    assert run(save(tmp_path / "talk", brief, frames=1), "--format", form).exit_code == 0
 
 
 def test_one_person_stands_alone(talk, tmp_path):

@@ -16,6 +16,7 @@ import csv
 import difflib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from jaxtyping import Bool, Float, Float64
 from scipy.spatial.transform import Rotation
 
 from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.conversation import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.files import written_whole
 from dualtalk.geometry.resampling import resample_linear, resample_rotations
@@ -94,8 +95,11 @@ def read_live_link(path: str | os.PathLike) -> LiveLinkTake:
         for joint in ("Head", "LeftEye", "RightEye")
     ]
     motion = motion_from_arkit(resample_linear(seen_s, units, times_s), turned[0])
-    if any(turned[eye].any() for eye in (1, 2)):
-        motion.coefficients[:, FULL62.slice_of("eyes")] = np.concatenate(turned[1:], axis=1)
+    eyes_rotvec_rad = np.concatenate(turned[1:], axis=1)
+    if eyes_rotvec_rad.any():
+        coefficients = motion.coefficients.copy()
+        coefficients[:, motion.layout.slice_of("eyes")] = eyes_rotvec_rad
+        motion = replace(motion, coefficients=coefficients)
     after = np.searchsorted(seen_s, times_s - 1e-6).clip(max=len(seen_s) - 1)
     before = np.searchsorted(seen_s, times_s + 1e-6, side="right") - 1
     valid = seen_s[after] - seen_s[before] <= LONGEST_GAP_S + 1e-6
@@ -171,43 +175,39 @@ def _table(path: Path) -> tuple[list[str], np.ndarray, list[str], Float64[np.nda
     if not path.is_file():
         raise InputError(f"no Live Link Face file at {path}")
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines())
+        names = _names(path, next(rows, []))
+        faces = [(line, row) for line, row in enumerate(rows, 2) if len(row) < 2 or row[1].strip() != "0"]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a text file of comma-separated values ({error})") from error
-    names = _names(path, rows[0] if rows else [])
-    lines, codes, cells = [], [], []
-    for line, row in enumerate(rows[1:], 2):
-        if not row or (len(row) > 1 and row[1].strip() == "0"):
-            continue
-        if len(row) != len(names) + 2 or row[1].strip() != str(len(names)):
-            said = row[1] if len(row) > 1 else "nothing"
-            raise InputError(
-                f"{path}, line {line}: {max(len(row) - 2, 0)} values, the count says {said}, the header has "
-                f"{len(names)}; was the file cut off, or are commas used for decimals?"
-            )
-        lines.append(line)
-        codes.append(row[0])
-        cells.append(row[2:])
-    if not cells:
+    faces = [(line, row) for line, row in faces if row]
+    if not faces:
         raise InputError(f"{path} has no row that holds a face")
-    try:
-        values = np.array(cells, np.float64)
-    except ValueError:
-        values = np.array([[_number(cell) for cell in row] for row in cells])
-    if not np.isfinite(values).all():
-        row, place = np.argwhere(~np.isfinite(values))[0]
-        raise InputError(f"{path}, line {lines[row]}: {names[place]} is {cells[row][place]!r}; wanted a number")
+    values = np.stack([_values(path, names, line, row) for line, row in faces])
+    lines, codes = np.array([line for line, _ in faces]), [row[0] for _, row in faces]
     if len(names) == len(COLUMNS):
         names = [*names, *ANGLES]
         values = np.pad(values, ((0, 0), (0, len(ANGLES))))
-    return names, np.array(lines), codes, values
+    return names, lines, codes, values
 
 
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
+def _values(path: Path, names: list[str], line: int, row: list[str]) -> Float64[np.ndarray, "coef"]:
+    if len(row) != len(names) + 2 or row[1].strip() != str(len(names)):
+        said = row[1] if len(row) > 1 else "nothing"
+        raise InputError(
+            f"{path}, line {line}: {max(len(row) - 2, 0)} values, the count says {said}, the header has "
+            f"{len(names)}; was the file cut off, or are commas used for decimals?"
+        )
+    values = np.empty(len(names))
+    for place, cell in enumerate(row[2:]):
+        try:
+            values[place] = float(cell)
+        except ValueError:
+            values[place] = np.nan
+    if not np.isfinite(values).all():
+        place = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(f"{path}, line {line}: {names[place]} is {row[place + 2]!r}; wanted a number")
+    return values
 
 
 def _names(path: Path, header: list[str]) -> list[str]:
