@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dualtalk.conversation import FULL62, HeadMotion
@@ -135,6 +137,18 @@ def test_the_rate_of_the_timecode_is_seen_in_the_file(written, fps):
         row[0] = f"10:00:{index // fps:02d}:{index % fps:02d}"
     times_s = read_live_link(save(path, header, rows)).times_s
     assert times_s[-1] == pytest.approx(99 / fps, abs=0.04)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 24 * 3600 - 10), st.integers(0, 2**32 - 1))
+def test_any_turn_at_any_time_of_day_comes_back(tmp_path_factory, start_s, seed):
+    rng = np.random.default_rng(seed)
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    motion = motion_from_arkit(np.zeros((3, 52)), rng.uniform(-0.8, 0.8, (3, 3)))
+    write_live_link(path, motion, start_s=start_s)
+    take = read_live_link(path)
+    assert turned_apart_deg(take.motion.head_rotvec_rad, motion.head_rotvec_rad) < 0.1
+    assert take.start_s == pytest.approx(start_s, abs=1e-5)
 
 
 def test_midnight_passes(written):
