@@ -7,17 +7,19 @@ are axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, ver
 A motion's numbers mean nothing without its `space`: the head whose expression basis they drive.
 """
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Float32
-from pyannote.core import Annotation, Timeline
+from jaxtyping import Bool, Float, Float32
+from pyannote.core import Annotation, Segment, Timeline
 
 from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
+from dualtalk.audio.leakage import leakage_db
 from dualtalk.audio.rttm import PARTY, read_rttm, write_rttm
 from dualtalk.audio.wave import read_wave, write_wave
 from dualtalk.errors import InputError
@@ -77,6 +79,9 @@ class HeadMotion:
     layout : MotionLayout
     identity : (300,) float32
         Shape coefficients of the head that moves, unit variance; zero is the mean head.
+    valid : (frame,) bool, optional
+        Frames that were observed; all of them if not given. A frame that was not is still finite, so that it
+        can be drawn, but nothing should be learned from it or measured against it.
 
     Raises
     ------
@@ -88,8 +93,11 @@ class HeadMotion:
     space: Space
     layout: MotionLayout = FULL62
     identity: Float32[np.ndarray, "300"] = field(default_factory=_no_identity)
+    valid: Bool[np.ndarray, "frame"] | None = None
 
     def __post_init__(self) -> None:
+        if self.valid is None:
+            object.__setattr__(self, "valid", np.ones(len(self.coefficients), bool))
         if self.coefficients.ndim != 2 or self.coefficients.shape[1] != self.layout.width:
             raise InputError(
                 f"motion has shape {self.coefficients.shape}; layout {self.layout.name} wants "
@@ -100,6 +108,8 @@ class HeadMotion:
             raise InputError(f"motion holds a NaN or infinite value, first in frame {bad}")
         if self.space not in get_args(Space):
             raise InputError(f"motion space is {self.space!r}; wanted one of {', '.join(get_args(Space))}")
+        if len(self.valid) != self.frames:
+            raise InputError(f"valid tells of {len(self.valid)} frames; the motion has {self.frames}")
         for part in ("jaw", "head", "eyes"):
             self._refuse_degrees(part)
 
@@ -149,6 +159,7 @@ class HeadMotion:
         eyes_rotvec_rad: Float[np.ndarray, "frame 6"] | None = None,
         space: Space,
         identity: Float[np.ndarray, "300"] | None = None,
+        valid: Bool[np.ndarray, "frame"] | None = None,
     ) -> "HeadMotion":
         """Join the parts; the layout is `full62` with eyes and `dualtalk56` without."""
         parts = [expression, jaw_rotvec_rad, head_rotvec_rad]
@@ -157,17 +168,21 @@ class HeadMotion:
             parts.append(eyes_rotvec_rad)
             layout = FULL62
         coefficients = np.concatenate(parts, axis=1).astype(np.float32)
-        if identity is None:
-            return cls(coefficients, space, layout)
-        return cls(coefficients, space, layout, identity.astype(np.float32))
+        identity = _no_identity() if identity is None else identity.astype(np.float32)
+        return cls(coefficients, space, layout, identity, valid)
 
     def __getitem__(self, frames: slice) -> "HeadMotion":
         """The same motion, cut to a span of frames."""
-        return replace(self, coefficients=self.coefficients[frames])
+        return replace(self, coefficients=self.coefficients[frames], valid=self.valid[frames])
 
     def save(self, path: str | os.PathLike) -> None:
         """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
-        where the layout has them, `shape` (300,), `fps`, `space`, `layout`."""
+        where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""
+        with written_whole(path) as partial:
+            np.savez(partial, **self.arrays())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `save` writes, by name."""
         arrays = {
             "exp": self.expression,
             "pose": np.concatenate([self.head_rotvec_rad, self.jaw_rotvec_rad], axis=1),
@@ -178,8 +193,9 @@ class HeadMotion:
         }
         if "eyes" in self.layout.widths:
             arrays["eyes"] = self.eyes_rotvec_rad
-        with written_whole(path) as partial:
-            np.savez(partial, **arrays)
+        if not self.valid.all():
+            arrays["valid"] = self.valid
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike, space: Space | None = None) -> "HeadMotion":
@@ -188,7 +204,7 @@ class HeadMotion:
         A published file keeps more than 50 expression coefficients and a shape per frame: the first 50 and
         the mean shape are taken. `space` is for files that do not say theirs and are not FLAME's.
         """
-        arrays = _read_npz(path)
+        arrays = read_npz(path)
         missing = [key for key in ("exp", "pose") if key not in arrays]
         if missing:
             raise InputError(f"{path} has no {' and no '.join(missing)}; its arrays are {sorted(arrays)}")
@@ -215,10 +231,12 @@ class HeadMotion:
             eyes_rotvec_rad=None if eyes is None else eyes.astype(np.float32),
             space=stated or space or "flame",
             identity=identity,
+            valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
         )
 
 
-def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, by name; pickled objects are refused."""
     if not Path(path).is_file():
         raise InputError(f"no motion file at {path}")
     try:
@@ -248,11 +266,16 @@ class Participant:
 
     def speaking(self, frames: int) -> np.ndarray:
         """(frame,) bool: whether this person speaks at the middle of each frame."""
-        middles_s = (np.arange(frames) + 0.5) / MOTION_FPS
-        mask = np.zeros(frames, bool)
-        for segment in self.speech:
-            mask |= (middles_s >= segment.start) & (middles_s < segment.end)
-        return mask
+        return speaking_frames(self.speech, frames)
+
+
+def speaking_frames(speech: Iterable[Segment], frames: int, first: int = 0) -> Bool[np.ndarray, "frame"]:
+    """(frame,) bool: whether `speech` holds the middle of each of the frames from `first` on."""
+    mask = np.zeros(frames, bool)
+    for span in speech:
+        start, end = (math.ceil(edge_s * MOTION_FPS - 0.5 - 1e-9) - first for edge_s in (span.start, span.end))
+        mask[max(start, 0) : max(end, 0)] = True
+    return mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,6 +316,13 @@ class Conversation:
     @property
     def swapped(self) -> "Conversation":
         return replace(self, a=self.b, b=self.a)
+
+    @property
+    def leakage_db(self) -> tuple[float, float]:
+        """Level of the other's voice in each person's channel; see `dualtalk.audio.leakage`."""
+        speaking = [person.speaking(self.frames) for person in self.people]
+        a, b = self.a.audio, self.b.audio
+        return leakage_db(a, b, *speaking), leakage_db(b, a, *speaking[::-1])
 
     @property
     def annotation(self) -> Annotation:

@@ -15,3 +15,7 @@ class InputError(DualTalkError):
 
 class SetupError(DualTalkError):
     """Something this machine lacks: a system library, an optional package, weights."""
+
+
+class Interrupted(DualTalkError):
+    """Ctrl-C during work that can be gone on with: the message says how."""

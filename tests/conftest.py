@@ -1,13 +1,16 @@
-"""Real recordings, found where they are installed; a test that needs one skips where it is absent. Made motion."""
+"""Real recordings, found where they are installed (a test that needs one skips where it is not); what is made."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyannote.core import Segment, Timeline
 
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.store import Draft, Store, Task, build_store, open_store
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "dualtalk_clip"
 
@@ -25,6 +28,48 @@ def one_wave_each() -> list[Path]:
     if len(waves) != 2:
         pytest.skip(f"no conversation at {CLIP}")
     return waves
+
+
+@pytest.fixture
+def make_store(tmp_path):
+    """Makes stores of random conversations: `make_store({"train": [frames, ...], ...})`."""
+
+    def made(lengths: dict[str, list[int]], *, space: str = "open", name: str = "store") -> Store:
+        tasks = [
+            Task(f"{split}{number:03d}", split, "", entry=frames)
+            for split, clips in lengths.items()
+            for number, frames in enumerate(clips)
+        ]
+        build_store(tmp_path / name, {"corpus": "random"}, tasks, partial(_random_clip, space), workers=0)
+        return open_store(tmp_path / name)
+
+    return made
+
+
+@pytest.fixture
+def random_clip():
+    """A clip of noise from a task whose entry is its number of frames."""
+    return partial(_random_clip, "open")
+
+
+def _random_clip(space: str, task: Task) -> Draft:
+    """Noise that talks: `task.entry` frames of two people, told apart by their names."""
+    rng = np.random.default_rng([len(task.split), *task.clip.encode()])
+    seconds = task.entry / 25
+    people = []
+    for start_s in (0.0, 0.5):
+        audio = (0.1 * rng.standard_normal(task.entry * 640)).astype(np.float32)
+        motion = HeadMotion(rng.uniform(-0.3, 0.3, (task.entry, 62)).astype(np.float32), space)
+        speech = Timeline([Segment(seconds * start_s, seconds * (start_s + 0.45))])
+        people.append(Participant(audio, speech, motion))
+    return Draft(
+        conversation=Conversation(*people, name=task.clip),
+        corpus="random",
+        split=task.split,
+        session=task.clip,
+        people=(f"{task.clip}_a", f"{task.clip}_b"),
+        turns_from="corpus",
+    )
 
 
 def _lively(frames: int, seed: int) -> HeadMotion:

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from dualtalk.conversation import FULL62, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.geometry.resampling import resample_linear, resample_rotations
+from dualtalk.geometry.resampling import curves_at, rotations_at
 from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
 from dualtalk.head.live_link import HEADER, read_live_link, write_live_link
 
@@ -125,6 +125,7 @@ def test_dropped_rows_are_bridged_and_said(written):
     times_s, back, _, valid = read_live_link(save(path, header, rows[:10] + rows[11:60] + rows[70:]))
     assert len(times_s) == 100
     assert np.flatnonzero(~valid).tolist() == list(range(60, 70))
+    np.testing.assert_array_equal(back.valid, valid)
     np.testing.assert_allclose(back.coefficients, motion.coefficients, atol=0.2)
     np.testing.assert_allclose(back.coefficients[:10], motion.coefficients[:10], atol=1e-3)
 
@@ -277,16 +278,16 @@ def test_resampling_keeps_what_it_passes_through_and_turns_at_constant_speed():
     rng = np.random.default_rng(0)
     times_s = np.sort(rng.uniform(0, 2, 20))
     rotvecs = rng.normal(0, 0.5, (20, 3))
-    np.testing.assert_allclose(resample_rotations(times_s, rotvecs, times_s), rotvecs, atol=1e-9)
-    np.testing.assert_allclose(resample_linear(times_s, rotvecs, times_s), rotvecs, atol=1e-12)
+    np.testing.assert_allclose(rotations_at(times_s, rotvecs, times_s), rotvecs, atol=1e-9)
+    np.testing.assert_allclose(curves_at(times_s, rotvecs, times_s), rotvecs, atol=1e-12)
     turn = np.array([[0, 0, 0], [0, 1.0, 0]])
     at_s = np.array([-1.0, 0.25, 0.5, 3.0])
     np.testing.assert_allclose(
-        resample_rotations(np.array([0.0, 1.0]), turn, at_s), [[0, y, 0] for y in (0, 0.25, 0.5, 1)], atol=1e-9
+        rotations_at(np.array([0.0, 1.0]), turn, at_s), [[0, y, 0] for y in (0, 0.25, 0.5, 1)], atol=1e-9
     )
 
 
 def test_the_shorter_way_round_is_taken():
     turn = np.array([[0, 3.0, 0], [0, -3.0, 0]])
-    halfway = resample_rotations(np.array([0.0, 1.0]), turn, np.array([0.5]))[0]
+    halfway = rotations_at(np.array([0.0, 1.0]), turn, np.array([0.5]))[0]
     assert np.linalg.norm(halfway) == pytest.approx(np.pi, abs=1e-6)

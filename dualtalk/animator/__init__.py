@@ -2,5 +2,6 @@
 
 from dualtalk.animator.listening import Event
 from dualtalk.animator.rules import Animation, animate
+from dualtalk.animator.voice import Transcript
 
-__all__ = ["Animation", "Event", "animate"]
+__all__ = ["Animation", "Event", "Transcript", "animate"]

@@ -14,7 +14,7 @@ from dualtalk.animator.curves import frames_of
 from dualtalk.animator.voice import Voice
 
 Kind = Literal["nod", "smile", "brow_raise"]
-Cause = Literal["low_pitch", "phrase_end", "partner_smile", "own_phrase_end"]
+Cause = Literal["low_pitch", "phrase_end", "partner_smile", "own_phrase_end", "own_laugh"]
 
 # Ward & Tsukahara 2000, section 4, the rule for English: pitch below the speaker's 26th percentile for 110 ms,
 # after at least 700 ms of speech, no backchannel in the last 800 ms; respond 700 ms later.
@@ -116,8 +116,9 @@ def backchannels(own: Voice, partner: Voice, rng: np.random.Generator) -> list[E
 
 
 def spontaneous_smiles(own: Voice, rng: np.random.Generator) -> list[Event]:
-    """Smiles a speaker makes on their own, towards the end of a phrase."""
-    return [
+    """Smiles a speaker makes on their own: towards the end of a phrase, and with every laugh."""
+    laughing = [Event("smile", frame, 1.0, "own_laugh", frame) for frame in own.laughs if frame < own.frames]
+    return laughing + [
         Event("smile", int(last) - frames_of(0.6), float(rng.uniform(0.4, 0.9)), "own_phrase_end", int(last))
         for last in phrase_end_cues(own)
         if rng.random() < SPONTANEOUS_SMILE

@@ -20,7 +20,7 @@ from dualtalk.animator.gaze import blinks, eye_rotations, gaze_directions, head_
 from dualtalk.animator.head_pose import head_rotations
 from dualtalk.animator.listening import Event, backchannels, mimicked_smiles, spontaneous_smiles
 from dualtalk.animator.mouth import MouthMotion, speaking_mouth
-from dualtalk.animator.voice import Voice, hear
+from dualtalk.animator.voice import Transcript, Voice, hear
 from dualtalk.conversation import Conversation, HeadMotion
 from dualtalk.head.arkit import JAW_OPEN_RAD, UNIT_SLOT
 
@@ -47,12 +47,18 @@ class Animation:
     events: tuple[list[Event], list[Event]]
 
 
-def animate(conversation: Conversation, seed: int = 0) -> Animation:
+def animate(
+    conversation: Conversation, seed: int = 0, transcripts: tuple[Transcript, Transcript] | None = None
+) -> Animation:
     """Animate both people of a conversation from their voices.
 
-    Motion that the conversation already has is replaced; its identities are kept.
+    Motion that the conversation already has is replaced; its identities are kept. With `transcripts`, a person's
+    mouth follows the phonemes given there, and nothing is recognised.
     """
-    voices = [hear(person, conversation.frames) for person in conversation.people]
+    voices = [
+        hear(person, conversation.frames, transcript)
+        for person, transcript in zip(conversation.people, transcripts or (None, None), strict=True)
+    ]
     streams = [np.random.default_rng(entropy) for entropy in _entropies(conversation, seed)]
     own_smiles = [spontaneous_smiles(voice, rng) for voice, rng in zip(voices, streams, strict=True)]
     events, motions = [], []

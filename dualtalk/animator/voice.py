@@ -1,6 +1,6 @@
 """What the animator hears of one person, frame by frame: loudness, pitch, speech spans, phonemes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,6 +17,21 @@ PHRASE_GAP_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
+class Transcript:
+    """What is known of a person's speech besides its sound.
+
+    Attributes
+    ----------
+    phonemes : tuple of Phoneme
+    laughs : pyannote.core.Timeline
+        When this person laughs, in seconds.
+    """
+
+    phonemes: tuple[Phoneme, ...]
+    laughs: Timeline = field(default_factory=Timeline)
+
+
+@dataclass(frozen=True, eq=False)
 class Voice:
     """One person's voice.
 
@@ -30,6 +45,8 @@ class Voice:
     phrases : (phrase, 2) int
         First frame and frame after the last of each stretch of speech without a pause.
     phonemes : tuple of Phoneme
+    laughs : tuple of int
+        First frame of each laugh that is known of.
     """
 
     loudness_db: Float[np.ndarray, "frame"]
@@ -37,14 +54,15 @@ class Voice:
     speaking: Bool[np.ndarray, "frame"]
     phrases: np.ndarray
     phonemes: tuple[Phoneme, ...]
+    laughs: tuple[int, ...] = ()
 
     @property
     def frames(self) -> int:
         return len(self.speaking)
 
 
-def hear(person: Participant, frames: int) -> Voice:
-    """Measure one person's voice over `frames` motion frames."""
+def hear(person: Participant, frames: int, transcript: Transcript | None = None) -> Voice:
+    """Measure one person's voice over `frames` motion frames; without a transcript, phonemes are recognised."""
     speaking = person.speaking(frames)
     level = loudness_db(person.audio)[:frames]
     level = level - np.median(level[speaking]) if speaking.any() else np.zeros(frames)
@@ -56,7 +74,8 @@ def hear(person: Participant, frames: int) -> Voice:
         pitch_semitones=hertz.astype(float),
         speaking=speaking,
         phrases=phrases_of(person.speech, frames),
-        phonemes=recognise_phonemes(person.audio, person.speech),
+        phonemes=transcript.phonemes if transcript else recognise_phonemes(person.audio, person.speech),
+        laughs=tuple(frame_at(laugh.start) for laugh in transcript.laughs) if transcript else (),
     )
 
 

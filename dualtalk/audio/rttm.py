@@ -1,6 +1,7 @@
 """Who speaks when, as RTTM files: one line a speech segment, in seconds."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyannote.core import Annotation, Segment
@@ -24,14 +25,20 @@ def read_rttm(path: str | os.PathLike) -> Annotation:
     if not path.is_file():
         raise InputError(f"no RTTM file at {path}")
     annotation = Annotation(uri=None)
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, (uri, span, label) in enumerate(rttm_lines(path.read_text(), path), start=1):
+        annotation.uri = uri
+        annotation[span, number] = label
+    return annotation
+
+
+def rttm_lines(text: str, source: str | os.PathLike) -> Iterator[tuple[str, Segment, str]]:
+    """Recording, span and label of each line; `source` is named in errors."""
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if not words or words[0] != "SPEAKER":
             continue
         try:
-            uri, start_s, duration_s, label = words[1], float(words[3]), float(words[4]), words[7]
+            start_s = float(words[3])
+            yield words[1], Segment(start_s, start_s + float(words[4])), words[7]
         except (IndexError, ValueError) as error:
-            raise InputError(f"{path}, line {number}: not an RTTM line: {line!r}") from error
-        annotation.uri = uri
-        annotation[Segment(start_s, start_s + duration_s), number] = label
-    return annotation
+            raise InputError(f"{source}, line {number}: not an RTTM line: {line!r}") from error

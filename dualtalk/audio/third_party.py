@@ -36,9 +36,11 @@ ready_torchaudio()
 from pyannote.audio import Inference, Model, Pipeline  # noqa: E402
 from pyannote.audio.core.task import Problem, Resolution, Specifications  # noqa: E402
 from pyannote.audio.pipelines.clustering import KMeansClustering  # noqa: E402
-from torchaudio.transforms import MelSpectrogram  # noqa: E402
+from torchaudio.functional import melscale_fbanks  # noqa: E402
+from torchaudio.transforms import GriffinLim, MelSpectrogram  # noqa: E402
 
 __all__ = [
+    "GriffinLim",
     "Inference",
     "KMeansClustering",
     "MelSpectrogram",
@@ -47,4 +49,5 @@ __all__ = [
     "Problem",
     "Resolution",
     "Specifications",
+    "melscale_fbanks",
 ]

@@ -1,12 +1,14 @@
 """Sound files in and out: anything soundfile reads, any rate, to 16 kHz float32; and 16 kHz float32 wav out."""
 
 import os
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 from jaxtyping import Float32
+from scipy.io import wavfile
 
 from dualtalk.audio.clock import AUDIO_RATE_HZ
 from dualtalk.errors import InputError
@@ -58,6 +60,21 @@ def _riff_promises_more(path: Path) -> bool:
 
 
 def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) -> None:
-    """Write 16 kHz mono 32-bit float wav, the published corpora's format."""
+    """Write 16 kHz mono 32-bit float wav, the published corpora's format: the same samples, the same bytes.
+
+    scipy writes it, since libsndfile puts the time of writing into every float wav.
+    """
     with written_whole(path) as partial:
-        soundfile.write(partial, audio, AUDIO_RATE_HZ, subtype="FLOAT", format="WAV")
+        wavfile.write(partial, AUDIO_RATE_HZ, audio)
+
+
+def read_wave_span(
+    path: str | os.PathLike | BufferedIOBase, first: int, out: Float32[np.ndarray, "sample"]
+) -> int:
+    """Fill `out` with the samples from `first` on of a file that `write_wave` wrote, without reading the rest.
+
+    Returns how many samples there were for it.
+    """
+    with soundfile.SoundFile(path) as file:
+        file.seek(min(first, file.frames))
+        return len(file.read(dtype="float32", out=out))

@@ -16,7 +16,7 @@ import typer
 
 import dualtalk
 from dualtalk.cli.output import result_folder, written
-from dualtalk.errors import DualTalkError
+from dualtalk.errors import DualTalkError, Interrupted
 
 
 class OneLineErrors(typer.core.TyperGroup):
@@ -32,7 +32,7 @@ class OneLineErrors(typer.core.TyperGroup):
                 return super().invoke(ctx)
             except DualTalkError as error:
                 print(f"dualtalk: {' '.join(str(error).split())}", file=sys.stderr)
-                raise typer.Exit(2) from error
+                raise typer.Exit(130 if isinstance(error, Interrupted) else 2) from error
             except KeyboardInterrupt as error:
                 print("dualtalk: interrupted; nothing was kept", file=sys.stderr)
                 raise typer.Exit(130) from error
@@ -169,6 +169,142 @@ def render(
     from dualtalk.cli.rendering import run
 
     run((a, b), out, audio, head=head, staging=staging.value, back_end=back_end.value, overwrite=overwrite)
+
+
+class Splits(StrEnum):
+    OWN = "own"
+    PEOPLE = "people"
+
+
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=0, show_default="all cores", help="Processes; the result is the same for any number."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")]
+
+
+@app.command()
+def prepare(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", show_default=False, help="Folder of the corpus, as published.")
+    ],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            show_default=False,
+            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]synthetic[/], or "
+            "[bold]recordings[/] for a folder of your own audio.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the store.")],
+    split: Annotated[
+        Splits, typer.Option(help="The corpus's own splits, or new ones by people and sessions.")
+    ] = Splits.OWN,
+    workers: WorkersOption = None,
+    diarizer: Annotated[
+        str, typer.Option(help="For mixed recordings: [bold]default[/], or a pyannote.audio pipeline.")
+    ] = "default",
+    token: Annotated[
+        str | None, typer.Option(envvar="HF_TOKEN", show_default=False, help="For a pipeline from the hub.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Make a corpus ready for training: aligned, checked, split by people, with who speaks when.
+
+    Example: [bold]dualtalk prepare ~/DualTalk --corpus dualtalk --out stores/dualtalk[/]
+
+    A run that was stopped is gone on with by the same command. A clip that
+    cannot be used is left out, with its reason in quarantine.csv.
+    """
+    from dualtalk.cli.storing import run_prepare
+
+    own = split is Splits.OWN
+    print(
+        *run_prepare(
+            source,
+            out,
+            workers=workers,
+            corpus=corpus,
+            own_splits=own,
+            diarizer=diarizer,
+            token=token,
+            overwrite=overwrite,
+        ),
+        sep="\n",
+    )
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the store.")],
+    hours: Annotated[
+        float | None, typer.Option(show_default=False, help="Hours of conversation; more can be added later.")
+    ] = None,
+    seed: SeedOption = 0,
+    audio_of: Annotated[
+        Path | None,
+        typer.Option(show_default=False, metavar="STORE", help="Animate the real audio of this store instead."),
+    ] = None,
+    clip_seconds: Annotated[int, typer.Option(min=10, max=600, help="Length of each conversation.")] = 60,
+    piper: Annotated[
+        list[Path] | None,
+        typer.Option(show_default=False, metavar="VOICE.onnx", help="A piper voice to train with; repeatable."),
+    ] = None,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Make two-person training data out of nothing: written, spoken, placed in time and in rooms, animated.
+
+    Example: [bold]dualtalk synthesize --hours 10 --out stores/synthetic[/]
+
+    Needs flite and espeak-ng (sudo apt-get install flite espeak-ng).
+    """
+    from dualtalk.cli.storing import run_synthesize
+
+    lines = run_synthesize(
+        out,
+        hours,
+        audio_of,
+        seed,
+        clip_seconds=clip_seconds,
+        piper=tuple(piper or ()),
+        workers=workers,
+        overwrite=overwrite,
+    )
+    print(*lines, sep="\n")
+
+
+@app.command()
+def validate(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="A store, or a corpus with --corpus.")
+    ],
+    corpus: Annotated[
+        str | None, typer.Option(show_default=False, help="DIR is this corpus, as published.")
+    ] = None,
+) -> None:
+    """Look a store over: every file as it was written, no person in two splits. Or a corpus: what is missing.
+
+    Example: [bold]dualtalk validate stores/dualtalk[/]
+    """
+    from dualtalk.cli.storing import run_validate
+
+    print(*run_validate(folder, corpus), sep="\n")
+
+
+@app.command()
+def shard(
+    source: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store.")],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the shards.")],
+    clips: Annotated[int, typer.Option(min=1, help="Clips in a shard; a reader needs one shard at least.")] = 32,
+) -> None:
+    """Copy a store into WebDataset tar shards, to be read from a disk or from a URL.
+
+    Example: [bold]dualtalk shard stores/dualtalk --out shards/dualtalk[/]
+    """
+    from dualtalk.cli.storing import run_shard
+
+    print(*run_shard(source, out, clips), sep="\n")
 
 
 @app.command()

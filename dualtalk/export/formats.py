@@ -139,7 +139,7 @@ def _flame_npz(export: Export, folder: Path) -> list[str]:
 def _without_expression(motion: HeadMotion) -> HeadMotion:
     coefficients = motion.coefficients.copy()
     coefficients[:, motion.layout.slice_of("expression")] = 0
-    return HeadMotion(coefficients, "flame", motion.layout)
+    return HeadMotion(coefficients, "flame", motion.layout, valid=motion.valid)
 
 
 def _parquet(export: Export, folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ PUBLISHED_IDENTITIES = 100
 
 def write_published(path: str | os.PathLike, motion: HeadMotion) -> None:
     """Write npz as the published DualTalk files have it: `exp` (T, 50), `pose` (T, 6) = head then jaw, `shape`
-    (T, 100), the same in every frame; and `eyes` (T, 6), which those lack.
+    (T, 100), the same in every frame; and what those lack, `eyes` (T, 6), and `valid` (T,) if some frames are not.
 
     Camera, light and texture are not written, nor identity beyond 100 coefficients.
     """
@@ -27,6 +27,8 @@ def write_published(path: str | os.PathLike, motion: HeadMotion) -> None:
     }
     if "eyes" in motion.layout.widths:
         arrays["eyes"] = motion.eyes_rotvec_rad
+    if not motion.valid.all():
+        arrays["valid"] = motion.valid
     with written_whole(path) as partial:
         np.savez(partial, **arrays)
 
@@ -34,8 +36,9 @@ def write_published(path: str | os.PathLike, motion: HeadMotion) -> None:
 def motion_table(people: Mapping[str, Participant]) -> pd.DataFrame:
     """One row for each person and frame.
 
-    Columns: `person`, `frame`, `time_s`, `speaking`; the expression coefficients by name, ARKit's units on the
-    open head and `expression1` to `expression50` on FLAME; the rotation vectors of head, jaw and eyes in radians.
+    Columns: `person`, `frame`, `time_s`, `speaking`, `valid` (whether the motion was observed); the expression
+    coefficients by name, ARKit's units on the open head and `expression1` to `expression50` on FLAME; the rotation
+    vectors of head, jaw and eyes in radians.
     """
     tables = [_person_table(name, person) for name, person in people.items()]
     return pd.concat(tables, ignore_index=True)
@@ -49,6 +52,7 @@ def _person_table(name: str, person: Participant) -> pd.DataFrame:
         "frame": frames,
         "time_s": frames / MOTION_FPS,
         "speaking": person.speaking(motion.frames),
+        "valid": motion.valid,
     }
     names = EXPRESSION_UNITS if motion.space == "open" else [f"expression{number}" for number in range(1, 51)]
     columns |= {unit: motion.expression[:, slot] for slot, unit in enumerate(names)}

@@ -28,7 +28,7 @@ from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.conversation import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.files import written_whole
-from dualtalk.geometry.resampling import resample_linear, resample_rotations
+from dualtalk.geometry.resampling import curves_at, rotations_at
 from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
 
 TIMECODE_FPS = 60
@@ -58,7 +58,7 @@ class LiveLinkTake(NamedTuple):
     times_s : (frame,) seconds since the take began
     motion : HeadMotion of the open head, mean identity
     start_s : time of day of the first frame
-    valid : (frame,) whether the face was seen then; elsewhere the motion bridges the gap
+    valid : (frame,) whether the face was seen then, the motion's own; elsewhere the motion bridges the gap
     """
 
     times_s: Float64[np.ndarray, "frame"]
@@ -91,18 +91,16 @@ def read_live_link(path: str | os.PathLike) -> LiveLinkTake:
     seen_s = moments_s - moments_s[0]
     units = np.stack([column[unit[0].upper() + unit[1:]] for unit in ARKIT_UNITS], axis=1)
     turned = [
-        resample_rotations(seen_s, _rotvec_rad(column, joint), times_s)
-        for joint in ("Head", "LeftEye", "RightEye")
+        rotations_at(seen_s, _rotvec_rad(column, joint), times_s) for joint in ("Head", "LeftEye", "RightEye")
     ]
-    motion = motion_from_arkit(resample_linear(seen_s, units, times_s), turned[0])
-    eyes_rotvec_rad = np.concatenate(turned[1:], axis=1)
-    if eyes_rotvec_rad.any():
-        coefficients = motion.coefficients.copy()
-        coefficients[:, motion.layout.slice_of("eyes")] = eyes_rotvec_rad
-        motion = replace(motion, coefficients=coefficients)
     after = np.searchsorted(seen_s, times_s - 1e-6).clip(max=len(seen_s) - 1)
     before = np.searchsorted(seen_s, times_s + 1e-6, side="right") - 1
     valid = seen_s[after] - seen_s[before] <= LONGEST_GAP_S + 1e-6
+    motion = motion_from_arkit(curves_at(seen_s, units, times_s), turned[0])
+    coefficients, eyes_rotvec_rad = motion.coefficients.copy(), np.concatenate(turned[1:], axis=1)
+    if eyes_rotvec_rad.any():
+        coefficients[:, motion.layout.slice_of("eyes")] = eyes_rotvec_rad
+    motion = replace(motion, coefficients=coefficients, valid=valid)
     return LiveLinkTake(times_s, motion, float(moments_s[0] % DAY_S), valid)
 
 
@@ -121,8 +119,8 @@ def write_live_link(
     rotvecs_rad = (motion.head_rotvec_rad, eyes[:, :3], eyes[:, 3:])
     values = np.zeros((len(at_s), len(COLUMNS) + len(ANGLES)))
     if motion.frames:
-        units = resample_linear(times_s, arkit_from_motion(as_open(motion)), at_s)
-        turned = [_angles_rad(resample_rotations(times_s, rotvec_rad, at_s)) for rotvec_rad in rotvecs_rad]
+        units = curves_at(times_s, arkit_from_motion(as_open(motion)), at_s)
+        turned = [_angles_rad(rotations_at(times_s, rotvec_rad, at_s)) for rotvec_rad in rotvecs_rad]
         order = [ARKIT_UNITS.index(name[0].lower() + name[1:]) for name in COLUMNS]
         values = np.concatenate([units[:, order], *turned], axis=1)
     count = values.shape[1]
@@ -144,6 +142,7 @@ def as_open(motion: HeadMotion) -> HeadMotion:
         head_rotvec_rad=motion.head_rotvec_rad,
         eyes_rotvec_rad=motion.eyes_rotvec_rad,
         space="open",
+        valid=motion.valid,
     )
 
 

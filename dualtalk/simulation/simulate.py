@@ -7,15 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from dualtalk.animator import animate
-from dualtalk.conversation import IDENTITY_COEFFICIENTS, Conversation
+from dualtalk.conversation import Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
+from dualtalk.head.identity import draw_identity
 from dualtalk.preprocess.recording import conversation_from_recording
 
 Source = Conversation | str | os.PathLike | Sequence[str | os.PathLike]
 MODELS = ("rules",)
-# Identities are drawn from the first components only, and held close to the mean, so that faces stay natural.
-IDENTITY_SD, IDENTITY_DRAWN = 0.8, 24
 
 
 def simulate(source: Source, *, head: str | Head = "open", model: str = "rules", seed: int = 0) -> Conversation:
@@ -47,13 +46,6 @@ def simulate(source: Source, *, head: str | Head = "open", model: str = "rules",
     if target.space != "open":
         motions = [retarget(motion, load_head("open"), target) for motion in motions]
     return moving.with_motion(*motions)
-
-
-def draw_identity(rng: np.random.Generator) -> np.ndarray:
-    """(300,) float32 shape coefficients of a natural head."""
-    identity = np.zeros(IDENTITY_COEFFICIENTS, np.float32)
-    identity[:IDENTITY_DRAWN] = IDENTITY_SD * rng.standard_normal(IDENTITY_DRAWN)
-    return identity
 
 
 def _read(source: str | os.PathLike | Sequence[str | os.PathLike]) -> Conversation:

@@ -1,0 +1,294 @@
+"""Windows from tar shards, for corpora that outgrow a disk: a local folder or any URL that fsspec opens.
+
+A shard is a WebDataset tar of whole clips. `shards.json` beside them lists each split's shards and the frames of
+their clips, so that readers know without opening a shard how many windows it holds.
+
+Who reads what never depends on chance: process r of n takes every n-th shard, and worker w of m every m-th of
+those. Within that, the order is drawn anew each epoch: shards are shuffled, and the windows of a few clips that
+follow one another (`mixed_clips`) are shuffled together. A reader's place is two numbers, so a run that stopped
+in the middle of an epoch goes on there (`state_dict`), skipping what it has seen without decoding it.
+"""
+
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import torch
+import webdataset
+from torch.utils.data import IterableDataset, get_worker_info
+from webdataset.tariterators import group_by_keys, tar_file_iterator
+
+from dualtalk.data.windows import Window, as_window, layout_named, one_space, window_count, window_starts
+from dualtalk.errors import InputError
+from dualtalk.files import written_whole
+from dualtalk.store import Store
+from dualtalk.store.layout import clip_path, parse_speech
+from dualtalk.store.spans import read_span
+
+INDEX = "shards.json"
+FORMAT = 1
+CLIPS_A_SHARD, MIXED_CLIPS = 32, 16
+PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar file.
+
+    Attributes
+    ----------
+    name : str
+    clips : tuple of str
+        In the order of the tar.
+    frames : tuple of int
+        Of each clip.
+    """
+
+    name: str
+    clips: tuple[str, ...]
+    frames: tuple[int, ...]
+
+    def windows(self, frames: int, hop: int) -> int:
+        return sum(window_count(one, frames, hop) for one in self.frames)
+
+
+def write_shards(store: Store, out: str | os.PathLike, clips_a_shard: int = CLIPS_A_SHARD) -> list[str]:
+    """Copy a store into shards; the same store gives the same bytes.
+
+    Returns
+    -------
+    list of str
+        Names of the shards. The index is written last.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty; give a folder of its own")
+    out.mkdir(parents=True, exist_ok=True)
+    index: dict[str, list[dict]] = {}
+    for split, rows in store.manifest.groupby("split", sort=True):
+        for number, first in enumerate(range(0, len(rows), clips_a_shard)):
+            some = rows.iloc[first : first + clips_a_shard]
+            name = f"{split}-{number:06d}.tar"
+            with written_whole(out / name) as partial, webdataset.TarWriter(str(partial), mtime=0) as writer:
+                for place, clip in enumerate(some["clip"]):
+                    writer.write(_sample(store, str(split), str(clip), place))
+            entry = {"name": name, "clips": list(some["clip"]), "frames": [int(one) for one in some["frames"]]}
+            index.setdefault(str(split), []).append(entry)
+    content = {
+        "format": FORMAT,
+        "space": one_space(list(store.manifest["space"]), store.root),
+        "about": store.about,
+        "splits": index,
+    }
+    with written_whole(out / INDEX) as partial:
+        partial.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return [shard["name"] for shards in index.values() for shard in shards]
+
+
+def _sample(store: Store, split: str, clip: str, place: int) -> dict:
+    """Keys are numbers, since WebDataset takes all after a name's first dot for its kind."""
+    sample: dict = {"__key__": f"{place:06d}"}
+    for file in PERSON_FILES:
+        person, suffix = int(file[7]) - 1, file[8:]
+        path = clip_path(store.root, split, clip, suffix, person)
+        if path.exists():
+            sample[file] = path.read_bytes()
+    for suffix in (".rttm", ".json"):
+        sample[suffix[1:]] = clip_path(store.root, split, clip, suffix).read_bytes()
+    return sample
+
+
+def read_index(url: str) -> dict:
+    """What `shards.json` at a folder or URL holds.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is of another format.
+    """
+    try:
+        with fsspec.open(f"{url.rstrip('/')}/{INDEX}", "rt") as file:
+            content = json.load(file)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"no shards at {url} ({INDEX}: {error}); dualtalk shard makes them") from error
+    if content.get("format") != FORMAT:
+        raise InputError(f"{url} has shards of format {content.get('format')}; this version reads {FORMAT}")
+    return content
+
+
+class ShardedWindows(IterableDataset[Window]):
+    """Windows of one split of shards.
+
+    Parameters
+    ----------
+    url : str
+        Folder or fsspec URL that `write_shards` filled.
+    split, frames, hop, layout, role_swap
+        As for `StoreWindows`.
+    shuffle : bool
+        Draw the order anew each epoch.
+    mixed_clips : int
+        How many clips' windows are mixed; these clips are in memory at once.
+    process, processes : int
+        Which of how many training processes this is; asked of torch.distributed if not given. Of several
+        processes each reader gives as many windows as the one that has fewest, so that all end together.
+
+    Raises
+    ------
+    InputError
+        No shards, no such split, or fewer shards than readers.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        split: str,
+        frames: int,
+        hop: int | None = None,
+        layout: str = "full62",
+        role_swap: bool = False,
+        *,
+        shuffle: bool = True,
+        mixed_clips: int = MIXED_CLIPS,
+        process: int | None = None,
+        processes: int | None = None,
+    ) -> None:
+        content = read_index(str(url))
+        if split not in content["splits"]:
+            raise InputError(f"{url} has no split {split!r}; it has {', '.join(content['splits'])}")
+        self.url, self.split, self.space = str(url).rstrip("/"), split, content["space"]
+        self.frames, self.hop = frames, hop or frames
+        self.layout, self.role_swap = layout_named(layout), role_swap
+        self.shuffle, self.mixed_clips = shuffle, mixed_clips
+        self._shards = [
+            Shard(one["name"], tuple(one["clips"]), tuple(one["frames"])) for one in content["splits"][split]
+        ]
+        here, there = _distributed()
+        self.process = here if process is None else process
+        self.processes = there if processes is None else processes
+        self._epoch_seed: int | None = None
+        self._given = 0
+        self._resumed = False
+
+    def state_dict(self) -> dict:
+        """Where this reader is in its epoch."""
+        return {"epoch_seed": self._epoch_seed, "given": self._given}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._epoch_seed, self._given = state["epoch_seed"], state["given"]
+        self._resumed = self._epoch_seed is not None
+
+    def __iter__(self) -> Iterator[Window]:
+        worker = get_worker_info()
+        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        mine, limit = self._share(number, workers)
+        if not self._resumed:
+            # torch seeds its numbers anew for each epoch, in this process and in every worker.
+            self._epoch_seed, self._given = int(torch.randint(2**31, ())), 0
+        self._resumed = False
+        skipped = self._given
+        for window in self._windows(self._shuffled(mine, "shards"), skipped):
+            if self._given >= limit:
+                break
+            self._given += 1
+            yield window
+
+    def _share(self, number: int, workers: int) -> tuple[Sequence[Shard], int]:
+        """The shards of one reader, and how many windows it gives."""
+        readers = self.processes * workers
+        if self.processes > 1 and len(self._shards) < readers:
+            raise InputError(
+                f"{len(self._shards)} shards of {self.split} for {self.processes} processes of {workers} workers; "
+                "wanted one a reader at least: write shards of fewer clips, or take fewer workers"
+            )
+        shares = [
+            self._shards[process :: self.processes][worker::workers]
+            for process in range(self.processes)
+            for worker in range(workers)
+        ]
+        counts = [sum(shard.windows(self.frames, self.hop) for shard in share) for share in shares]
+        mine = self.process * workers + number
+        return shares[mine], min(counts) if self.processes > 1 else counts[mine]
+
+    def _shuffled(self, items: Sequence, *names: object) -> list:
+        if not self.shuffle:
+            return list(items)
+        return [items[place] for place in self._stream(*names).permutation(len(items))]
+
+    def _stream(self, *names: object) -> np.random.Generator:
+        """Random numbers that depend on the epoch and on `names`, and on nothing drawn before."""
+        return np.random.default_rng([self._epoch_seed or 0, *"\0".join(map(str, names)).encode()])
+
+    def _windows(self, shards: Sequence[Shard], skipped: int) -> Iterator[Window]:
+        """Windows of `shards` in order, less the first `skipped`."""
+        for shard in shards:
+            count = shard.windows(self.frames, self.hop)
+            if skipped >= count:
+                skipped -= count
+                continue
+            for first in range(0, len(shard.clips), self.mixed_clips):
+                some = range(first, min(first + self.mixed_clips, len(shard.clips)))
+                places = [
+                    (clip, int(start))
+                    for clip in some
+                    for start in window_starts(shard.frames[clip], self.frames, self.hop)
+                ]
+                if skipped >= len(places):
+                    skipped -= len(places)
+                    continue
+                yield from self._of_clips(shard, some, self._shuffled(places, shard.name, first)[skipped:])
+                skipped = 0
+
+    def _of_clips(self, shard: Shard, some: range, places: list[tuple[int, int]]) -> Iterator[Window]:
+        samples = dict(zip(some, self._samples(shard, some), strict=True))
+        for clip, start in places:
+            name, frames = shard.clips[clip], min(self.frames, shard.frames[clip])
+            swap = self.role_swap and bool(self._stream(shard.name, clip, start).random() < 0.5)
+            span = samples[clip].span(start, frames, self.layout)
+            yield as_window(span, self.frames, name, start, swap=swap)
+
+    def _samples(self, shard: Shard, some: range) -> list["_Sample"]:
+        try:
+            with fsspec.open(f"{self.url}/{shard.name}", "rb") as file:
+                members = ({**member, "__url__": shard.name} for member in tar_file_iterator(file))
+                wanted = itertools.islice(group_by_keys(members), some.start, some.stop)
+                found = [_Sample(sample, shard.clips[place]) for place, sample in zip(some, wanted, strict=False)]
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.url}/{shard.name} cannot be read ({error}); write the shards again"
+            ) from error
+        if len(found) != len(some):
+            raise InputError(f"{self.url}/{shard.name} has fewer clips than its index; write the shards again")
+        return found
+
+
+class _Sample:
+    """One clip's files in memory."""
+
+    def __init__(self, sample: dict, clip: str) -> None:
+        self._files = {name: content for name, content in sample.items() if name in PERSON_FILES}
+        self._speech = parse_speech(sample["rttm"].decode(), clip)
+
+    def span(self, first: int, frames: int, layout):
+        return read_span(
+            lambda person: self._open(f"speaker{person + 1}.wav"),
+            lambda person: self._open(f"speaker{person + 1}.npz"),
+            *(self._speech, first, frames, layout),
+        )
+
+    def _open(self, name: str) -> BufferedIOBase | None:
+        return io.BytesIO(self._files[name]) if name in self._files else None
+
+
+def _distributed() -> tuple[int, int]:
+    """This process's number, and how many there are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,0 +1,115 @@
+"""`synthesize`: any number of hours of two people talking and moving, from a seed; or teacher motion for real
+audio."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import cache, partial
+from pathlib import Path
+
+from dualtalk import __version__
+from dualtalk.animator import animate
+from dualtalk.errors import InputError, SetupError
+from dualtalk.head.identity import draw_identity
+from dualtalk.store import Built, Draft, Store, Task, build_store, open_store
+from dualtalk.store.building import Report
+from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
+from dualtalk.synthesis.voices import missing_synthesisers
+
+CLIP_SECONDS = 60
+LICENCE = "Apache-2.0 (texts, motion); the voices are free to use: flite (BSD-like), espeak-ng's output"
+
+
+def synthesize(
+    out: str | os.PathLike,
+    hours: float,
+    seed: int = 0,
+    *,
+    clip_seconds: int = CLIP_SECONDS,
+    piper: Sequence[str | os.PathLike] = (),
+    workers: int = 1,
+    overwrite: bool = False,
+    report: Report = lambda done, total: None,
+) -> Built:
+    """Make a synthetic corpus as a store.
+
+    Parameters
+    ----------
+    hours : float
+        Of conversation, rounded up to whole clips. A store that is there with fewer hours is gone on with.
+    seed : int
+        The same seed gives the same files, however many workers make them.
+    piper : paths
+        Voice files of piper (`.onnx`), for the training split.
+
+    Raises
+    ------
+    InputError
+        No hours, or `out` cannot be used.
+    SetupError
+        flite or espeak-ng is missing.
+    """
+    if not 0 < hours < math.inf:
+        raise InputError(f"{hours:g} hours came; wanted more than none")
+    if missing := missing_synthesisers():
+        raise SetupError(f"{' and '.join(missing)} not found; sudo apt-get install {' '.join(missing)}")
+    for path in piper:
+        if not Path(path).is_file():
+            raise InputError(f"no piper voice at {path}; wanted an .onnx file, with its .onnx.json beside it")
+    settings = Settings(seed, clip_seconds, tuple(str(path) for path in piper))
+    numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
+    tasks = [Task(clip_name(settings, number), split_of(number), "") for number in numbers]
+    made_by = {**asdict(settings), "piper": [Path(path).name for path in piper]}
+    about = {"corpus": CORPUS, "licence": LICENCE, "made_by": made_by, "version": __version__}
+    make = partial(make_clip, settings)
+    return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
+
+
+def add_teacher_motion(
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    seed: int = 0,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    report: Report = lambda done, total: None,
+) -> Built:
+    """Make a store of the clips of `source` with the animator's motion in place of what they have."""
+    store = open_store(source)
+    if Path(out).resolve() == Path(source).resolve():
+        raise InputError(f"{out} is the store that the audio is read from; give another folder")
+    rows = store.manifest
+    tasks = [
+        Task(row.clip, row.split, f"{row.sha256_audio_a}{row.sha256_audio_b}{row.sha256_turns}")
+        for row in rows.itertuples()
+    ]
+    made_by = {"seed": seed, "audio_of": store.about.get("corpus")}
+    about = {**store.about, "corpus": f"{store.about.get('corpus')} with teacher motion", "made_by": made_by}
+    make = partial(_taught, str(source), seed)
+    return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
+
+
+@cache
+def _opened(root: str) -> Store:
+    return open_store(root)
+
+
+def _taught(source: str, seed: int, task: Task) -> Draft:
+    store = _opened(source)
+    talk = store.conversation(task.clip)
+    row = store.manifest.set_index("clip").loc[task.clip]
+    animation = animate(talk, seed)
+    faces = [draw_identity(random_stream(seed, "face", name)) for name in (row["person_a"], row["person_b"])]
+    people = animation.conversation.people
+    motions = [replace(person.motion, identity=face) for person, face in zip(people, faces, strict=True)]
+    return Draft(
+        conversation=animation.conversation.with_motion(*motions),
+        corpus=store.about["corpus"],
+        split=task.split,
+        session=row["session"],
+        people=(row["person_a"], row["person_b"]),
+        turns_from=row["turns_from"],
+        notes=("motion is the animator's",),
+        events=event_rows(animation),
+    )

@@ -1,0 +1,314 @@
+"""One contract, every corpus: small files in each published layout, written here, go through all of it."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+import soundfile
+from pyannote.core import Segment, Timeline
+
+from dualtalk.audio.wave import write_wave
+from dualtalk.cli.storing import run_prepare
+from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.corpora import CORPORA, corpus_named
+from dualtalk.corpora.l2l import sound_of_mel
+from dualtalk.errors import InputError
+from dualtalk.store import Draft, Task, build_store, check_store, open_store
+from dualtalk.store.layout import SPLITS
+
+FRAMES = 100
+CARDS = Path(__file__).parents[1] / "datasets"
+
+
+def voice(seconds: float = FRAMES / 25, seed: int = 0, rate_hz: int = 16_000) -> np.ndarray:
+    """A buzz with gaps: a voice as far as its levels go."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    syllables = (np.sin(2 * np.pi * 3 * times + seed) > -0.3) * (np.sin(2 * np.pi * 0.3 * times + seed) > 0)
+    buzz = sum(np.sin(2 * np.pi * 120 * (1 + 0.1 * seed) * n * times) / n for n in range(1, 20))
+    return (0.1 * buzz * syllables).astype(np.float32)
+
+
+def face(frames: int = FRAMES, seed: int = 0, width: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    pose = np.concatenate(
+        [0.05 * rng.standard_normal((frames, 3)), [0.05, 0.005, 0.005] * rng.random((frames, 3))], 1
+    )
+    return rng.standard_normal((frames, width)).astype(np.float32), pose.astype(np.float32)
+
+
+def write_dualtalk(root: Path) -> None:
+    for split, clips in (("train", 3), ("test", 1), ("ood", 1)):
+        (root / split).mkdir()
+        for number in range(clips):
+            for speaker in (1, 2):
+                stem = root / split / f"{split}Video{number}_sub_video_7_000_speaker{speaker}"
+                soundfile.write(stem.with_suffix(".wav"), voice(seed=speaker), 16_000, subtype="FLOAT")
+                exp, pose = face(FRAMES + 1, seed=speaker)
+                further = {"shape": np.zeros((FRAMES + 1, 100), np.float32), "cam": exp[:, :3]}
+                np.savez(stem.with_suffix(".npz"), exp=exp, pose=pose, **further)
+
+
+def write_seamless(root: Path) -> None:
+    for split, session in (("train", "S0001"), ("train", "S0002"), ("dev", "S0003"), ("test", "S0004")):
+        for archive, person in (("0000", "P0001"), ("0007", f"P0002{'A' if session == 'S0002' else ''}")):
+            folder = root / "improvised" / split / "0000" / archive
+            folder.mkdir(parents=True, exist_ok=True)
+            stem = folder / f"V00_{session}_I00000125_{person[:1]}{session[1:]}{person[1:]}"
+            soundfile.write(stem.with_suffix(".wav"), voice(rate_hz=48_000, seed=len(archive)), 48_000)
+            told = {
+                "id": stem.name,
+                "metadata:vad": [{"start": 0.5, "end": 1.5}] if archive == "0000" else [],
+                "metadata:transcript": [{"words": [], "start": 0.5, "end": 1.5, "transcript": "hello"}],
+            }
+            stem.with_suffix(".json").write_text(json.dumps(told))
+
+
+def write_unils(root: Path) -> None:
+    index = {"train": {}, "val": {}, "test": {}}
+    with (
+        lmdb.open(str(root / "data_lmdb"), map_size=2**26) as environment,
+        environment.begin(write=True) as records,
+    ):
+        for split, session in (("train", "S0001"), ("val", "S0002"), ("test", "S0003")):
+            keys = [f"V00_{session}_I00000001_P{session[1:]}{person}" for person in (1, 2)]
+            for seed, key in enumerate(keys):
+                exp, pose = face(seed=seed, width=100)
+                eyes = np.zeros((FRAMES, 6), np.float32)
+                code = np.concatenate([exp, pose[:, :3], pose[:, 3:], eyes], axis=1)
+                mask = (np.arange(FRAMES) > 50).astype(np.float32)
+                file = io.BytesIO()
+                np.savez(file, audio=voice(seed=seed), motioncode=code, speech_mask=mask)
+                records.put(key.encode(), file.getvalue())
+            index[split][f"pair_{session}"] = [f"some/where/{keys[0]}", f"some/where/{keys[1]}", FRAMES]
+    (root / "seamless_interaction_pairs.json").write_text(json.dumps(index))
+
+
+def write_l2l(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, clips in (("train", 3), ("test", 2)):
+        folder = root / "conan" / split
+        folder.mkdir(parents=True)
+        faces = np.zeros((clips, 64, 184), np.float32)
+        faces[..., :56] = 0.05 * rng.standard_normal((clips, 64, 56))
+        faces[..., 53:56] *= 0.1
+        mel = rng.random((clips, 256, 128)).astype(np.float32)
+        np.save(folder / "p0_list_faces_clean_deca.npy", faces)
+        np.save(folder / "p1_speak_faces_clean_deca.npy", faces)
+        np.save(folder / "p1_speak_audio_clean_deca.npy", mel)
+
+
+def write_recordings(root: Path) -> None:
+    (root / "monday").mkdir()
+    soundfile.write(root / "monday" / "call_left.wav", voice(seed=0), 16_000)
+    soundfile.write(root / "monday" / "call_right.wav", voice(seed=1), 16_000)
+    soundfile.write(root / "stereo talk.flac", np.stack([voice(seed=0), voice(seed=1)], axis=1), 16_000)
+    soundfile.write(root / "gespräch über käse.wav", voice(seed=1), 44_100)
+    (root / "recordings.csv").write_text("file,session,person_a,person_b\nstereo talk.flac,tuesday,Ann,Bob\n")
+
+
+def write_synthetic(root: Path) -> None:
+    def clip(task: Task) -> Draft:
+        people = []
+        for seed in (0, 1):
+            exp, pose = face(seed=seed)
+            motion = HeadMotion.from_parts(
+                expression=exp,
+                jaw_rotvec_rad=pose[:, 3:],
+                head_rotvec_rad=pose[:, :3],
+                eyes_rotvec_rad=np.zeros((FRAMES, 6), np.float32),
+                space="open",
+            )
+            people.append(Participant(voice(seed=seed), Timeline([Segment(0.5, 1.5)]), motion))
+        names = (f"{task.clip}_a", f"{task.clip}_b")
+        return Draft(Conversation(*people, name=task.clip), "synthetic", task.split, task.clip, names, "synthesis")
+
+    tasks = [Task(f"synthetic0_{number:06d}", split, "") for number, split in enumerate(SPLITS[:3])]
+    build_store(root, {"corpus": "synthetic"}, tasks, clip, workers=0)
+
+
+WRITERS = {
+    "dualtalk": write_dualtalk,
+    "seamless": write_seamless,
+    "unils": write_unils,
+    "l2l": write_l2l,
+    "recordings": write_recordings,
+    "synthetic": write_synthetic,
+}
+every_corpus = pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPORA)
+
+
+@pytest.fixture
+def root(corpus, tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    WRITERS[corpus.name](folder)
+    return folder
+
+
+def test_every_corpus_is_walked():
+    assert set(WRITERS) == set(CORPORA)
+
+
+@every_corpus
+def test_it_says_what_it_is(corpus):
+    for told in (corpus.title, corpus.licence, corpus.citation, corpus.how_to_get, type(corpus).index.__module__):
+        assert told.strip()
+    assert CORPORA[corpus.name] is corpus
+
+
+@every_corpus
+def test_its_card_says_the_same(corpus):
+    card = " ".join((CARDS / f"{corpus.name}.md").read_text().replace("`", "").split())
+    for told in (corpus.title, corpus.licence, corpus.citation, corpus.how_to_get):
+        assert told in card
+
+
+@every_corpus
+def test_its_index_is_sound(corpus, root):
+    clips = corpus.index(root)
+    names = [clip.name for clip in clips]
+    assert names == sorted(names)
+    assert len(names) == len(set(names)) > 1
+    for clip in clips:
+        assert re.fullmatch(r"[^\s/\\]+", clip.name)
+        assert clip.split in ("", *SPLITS)
+        assert clip.people[0] != clip.people[1]
+        assert clip.files
+        assert all(path.is_file() for path in clip.files)
+        assert clip.faults == ()
+
+
+@every_corpus
+def test_every_clip_can_be_read(corpus, root):
+    for clip in corpus.index(root):
+        source = corpus.read(root, clip)
+        assert (source.sides is None) == bool(source.recording)
+        for side in source.sides or ():
+            assert side.audio is None or side.audio.dtype == np.float32
+            assert side.motion is None or side.motion["pose"].shape == (len(side.motion["exp"]), 6)
+        json.dumps(source.kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "removed", "said"),
+    [
+        ("dualtalk", "train/*_speaker2.wav", "_speaker2.wav is missing"),
+        ("dualtalk", "ood/*.npz", "neither person has a motion file"),
+        ("seamless", "**/*P00010001.wav", "has 1 participants"),
+        ("l2l", "conan/test/p1_speak_audio*", "p1_speak_audio_clean_deca.npy is missing"),
+    ],
+)
+def test_it_says_what_is_missing(tmp_path, name, removed, said):
+    WRITERS[name](tmp_path)
+    assert all("published" in one for one in CORPORA[name].validate(tmp_path))
+    for path in list(tmp_path.glob(removed)):
+        path.unlink()
+    assert any(said in one for one in CORPORA[name].validate(tmp_path))
+
+
+@every_corpus
+def test_an_empty_folder_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match=str(tmp_path)):
+        corpus.index(tmp_path)
+    with pytest.raises(InputError, match="is nothing; wanted the folder"):
+        corpus.index(tmp_path / "absent")
+
+
+@every_corpus
+def test_it_becomes_a_store_without_a_fault(corpus, root, tmp_path):
+    shown = "\n".join(run_prepare(root, tmp_path / "store", workers=0, corpus=corpus.name, overwrite=False))
+    assert "validated: no fault" in shown
+    store = open_store(tmp_path / "store")
+    assert sorted(store.manifest["clip"]) == [clip.name for clip in corpus.index(root)]
+    for row in store.manifest.itertuples():
+        talk = store.conversation(row.clip)
+        assert talk.frames == row.frames
+        for person in talk.people:
+            assert person.motion is None or person.motion.space == corpus.space
+
+
+def test_an_unknown_corpus_says_which_there_are():
+    with pytest.raises(InputError, match="no corpus called 'duotalk'; there are dualtalk, seamless, unils, l2l"):
+        corpus_named("duotalk")
+
+
+def test_help_names_every_corpus():
+    from typer.testing import CliRunner
+
+    from dualtalk.cli import app
+
+    shown = CliRunner().invoke(app, ["prepare", "--help"]).stdout
+    assert all(name in shown for name in CORPORA)
+
+
+def test_listening_and_speaking_halves_of_l2l_meet(tmp_path):
+    write_l2l(tmp_path)
+    source = CORPORA["l2l"].read(tmp_path, CORPORA["l2l"].index(tmp_path)[0])
+    speaker, listener = source.sides
+    assert listener.audio is None
+    assert len(listener.speech) == 0
+    assert speaker.fps == listener.fps == 30
+    assert len(speaker.audio) / 16_000 == pytest.approx(64 / 30, abs=1e-3)
+
+
+def test_sound_rebuilt_from_mel_has_the_pitch_it_came_from():
+    """A mel spectrogram with power in one band only gives a sound of that frequency."""
+    mel = np.zeros((240, 128), np.float32)
+    mel[:, 40] = 1.0
+    spectrum = np.abs(np.fft.rfft(sound_of_mel(mel)))
+    peak_hz = spectrum.argmax() / len(spectrum) * 8000
+    assert 900 < peak_hz < 1300
+
+
+def test_voice_activity_of_seamless_is_used_where_there_is_some(tmp_path):
+    write_seamless(tmp_path)
+    corpus = CORPORA["seamless"]
+    source = corpus.read(tmp_path, corpus.index(tmp_path)[0])
+    assert list(source.sides[0].speech) == [Segment(0.5, 1.5)]
+    assert source.sides[1].speech is None
+    assert "no voice activity" in source.notes[0]
+    assert source.kept["transcript"]
+
+
+def test_parties_of_seamless_are_found_across_archives(tmp_path):
+    write_seamless(tmp_path)
+    one = next(tmp_path.rglob("V00_S0002_*_P*A.wav"))
+    one.unlink()
+    faults = CORPORA["seamless"].validate(tmp_path)
+    assert faults == ["V00_S0002_I00000125: has 1 participants (P00020001); wanted two"]
+
+
+def test_recordings_know_pairs_and_people(tmp_path):
+    write_recordings(tmp_path)
+    clips = {clip.name: clip for clip in CORPORA["recordings"].index(tmp_path)}
+    assert set(clips) == {"gespräch_über_käse", "monday_call", "stereo_talk"}
+    assert [path.name for path in clips["monday_call"].files] == ["call_left.wav", "call_right.wav"]
+    assert clips["monday_call"].session == "monday"
+    assert (clips["stereo_talk"].session, clips["stereo_talk"].people) == ("tuesday", ("Ann", "Bob"))
+    (tmp_path / "recordings.csv").write_text("name\nx\n")
+    with pytest.raises(InputError, match="wanted file, session"):
+        CORPORA["recordings"].index(tmp_path)
+
+
+def test_a_wave_that_is_a_pair_alone_is_a_recording(tmp_path):
+    write_wave(tmp_path / "call_a.wav", voice())
+    assert [clip.name for clip in CORPORA["recordings"].index(tmp_path)] == ["call_a"]
+
+
+def test_records_of_unils_that_are_absent_are_told(tmp_path):
+    write_unils(tmp_path)
+    index = tmp_path / "seamless_interaction_pairs.json"
+    told = json.loads(index.read_text())
+    told["train"]["ghost"] = ["a/V00_S0009_I1_P1", "a/V00_S0009_I1_P2", 10]
+    index.write_text(json.dumps(told))
+    keys = ("V00_S0009_I1_P1", "V00_S0009_I1_P2")
+    assert CORPORA["unils"].validate(tmp_path) == [f"ghost: {key} is not in the database" for key in keys]
+
+
+def test_what_one_store_holds_is_whole(tmp_path):
+    write_synthetic(tmp_path)
+    assert check_store(tmp_path) == []

@@ -1,0 +1,273 @@
+"""Laws of the store: what is written is read back, whole or in part, and only what is whole is ever found."""
+
+import errno
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dualtalk.conversation import DUALTALK56, FULL62, HeadMotion
+from dualtalk.errors import InputError, SetupError
+from dualtalk.store import Task, build_store, check_store, open_store
+from dualtalk.store.arrays import NpzRows
+from dualtalk.store.layout import MANIFEST, QUARANTINE, TURNS
+
+ABOUT_IT = {"corpus": "random"}
+
+
+def tree(root) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def tasks(*names: str, frames: int = 30) -> list[Task]:
+    return [Task(name, "train", "", entry=frames) for name in names]
+
+
+def test_what_is_written_is_read_back(tmp_path, random_clip):
+    wanted = random_clip(tasks("one")[0]).conversation
+    build_store(tmp_path / "store", ABOUT_IT, tasks("one"), random_clip, workers=0)
+    found = open_store(tmp_path / "store").conversation("one")
+    for before, after in zip(wanted.people, found.people, strict=True):
+        assert np.array_equal(before.audio, after.audio)
+        assert np.array_equal(before.motion.coefficients, after.motion.coefficients)
+        assert before.speech.duration() == pytest.approx(after.speech.duration(), abs=1e-3)
+
+
+@pytest.mark.parametrize("layout", [FULL62, DUALTALK56])
+def test_a_span_is_the_slice_of_the_whole(make_store, layout):
+    store = make_store({"train": [90]})
+    whole = store.conversation("train000")
+    span = store.span("train000", "train", 20, 40, layout)
+    for index, person in enumerate(whole.people):
+        assert np.array_equal(span.audio[index], person.audio[20 * 640 : 60 * 640])
+        assert np.array_equal(span.motion[index], person.motion.coefficients[20:60, : layout.width])
+        assert np.array_equal(span.speech[index], person.speaking(90)[20:60])
+    assert span.valid.all()
+
+
+def test_a_span_beyond_the_end_is_refused(make_store):
+    with pytest.raises(InputError, match="ends before frame 31"):
+        make_store({"train": [30]}).span("train000", "train", 10, 21, FULL62)
+
+
+def test_rows_are_those_of_the_array(tmp_path):
+    arrays = {
+        "exp": np.random.default_rng(0).random((50, 7)),
+        "valid": np.arange(50) % 3 == 0,
+        "fps": np.array(25),
+    }
+    for write, name in ((np.savez, "plain.npz"), (np.savez_compressed, "small.npz")):
+        write(tmp_path / name, **arrays)
+        for source in (tmp_path / name, io.BytesIO((tmp_path / name).read_bytes())):
+            with NpzRows(source) as rows:
+                assert np.array_equal(rows.rows("exp"), arrays["exp"])
+                assert np.array_equal(rows.rows("exp", 11, 20), arrays["exp"][11:31])
+                assert np.array_equal(rows.rows("valid", 40, 20), arrays["valid"][40:])
+                assert "pose" not in rows
+
+
+def test_rows_of_pickled_objects_are_refused(tmp_path):
+    np.savez(tmp_path / "objects.npz", exp=np.array([{}, {}], object))
+    with NpzRows(tmp_path / "objects.npz") as rows, pytest.raises(InputError, match="pickled"):
+        rows.rows("exp")
+
+
+def test_frames_that_were_not_observed_stay_so(tmp_path, random_clip):
+    def holed(task):
+        draft = random_clip(task)
+        motion = draft.conversation.a.motion
+        valid = np.arange(motion.frames) >= 5
+        some = HeadMotion(motion.coefficients, motion.space, motion.layout, motion.identity, valid)
+        object.__setattr__(draft, "conversation", draft.conversation.with_motion(some, None))
+        return draft
+
+    build_store(tmp_path / "store", ABOUT_IT, tasks("one"), holed, workers=0)
+    store = open_store(tmp_path / "store")
+    span = store.span("one", "train", 3, 4, FULL62)
+    assert span.valid.tolist() == [[False, False, True, True], [False] * 4]
+    row = store.manifest.iloc[0]
+    assert (row["layout_a"], row["layout_b"]) == ("full62", "")
+    assert row["valid_a"] == pytest.approx(25 / 30, abs=1e-4)
+    assert not store.conversation("one").a.motion.valid[:5].any()
+
+
+def test_the_same_tasks_give_the_same_bytes_however_often_a_run_is_stopped(tmp_path, random_clip):
+    names = tasks("c", "a", "b")
+    build_store(tmp_path / "whole", ABOUT_IT, names, random_clip, workers=0)
+    made = 0
+
+    def tiring(task):
+        nonlocal made
+        made += 1
+        if made % 2 == 0:
+            raise KeyboardInterrupt
+        return random_clip(task)
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            build_store(tmp_path / "again", ABOUT_IT, names, tiring, workers=0)
+        with pytest.raises(InputError, match="not finished"):
+            open_store(tmp_path / "again")
+    built = build_store(tmp_path / "again", ABOUT_IT, names, random_clip, workers=0)
+    assert (built.made, built.kept) == (1, 2)
+    assert tree(tmp_path / "again") == tree(tmp_path / "whole")
+
+
+def test_a_store_grows_and_shrinks_with_its_tasks(tmp_path, random_clip):
+    root = tmp_path / "store"
+    build_store(root, ABOUT_IT, tasks("a", "b"), random_clip, workers=0)
+    before = tree(root)
+    assert build_store(root, ABOUT_IT, tasks("a", "b", "c"), random_clip, workers=0).made == 1
+    assert build_store(root, ABOUT_IT, tasks("a", "b"), random_clip, workers=0).made == 0
+    assert tree(root) == before
+
+
+def test_a_clip_whose_source_changed_is_made_anew(tmp_path, random_clip):
+    root = tmp_path / "store"
+    build_store(root, ABOUT_IT, tasks("a", "b"), random_clip, workers=0)
+    changed = [Task("a", "train", "new", entry=40), *tasks("b")]
+    assert build_store(root, ABOUT_IT, changed, random_clip, workers=0).made == 1
+    assert open_store(root).manifest["frames"].tolist() == [40, 30]
+
+
+def test_a_clip_that_cannot_be_made_is_left_out_with_its_reason(tmp_path, random_clip):
+    def choosy(task):
+        if task.clip == "bad":
+            raise InputError("its jaw is a banana")
+        if task.clip == "odd":
+            raise ZeroDivisionError("by a banana")
+        return random_clip(task)
+
+    built = build_store(tmp_path / "store", ABOUT_IT, tasks("good", "bad", "odd"), choosy, workers=0)
+    reasons = pd.read_csv(tmp_path / "store" / QUARANTINE).set_index("clip")["reason"]
+    assert reasons["bad"] == "its jaw is a banana"
+    assert "ZeroDivisionError" in reasons["odd"]
+    assert (built.made, len(built.quarantined)) == (1, 2)
+    assert check_store(tmp_path / "store") == []
+
+
+def test_no_usable_clip_is_an_error(tmp_path):
+    def never(task):
+        raise InputError("its jaw is a banana")
+
+    with pytest.raises(InputError, match=r"none of 2 clips could be used.*banana"):
+        build_store(tmp_path / "store", ABOUT_IT, tasks("a", "b"), never, workers=0)
+
+
+def test_what_the_machine_lacks_stops_the_run(tmp_path):
+    def needy(task):
+        raise SetupError("no synthesiser")
+
+    with pytest.raises(SetupError, match="no synthesiser"):
+        build_store(tmp_path / "store", ABOUT_IT, tasks("a"), needy, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "no space left.*goes on"), (errno.EROFS, "read-only"), (errno.EIO, "cannot write")],
+)
+def test_a_disk_that_fails_midway_stops_the_run_and_the_next_one_goes_on(
+    tmp_path, random_clip, monkeypatch, number, said
+):
+    written = []
+    real = np.savez
+
+    def full(path, **arrays):
+        written.append(path)
+        if len(written) == 4:
+            path.write_bytes(b"half")
+            raise OSError(number, "the disk says no")
+        real(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(InputError, match=said):
+        build_store(tmp_path / "store", ABOUT_IT, tasks("a", "b", "c"), random_clip, workers=0)
+    assert not list((tmp_path / "store").rglob("*.partial.*"))
+    monkeypatch.setattr(np, "savez", real)
+    built = build_store(tmp_path / "store", ABOUT_IT, tasks("a", "b", "c"), random_clip, workers=0)
+    assert (built.made, built.kept) == (2, 1)
+    assert check_store(tmp_path / "store") == []
+
+
+def test_leftovers_of_a_killed_run_go(tmp_path, random_clip):
+    root = tmp_path / "store"
+    build_store(root, ABOUT_IT, tasks("a"), random_clip, workers=0)
+    before = tree(root)
+    (root / "train" / ".b_speaker1.partial.wav").write_bytes(b"half")
+    (root / "train" / "b_speaker1.wav").write_bytes(b"whole, but its clip is not")
+    build_store(root, ABOUT_IT, tasks("a"), random_clip, workers=0)
+    assert tree(root) == before
+
+
+def test_a_store_made_in_another_way_is_not_gone_on_with(tmp_path, random_clip):
+    root = tmp_path / "store"
+    build_store(root, {"corpus": "random", "seed": 1}, tasks("a"), random_clip, workers=0)
+    with pytest.raises(InputError, match=r"another seed .1, now 2.; .*--overwrite"):
+        build_store(root, {"corpus": "random", "seed": 2}, tasks("a"), random_clip, workers=0)
+    build_store(root, {"corpus": "random", "seed": 2}, tasks("a"), random_clip, workers=0, overwrite=True)
+    assert open_store(root).about["seed"] == 2
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, random_clip):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"holds thesis.tex"):
+        build_store(tmp_path, ABOUT_IT, tasks("a"), random_clip, workers=0, overwrite=True)
+    assert tree(tmp_path) == {"thesis.tex": b"years of work"}
+    with pytest.raises(InputError, match="is a file"):
+        build_store(tmp_path / "thesis.tex", ABOUT_IT, tasks("a"), random_clip, workers=0)
+
+
+def test_only_one_run_writes_at_a_time(tmp_path, random_clip):
+    root = tmp_path / "store"
+
+    def nested(task):
+        build_store(root, ABOUT_IT, tasks("a"), random_clip, workers=0)
+
+    with pytest.raises(InputError, match="another run is writing"):
+        build_store(root, ABOUT_IT, tasks("a"), nested, workers=0)
+
+
+def damage(store, name, content=b"damaged"):
+    (store.root / "train" / name).write_bytes(content)
+
+
+def test_a_whole_store_has_no_fault(make_store):
+    assert check_store(make_store({"train": [20, 30], "test": [25]}).root) == []
+
+
+def test_every_kind_of_damage_is_found(make_store):
+    store = make_store({"train": [20, 20, 20], "test": [20]})
+    damage(store, "train000_speaker1.wav")
+    (store.root / "train" / "train001_speaker2.npz").unlink()
+    damage(store, "stray.wav")
+    table = store.manifest
+    table.loc[table["clip"] == "train002", "person_a"] = "test000_b"
+    table.loc[table["clip"] == "train002", "session"] = "test000"
+    table.to_parquet(store.root / MANIFEST)
+    found = "\n".join(check_store(store.root))
+    assert "train000: train000_speaker1.wav is not what was written" in found
+    assert "train001: train001_speaker2.npz is missing" in found
+    assert "stray.wav is not in the manifest" in found
+    assert "person test000_b is in test and in train" in found
+    assert "session test000 is in test and in train" in found
+
+
+def test_what_is_no_store_is_refused(tmp_path, make_store):
+    with pytest.raises(InputError, match="no store at"):
+        open_store(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="is not a store"):
+        open_store(tmp_path / "empty")
+    store = make_store({"train": [10]})
+    (store.root / MANIFEST).write_bytes(b"not parquet")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_store(store.root)
+
+
+def test_the_turn_table_has_every_clip(make_store):
+    store = make_store({"train": [100, 200]})
+    assert set(store.turns["clip"]) == {"train000", "train001"}
+    assert (store.root / TURNS).is_file()
+    turns = store.turns[store.turns["kind"] == "turn"]
+    assert turns.groupby("clip")["person"].apply(list).tolist() == [["a", "b"], ["a", "b"]]
