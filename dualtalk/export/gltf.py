@@ -182,7 +182,8 @@ def _add_person(document: dict, binary: _Binary, name: str, rigged: RiggedMotion
     """Add nodes, skin and animation of the mesh last added."""
     nodes, mesh = document["nodes"], len(document["meshes"]) - 1
     placed, first = len(nodes), len(nodes) + 1
-    nodes.append({"name": name, "matrix": place.T.reshape(-1).tolist(), "children": [first]})
+    moved = {} if np.array_equal(place, np.eye(4)) else {"matrix": place.T.reshape(-1).tolist()}
+    nodes.append({"name": name, **moved, "children": [first]})
     for joint, label in enumerate(JOINTS):
         node = {"name": f"{name}_{label}", "translation": rigged.offsets_m[0, joint].tolist()}
         children = [first + child for child, parent in enumerate(PARENTS) if parent == joint]
