@@ -1,5 +1,6 @@
-"""Real recordings, found where they are installed (a test that needs one skips where it is absent); and stores."""
+"""Real recordings, found where they are installed (a test that needs one skips where it is not); what is made."""
 
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.store import Draft, Store, Task, build_store, open_store
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "dualtalk_clip"
@@ -69,3 +70,22 @@ def _random_clip(space: str, task: Task) -> Draft:
         people=(f"{task.clip}_a", f"{task.clip}_b"),
         turns_from="corpus",
     )
+
+
+def _lively(frames: int, seed: int) -> HeadMotion:
+    """All units between 0 and 1, all joints turning as far as people turn them, a face of its own."""
+    rng = np.random.default_rng(seed)
+    coefficients = np.zeros((frames, FULL62.width), np.float32)
+    coefficients[:, FULL62.slice_of("expression")] = rng.uniform(0, 1, (frames, 50)) * rng.uniform(0, 1, 50)
+    coefficients[:, FULL62.slice_of("head")] = rng.uniform(-0.5, 0.5, (frames, 3))
+    coefficients[:, FULL62.slice_of("jaw")] = rng.uniform((0, -0.1, -0.03), (0.35, 0.1, 0.03), (frames, 3))
+    coefficients[:, FULL62.slice_of("eyes")] = rng.uniform(-0.3, 0.3, (frames, 6)) * (1, 1, 0.1, 1, 1, 0.1)
+    identity = np.zeros(300, np.float32)
+    identity[:24] = 0.8 * rng.standard_normal(24)
+    return HeadMotion(coefficients, "open", identity=identity)
+
+
+@pytest.fixture(scope="session")
+def lively() -> Callable[[int, int], HeadMotion]:
+    """Makes motion of so many frames from a seed: every unit, every joint, and a face of its own."""
+    return _lively

@@ -43,6 +43,12 @@ class Staging(StrEnum):
     FACE_TO_FACE = "face_to_face"
 
 
+class Person(StrEnum):
+    A = "a"
+    B = "b"
+    BOTH = "both"
+
+
 class BackEnd(StrEnum):
     AUTO = "auto"
     MODERNGL = "moderngl"
@@ -299,6 +305,42 @@ def shard(
     from dualtalk.cli.storing import run_shard
 
     print(*run_shard(source, out, clips), sep="\n")
+
+
+@app.command()
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="A folder that dualtalk simulate wrote.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            show_default=False,
+            metavar="FORMAT",
+            help="[bold]arkit-csv[/] (Live Link Face), [bold]glb[/], [bold]usd[/], [bold]flame-npz[/] (as "
+            "published), [bold]parquet[/], [bold]csv[/], [bold]obj[/] or [bold]ply[/] (a mesh a frame).",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(show_default="DIR-FORMAT", metavar="PATH", help="Folder for the results.")
+    ] = None,
+    person: Annotated[Person, typer.Option(help="Who is exported.")] = Person.BOTH,
+    head: HeadOption = "open",
+    fps: Annotated[int, typer.Option(metavar="25|60", help="Rows a second of arkit-csv.")] = 25,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a simulated conversation for another program.
+
+    Example: [bold]dualtalk export call --format glb[/]
+
+    Says what a format does not keep exactly. docs/export.md has the
+    conventions of each.
+    """
+    from dualtalk.cli.exporting import run
+
+    folder, lines = run(source, form, out, person=person.value, head=head, fps=fps, overwrite=overwrite)
+    print(*lines, *(f"  {folder / path.name}" for path in sorted(folder.iterdir())), sep="\n")
 
 
 @app.command()

@@ -21,8 +21,11 @@ def written(folder: Path) -> list[str]:
 
 
 @contextmanager
-def result_folder(path: str | os.PathLike, *, overwrite: bool) -> Iterator[Path]:
+def result_folder(path: str | os.PathLike, *, overwrite: bool, record: str | None = None) -> Iterator[Path]:
     """Give an empty folder beside `path`; it takes that name on success and is removed on any failure.
+
+    A folder that holds a file named `record` is ours, whatever else is in it; where none is named, a folder that
+    holds nothing but results is.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def result_folder(path: str | os.PathLike, *, overwrite: bool) -> Iterator[Path]
         `overwrite` was not given, or it holds files that no run of ours wrote.
     """
     final = Path(path).resolve()
-    refuse_to_replace(final, path, overwrite=overwrite)
+    refuse_to_replace(final, path, overwrite=overwrite, record=record)
     partial = final.with_name(f".{final.name}.partial")
     try:
         # Left by a run that was killed.
@@ -47,14 +50,17 @@ def result_folder(path: str | os.PathLike, *, overwrite: bool) -> Iterator[Path]
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def refuse_to_replace(final: Path, shown: str | os.PathLike, *, overwrite: bool) -> None:
+def refuse_to_replace(
+    final: Path, shown: str | os.PathLike, *, overwrite: bool, record: str | None = None
+) -> None:
     """Raise unless `final` is free, or holds nothing but results that may go."""
     if final.is_file():
         raise InputError(f"{shown} is a file; wanted a folder for the results")
     if not final.is_dir():
         return
     held = sorted(entry.name for entry in final.iterdir())
-    foreign = [name for name in held if name not in RESULTS]
+    ours = held if record in held else () if record else RESULTS
+    foreign = [name for name in held if name not in ours]
     if foreign:
         raise InputError(f"{shown} holds {foreign[0]}, which no run of ours wrote; give a folder of its own")
     if held and not overwrite:

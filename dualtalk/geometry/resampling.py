@@ -1,7 +1,10 @@
-"""Motion at another frame rate: numbers along straight lines, rotations along great arcs."""
+"""Motion at another frame rate, or at any moments: numbers along straight lines, rotations along great arcs.
+
+Nothing is filtered: what moves faster than half the new rate folds into slower motion.
+"""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from scipy.spatial.transform import Rotation, Slerp
 
 
@@ -38,3 +41,27 @@ def _places(frames: int, fps: float, new_fps: float) -> np.ndarray:
     """Where the middle of each new frame lies, in frames from the middle of the first."""
     middles_s = (np.arange(frames_at(frames, fps, new_fps)) + 0.5) / new_fps
     return np.clip(middles_s * fps - 0.5, 0, frames - 1)
+
+
+def curves_at(
+    times_s: Float64[np.ndarray, "sample"],
+    curves: Float[np.ndarray, "sample coef"],
+    at_s: Float64[np.ndarray, "frame"],
+) -> Float64[np.ndarray, "frame coef"]:
+    """What was recorded at `times_s`, which ascend strictly, as it was at `at_s`. At either end
+    the last value holds."""
+    columns = [np.interp(at_s, times_s, column) for column in curves.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(at_s), 0))
+
+
+def rotations_at(
+    times_s: Float64[np.ndarray, "sample"],
+    rotvecs_rad: Float[np.ndarray, "sample 3"],
+    at_s: Float64[np.ndarray, "frame"],
+) -> Float64[np.ndarray, "frame 3"]:
+    """As `curves_at`, turned at an even speed about one axis, the shorter way round (slerp; Shoemake 1985,
+    "Animating rotation with quaternion curves", section 3.3)."""
+    if len(times_s) == 1:
+        return np.repeat(rotvecs_rad.astype(np.float64), len(at_s), axis=0)
+    turning = Slerp(times_s, Rotation.from_rotvec(rotvecs_rad))
+    return turning(np.clip(at_s, times_s[0], times_s[-1])).as_rotvec()

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dualtalk.errors import SetupError
-from dualtalk.head.regions import Region
 from dualtalk.render.backend import GL_PACKAGES
-from dualtalk.render.scene import FAR_M, NEAR_M, Look, Scene
-from dualtalk.render.surface import EYE_REGIONS, Normals, Surface
+from dualtalk.render.scene import FAR_M, NEAR_M, Scene
+from dualtalk.render.surface import Normals, Surface
 
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 LIGHTS = (((0.45, 0.55, 0.75), 2.6), ((-0.5, 0.2, 0.8), 0.8))
@@ -54,7 +53,7 @@ class PyrenderRenderer:
         self.renderer = offscreen()
         self.surface = Surface.of(scene.head)
         self.normals = Normals(scene.head.faces, len(scene.head.template))
-        self.colours = [_colours(self.surface, look) for look in scene.looks]
+        self.colours = [self.surface.colours(look) for look in scene.looks]
 
     def frame(
         self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
@@ -109,13 +108,3 @@ class PyrenderRenderer:
 
     def close(self) -> None:
         """Nothing to free: the context is the process's."""
-
-
-def _colours(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 4"]:
-    """Linear colour, darkened where little light reaches; the iris from the faces the mesh has for it."""
-    colours = np.array([look.colour(region) for region in Region], np.float32)
-    linear = (colours[surface.regions] / 255) ** 2.2
-    openness = np.where(np.isin(surface.regions, EYE_REGIONS), 1.0, surface.openness)
-    shaded = linear * (0.35 + 0.65 * openness[:, None])
-    cover = surface.cover**2 * (3 - 2 * surface.cover)
-    return np.concatenate([shaded, cover[:, None]], axis=1).astype(np.float32)

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from dualtalk.conversation import HeadMotion
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
+from dualtalk.render.scene import Look
 
 EYE_REGIONS = (Region.SCLERA, Region.IRIS, Region.PUPIL)
 MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH_INSIDE)
@@ -87,6 +88,16 @@ class Surface:
             cover=_cover(head)[source],
             iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
         )
+
+    def colours(self, look: Look) -> Float32[np.ndarray, "corner 4"]:
+        """Linear colour, darkened where little light reaches, and cover; the iris from the faces the mesh has
+        for it."""
+        painted = np.array([look.colour(region) for region in Region], np.float32)
+        linear = (painted[self.regions] / 255) ** 2.2
+        openness = np.where(np.isin(self.regions, EYE_REGIONS), 1.0, self.openness)
+        shaded = linear * (0.35 + 0.65 * openness[:, None])
+        cover = self.cover**2 * (3 - 2 * self.cover)
+        return np.concatenate([shaded, cover[:, None]], axis=1).astype(np.float32)
 
 
 def _iris(head: Head) -> Float32[np.ndarray, "vertex 3"]:

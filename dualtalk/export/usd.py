@@ -1,0 +1,163 @@
+"""Both people in one USD file: UsdSkel skeletons, blend shapes and animation, 25 frames a second, y up, metres.
+
+The one place that imports pxr, which the extra `usd` installs. Source: Pixar, "UsdSkel", sections on the schemas
+and on skinning. Blend shapes and joints are those of `rig.py`; colours go with the faces, as materials meet along
+edges.
+"""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+
+from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.conversation import HeadMotion
+from dualtalk.errors import SetupError
+from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
+from dualtalk.files import written_whole
+from dualtalk.head.regions import Region
+from dualtalk.head.skinned import SkinnedHead
+from dualtalk.render.scene import Look
+
+# How far a face may move out of the box around it at rest.
+REACH_M = 0.05
+
+
+def _pxr() -> SimpleNamespace:
+    """The modules of usd-core that are used.
+
+    Raises
+    ------
+    SetupError
+        usd-core is not installed.
+    """
+    try:
+        from pxr import Gf, Sdf, Usd, UsdGeom, UsdMedia, UsdSkel, Vt
+    except ImportError as error:
+        raise SetupError(f"USD needs the package usd-core ({error}); pip install 'dualtalk[usd]'") from error
+    modules = {"Gf": Gf, "Sdf": Sdf, "Usd": Usd, "UsdGeom": UsdGeom, "UsdMedia": UsdMedia, "UsdSkel": UsdSkel}
+    return SimpleNamespace(Vt=Vt, **modules)
+
+
+def write_usd(
+    path: str | os.PathLike,
+    head: SkinnedHead,
+    people: dict[str, HeadMotion],
+    looks: dict[str, Look],
+    places: dict[str, np.ndarray],
+) -> None:
+    """Write people by name, each with their look and the (4, 4) matrix that places their head in the scene.
+
+    The suffix decides between text (.usda) and binary (.usdc, .usd). Each person's sound is looked for beside the
+    file, as `a.wav` for a person named a.
+
+    Raises
+    ------
+    SetupError
+        usd-core is not installed.
+    InputError
+        A motion is of another space than `head`'s, or has no frame.
+    """
+    pxr = _pxr()
+    rigged = {name: RiggedMotion.of(head, motion) for name, motion in people.items()}
+    with written_whole(path) as partial:
+        stage = pxr.Usd.Stage.CreateNew(str(partial))
+        pxr.UsdGeom.SetStageUpAxis(stage, pxr.UsdGeom.Tokens.y)
+        pxr.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+        stage.SetTimeCodesPerSecond(MOTION_FPS)
+        stage.SetFramesPerSecond(MOTION_FPS)
+        stage.SetStartTimeCode(0)
+        stage.SetEndTimeCode(max(motion.frames for motion in people.values()) - 1)
+        world = pxr.UsdGeom.Xform.Define(stage, "/dialogue")
+        stage.SetDefaultPrim(world.GetPrim())
+        for name, motion in rigged.items():
+            _add_person(pxr, stage, f"/dialogue/{name}", head, motion, looks[name], places[name])
+        stage.GetRootLayer().Save()
+        # The layer holds the file open under its temporary name.
+        del stage
+
+
+def _add_person(
+    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, look: Look, place: np.ndarray
+) -> None:
+    root = pxr.UsdSkel.Root.Define(stage, at)
+    # USD's matrices act on rows.
+    root.AddTransformOp().Set(pxr.Gf.Matrix4d(place.T.astype(float).tolist()))
+    skeleton = _skeleton(pxr, stage, f"{at}/skeleton", rigged)
+    shapes = BlendShapes.of(head)
+    animation = _animation(pxr, stage, f"{at}/skeleton/animation", rigged, shapes.names)
+    binding = pxr.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
+    binding.CreateAnimationSourceRel().SetTargets([animation.GetPath()])
+    mesh = _mesh(pxr, stage, f"{at}/head", head, rigged, look)
+    _bind(pxr, stage, mesh, skeleton, head, shapes)
+    sound = pxr.UsdMedia.SpatialAudio.Define(stage, f"{at}/voice")
+    sound.CreateFilePathAttr(pxr.Sdf.AssetPath(f"./{at.rsplit('/', 1)[1]}.wav"))
+    sound.CreateAuralModeAttr(pxr.UsdMedia.Tokens.nonSpatial)
+
+
+def _joint_paths() -> list[str]:
+    paths: list[str] = []
+    for joint, parent in zip(JOINTS, PARENTS, strict=True):
+        paths.append(joint if parent < 0 else f"{paths[parent]}/{joint}")
+    return paths
+
+
+def _skeleton(pxr, stage, at: str, rigged: RiggedMotion):
+    skeleton = pxr.UsdSkel.Skeleton.Define(stage, at)
+    skeleton.CreateJointsAttr(_joint_paths())
+    skeleton.CreateBindTransformsAttr([_moved(pxr, place) for place in rigged.joints_m])
+    skeleton.CreateRestTransformsAttr([_moved(pxr, offset) for offset in rigged.offsets_m[0]])
+    return skeleton
+
+
+def _moved(pxr, place_m: np.ndarray):
+    return pxr.Gf.Matrix4d(1).SetTranslate(pxr.Gf.Vec3d(*place_m.tolist()))
+
+
+def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...]):
+    animation = pxr.UsdSkel.Animation.Define(stage, at)
+    animation.CreateJointsAttr(_joint_paths())
+    animation.CreateBlendShapesAttr(list(shapes))
+    animation.CreateScalesAttr([(1, 1, 1)] * len(JOINTS))
+    turns, offsets = animation.CreateRotationsAttr(), animation.CreateTranslationsAttr()
+    weights = animation.CreateBlendShapeWeightsAttr()
+    for frame in range(len(rigged.weights)):
+        turns.Set([pxr.Gf.Quatf(w, x, y, z) for x, y, z, w in rigged.quaternions_xyzw[frame].tolist()], frame)
+        offsets.Set(pxr.Vt.Vec3fArray.FromNumpy(rigged.offsets_m[frame]), frame)
+        weights.Set(pxr.Vt.FloatArray.FromNumpy(rigged.weights[frame]), frame)
+    return animation
+
+
+def _mesh(pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, look: Look):
+    mesh = pxr.UsdGeom.Mesh.Define(stage, at)
+    mesh.CreatePointsAttr(pxr.Vt.Vec3fArray.FromNumpy(rigged.rest_m))
+    mesh.CreateFaceVertexCountsAttr([3] * len(head.faces))
+    mesh.CreateFaceVertexIndicesAttr(pxr.Vt.IntArray.FromNumpy(head.faces.reshape(-1)))
+    mesh.CreateSubdivisionSchemeAttr(pxr.UsdGeom.Tokens.none)
+    mesh.CreateDoubleSidedAttr(True)
+    extent = np.stack([rigged.rest_m.min(axis=0) - REACH_M, rigged.rest_m.max(axis=0) + REACH_M])
+    mesh.CreateExtentAttr(pxr.Vt.Vec3fArray.FromNumpy(extent))
+    painted = (np.array([look.colour(region) for region in Region], np.float32) / 255) ** 2.2
+    colours = mesh.CreateDisplayColorPrimvar(pxr.UsdGeom.Tokens.uniform)
+    colours.Set(pxr.Vt.Vec3fArray.FromNumpy(painted[head.regions]))
+    return mesh
+
+
+def _bind(pxr, stage, mesh, skeleton, head: SkinnedHead, shapes: BlendShapes) -> None:
+    """Tie the mesh to its joints and blend shapes."""
+    binding = pxr.UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+    count, weights = len(JOINTS), head.arrays.weights.astype(np.float32)
+    joints = np.tile(np.arange(count, dtype=np.int32), len(weights))
+    binding.CreateJointIndicesPrimvar(False, count).Set(pxr.Vt.IntArray.FromNumpy(joints))
+    binding.CreateJointWeightsPrimvar(False, count).Set(pxr.Vt.FloatArray.FromNumpy(weights.reshape(-1)))
+    binding.CreateGeomBindTransformAttr(pxr.Gf.Matrix4d(1))
+    targets = []
+    for name, moves_m in zip(shapes.names, shapes.moves_m, strict=True):
+        moved = np.flatnonzero(moves_m.any(axis=1)).astype(np.int32)
+        shape = pxr.UsdSkel.BlendShape.Define(stage, mesh.GetPath().AppendChild(name))
+        shape.CreateOffsetsAttr(pxr.Vt.Vec3fArray.FromNumpy(moves_m[moved]))
+        shape.CreatePointIndicesAttr(pxr.Vt.IntArray.FromNumpy(moved))
+        targets.append(shape.GetPath())
+    binding.CreateBlendShapesAttr(list(shapes.names))
+    binding.CreateBlendShapeTargetsRel().SetTargets(targets)

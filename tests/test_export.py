@@ -1,0 +1,245 @@
+"""The verb `export`: every format holds the motion it was given; what cannot be exported is said in one line."""
+
+import json
+import pickle
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import trimesh
+from pyannote.core import Segment, Timeline
+from typer.testing import CliRunner
+
+from dualtalk.audio.wave import read_wave
+from dualtalk.cli import app
+from dualtalk.conversation import DUALTALK56, Conversation, HeadMotion, Participant
+from dualtalk.export import FORMATS
+from dualtalk.head import Region, load_head
+from dualtalk.head.arkit import EXPRESSION_UNITS, arkit_from_motion
+from dualtalk.head.live_link import read_live_link
+
+FRAMES = 50
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["export", *(str(argument) for argument in arguments)])
+
+
+def refused(result, *about: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("dualtalk: ")
+    assert result.stderr.count("\n") == 1
+    for words in about:
+        assert words in result.stderr
+
+
+def save(folder, motions, frames=FRAMES):
+    rng = np.random.default_rng(0)
+    people = [
+        Participant(
+            0.1 * rng.standard_normal(640 * frames, np.float32), Timeline([Segment(start, start + 0.5)]), motion
+        )
+        for start, motion in zip((0.2, 1.0), motions, strict=True)
+    ]
+    Conversation(*people, name=folder.name).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def motions(lively):
+    return lively(FRAMES, 0), lively(FRAMES, 1)
+
+
+@pytest.fixture
+def talk(motions, tmp_path):
+    return save(tmp_path / "talk", motions)
+
+
+@pytest.fixture
+def flame_talk(motions, tmp_path):
+    return save(tmp_path / "talk", [HeadMotion(motion.coefficients, "flame") for motion in motions])
+
+
+@pytest.fixture(scope="module")
+def flame_file(tmp_path_factory):
+    """The open head's skin, stored as FLAME's files are."""
+    head = load_head("open")
+    shown = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
+    kept, faces = np.unique(head.faces[shown], return_inverse=True)
+    arrays = head.arrays
+    content = {
+        "v_template": arrays.v_template[kept],
+        "f": faces.reshape(-1, 3).astype(np.uint32),
+        "shapedirs": arrays.shapedirs[kept],
+        "posedirs": arrays.posedirs[kept],
+        "J_regressor": arrays.J_regressor[:, kept],
+        "weights": arrays.weights[kept],
+        "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], range(5)], np.uint32),
+    }
+    path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    return path
+
+
+def test_live_link_files_hold_both_people(talk, motions, tmp_path):
+    assert run(talk, "--format", "arkit-csv", "--out", tmp_path / "out").exit_code == 0
+    for name, motion in zip("ab", motions, strict=True):
+        back = read_live_link(tmp_path / "out" / f"{name}.csv").motion
+        np.testing.assert_allclose(arkit_from_motion(back), arkit_from_motion(motion), atol=1e-3)
+    assert run(talk, "--format", "arkit-csv", "--fps", 60, "--out", tmp_path / "fast").exit_code == 0
+    assert len((tmp_path / "fast" / "a.csv").read_text().splitlines()) == 1 + FRAMES * 60 // 25
+
+
+def test_glb_lies_beside_the_voices(talk, tmp_path):
+    result = run(talk, "--format", "glb")
+    assert result.exit_code == 0
+    out = tmp_path / "talk-glb"
+    assert sorted(path.name for path in out.iterdir()) == ["a.wav", "b.wav", "dialogue.glb", "export.json"]
+    assert str(out / "dialogue.glb") in result.stdout
+    np.testing.assert_array_equal(read_wave(out / "a.wav"), read_wave(talk / "a.wav"))
+    scene = trimesh.load(out / "dialogue.glb")
+    assert sum(len(mesh.faces) for mesh in scene.geometry.values()) == 2 * len(load_head("open").faces)
+
+
+@pytest.mark.parametrize("form", ["arkit-csv", "glb", "flame-npz", "parquet", "csv"])
+def test_a_minute_goes_out_in_less_than_ten_seconds(lively, tmp_path, form):
+    talk = save(tmp_path / "talk", (lively(1500, 2), lively(1500, 3)), frames=1500)
+    start_s = time.perf_counter()
+    assert run(talk, "--format", form, "--out", tmp_path / "out").exit_code == 0
+    assert time.perf_counter() - start_s < 10
+
+
+@pytest.mark.parametrize("form", ["arkit-csv", "glb", "flame-npz", "parquet", "csv", "obj", "ply"])
+def test_one_frame_without_eyes_is_enough(motions, tmp_path, form):
+    brief = [HeadMotion(motion.coefficients[:1, : DUALTALK56.width], "open", DUALTALK56) for motion in motions]
+    assert run(save(tmp_path / "talk", brief, frames=1), "--format", form).exit_code == 0
+
+
+def test_one_person_stands_alone(talk, tmp_path):
+    assert run(talk, "--format", "glb", "--person", "b", "--out", tmp_path / "out").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.wav", "dialogue.glb", "export.json"]
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["people"] == ["b"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_tables_have_a_column_a_coefficient(talk, motions, tmp_path, form):
+    assert run(talk, "--format", form, "--out", tmp_path / "out").exit_code == 0
+    read = pd.read_parquet if form == "parquet" else pd.read_csv
+    table = read(tmp_path / "out" / f"motion.{form}")
+    assert table.person.tolist() == ["a"] * FRAMES + ["b"] * FRAMES
+    for name, motion in zip("ab", motions, strict=True):
+        rows = table[table.person == name]
+        np.testing.assert_array_equal(rows[list(EXPRESSION_UNITS)].to_numpy(np.float32), motion.expression[:, :41])
+        joints = [f"{joint}_{axis}_rad" for joint in ("head", "jaw", "left_eye", "right_eye") for axis in "xyz"]
+        wanted = np.concatenate([motion.head_rotvec_rad, motion.jaw_rotvec_rad, motion.eyes_rotvec_rad], axis=1)
+        np.testing.assert_array_equal(rows[joints].to_numpy(np.float32), wanted)
+        np.testing.assert_allclose(rows.time_s, np.arange(FRAMES) / 25)
+    assert table[table.person == "a"].speaking.to_numpy()[:20].tolist() == [False] * 5 + [True] * 12 + [False] * 3
+
+
+@pytest.mark.parametrize("form", ["obj", "ply"])
+def test_mesh_sequences_are_the_head_in_every_frame(talk, motions, tmp_path, form):
+    assert run(talk, "--format", form, "--out", tmp_path / "out").exit_code == 0
+    head = load_head("open")
+    for name, motion in zip("ab", motions, strict=True):
+        assert len(list((tmp_path / "out" / name).iterdir())) == FRAMES
+        wanted = head.vertices(motion)
+        for frame in (0, 17, FRAMES - 1):
+            mesh = trimesh.load(
+                tmp_path / "out" / name / f"{frame:06d}.{form}", process=False, maintain_order=True
+            )
+            np.testing.assert_allclose(mesh.vertices, wanted[frame], atol=0.6e-5)
+            np.testing.assert_array_equal(mesh.faces, head.faces)
+
+
+def test_flames_numbers_go_out_as_published(flame_talk, tmp_path):
+    assert "note" not in run(flame_talk, "--format", "flame-npz", "--out", tmp_path / "out").stdout
+    motion = HeadMotion.load(flame_talk / "b.npz")
+    with np.load(tmp_path / "out" / "dialogue_speaker2.npz") as published:
+        np.testing.assert_array_equal(published["exp"], motion.expression)
+        np.testing.assert_array_equal(published["pose"][:, :3], motion.head_rotvec_rad)
+        np.testing.assert_array_equal(published["pose"][:, 3:], motion.jaw_rotvec_rad)
+        assert published["shape"].shape == (FRAMES, 100)
+    np.testing.assert_array_equal(
+        HeadMotion.load(tmp_path / "out" / "dialogue_speaker2.npz").coefficients, motion.coefficients
+    )
+    assert (tmp_path / "out" / "dialogue_speaker1.wav").exists()
+
+
+def test_the_open_heads_expressions_are_not_passed_off_as_flames(talk, motions, flame_file, tmp_path):
+    shown = run(talk, "--format", "flame-npz", "--out", tmp_path / "bare").stdout
+    assert "exp and shape are 0" in shown
+    bare = HeadMotion.load(tmp_path / "bare" / "dialogue_speaker1.npz")
+    assert not bare.expression.any()
+    np.testing.assert_array_equal(bare.head_rotvec_rad, motions[0].head_rotvec_rad)
+    assert (
+        "least squares"
+        in run(talk, "--format", "flame-npz", "--head", flame_file, "--out", tmp_path / "fitted").stdout
+    )
+    assert HeadMotion.load(tmp_path / "fitted" / "dialogue_speaker1.npz").expression.any()
+
+
+def test_flames_motion_says_what_live_link_lacks(flame_talk, flame_file, tmp_path):
+    shown = run(flame_talk, "--format", "arkit-csv", "--out", tmp_path / "bare").stdout
+    assert "pass --head" in shown
+    motion = HeadMotion.load(flame_talk / "a.npz")
+    back = read_live_link(tmp_path / "bare" / "a.csv").motion
+    assert not back.expression.any()
+    np.testing.assert_allclose(back.head_rotvec_rad, motion.head_rotvec_rad, atol=1e-5)
+    shown = run(flame_talk, "--format", "arkit-csv", "--head", flame_file, "--out", tmp_path / "fitted").stdout
+    assert "least squares" in shown
+    assert read_live_link(tmp_path / "fitted" / "a.csv").motion.expression.any()
+
+
+def test_a_flame_head_is_shown_where_its_file_is_given(flame_talk, flame_file, tmp_path):
+    refused(run(flame_talk, "--format", "ply", "--out", tmp_path / "out"), "pass --head")
+    assert not (tmp_path / "out").exists()
+    options = ("--head", flame_file, "--person", "a", "--out", tmp_path / "out")
+    assert "note" not in run(flame_talk, "--format", "ply", *options).stdout
+    mesh = trimesh.load(tmp_path / "out" / "a" / "000007.ply", process=False)
+    wanted = load_head(flame_file).vertices(HeadMotion.load(flame_talk / "a.npz"))[7]
+    np.testing.assert_allclose(mesh.vertices, wanted, atol=1e-6)
+    assert run(flame_talk, "--format", "glb", *options, "--overwrite").exit_code == 0
+
+
+def test_an_earlier_export_goes_only_when_asked(talk, tmp_path):
+    out = tmp_path / "out"
+    assert run(talk, "--format", "csv", "--out", out).exit_code == 0
+    refused(run(talk, "--format", "parquet", "--out", out), "--overwrite")
+    assert run(talk, "--format", "parquet", "--out", out, "--overwrite").exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["export.json", "motion.parquet"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    refused(run(talk, "--format", "csv", "--out", tmp_path / "other", "--overwrite"), "thesis.tex")
+
+
+def test_what_there_is_not_is_said(talk, tmp_path):
+    refused(run(talk, "--format", "gltf"), "no format 'gltf'", *FORMATS)
+    refused(run(talk, "--format", "glb", "--fps", 60), "--fps is for arkit-csv")
+    refused(run(talk, "--format", "arkit-csv", "--fps", 30), "25 or 60 rows a second, not 30")
+    refused(run(tmp_path / "absent", "--format", "glb"), "no folder", "dualtalk simulate")
+    refused(run(talk / "a.npz", "--format", "glb"), "give the folder it is in")
+    (talk / "b.npz").unlink()
+    refused(run(talk, "--format", "glb"), "holds no b.npz", "--person a")
+    (talk / "a.npz").unlink()
+    refused(run(talk, "--format", "glb"), "no a.npz and no b.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["talk"]
+
+
+def test_a_package_that_is_not_installed_is_named(talk, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    refused(run(talk, "--format", "usd", "--out", tmp_path / "out"), "pip install 'dualtalk[usd]'")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("form", "writer"), [("glb", "write_glb"), ("obj", "write_mesh_sequence")])
+def test_ctrl_c_leaves_nothing(talk, tmp_path, monkeypatch, form, writer):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"dualtalk.export.formats.{writer}", interrupted)
+    assert run(talk, "--format", form).exit_code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["talk"]

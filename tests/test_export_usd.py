@@ -1,0 +1,77 @@
+"""The USD file, posed by USD's own skinning, is the head that moved."""
+
+import numpy as np
+import pytest
+
+from dualtalk.export.usd import write_usd
+from dualtalk.head import load_head
+from dualtalk.head.arkit import ARKIT_UNITS
+from dualtalk.render.scene import LOOKS
+
+pxr = pytest.importorskip("pxr", reason="it comes with the extra `usd`")
+
+TOLERANCE_M = 0.0005
+FRAMES = 100
+
+
+@pytest.fixture(scope="module")
+def people(lively):
+    return {"a": lively(FRAMES, 0), "b": lively(FRAMES, 1)}
+
+
+@pytest.fixture(scope="module")
+def stage(people, tmp_path_factory):
+    from pxr import Usd
+
+    path = tmp_path_factory.mktemp("usd") / "dialogue.usdc"
+    places = {name: np.eye(4, dtype=np.float32) for name in people}
+    places["b"][:3, 3] = (0.4, 0.1, -0.2)
+    for _ in range(2):
+        write_usd(path, load_head("open"), people, dict(zip("ab", LOOKS, strict=True)), places)
+    return Usd.Stage.Open(str(path))
+
+
+def posed(stage, person: str) -> np.ndarray:
+    """(frame, vertex, 3) in the head's coordinates."""
+    from pxr import Usd, UsdGeom, UsdSkel
+
+    at = f"/dialogue/{person}"
+    cache = UsdSkel.Cache()
+    cache.Populate(UsdSkel.Root(stage.GetPrimAtPath(at)), Usd.PrimDefaultPredicate)
+    mesh = stage.GetPrimAtPath(f"{at}/head")
+    skinning = cache.GetSkinningQuery(mesh)
+    skeleton = cache.GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath(f"{at}/skeleton")))
+    shapes = UsdSkel.BlendShapeQuery(UsdSkel.BindingAPI(mesh))
+    offsets, moved = shapes.ComputeSubShapePointOffsets(), shapes.ComputeBlendShapePointIndices()
+    out = []
+    for frame in range(FRAMES):
+        points = UsdGeom.Mesh(mesh).GetPointsAttr().Get()
+        weights = skeleton.GetAnimQuery().ComputeBlendShapeWeights(frame)
+        sub_weights, numbers, sub_shapes = shapes.ComputeSubShapeWeights(weights)
+        assert shapes.ComputeDeformedPoints(sub_weights, numbers, sub_shapes, moved, offsets, points)
+        assert skinning.ComputeSkinnedPoints(skeleton.ComputeSkinningTransforms(frame), points, frame)
+        out.append(np.array(points))
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("person", ["a", "b"])
+def test_playing_the_animation_is_the_motion(people, stage, person):
+    wanted = load_head("open").vertices(people[person])
+    assert np.linalg.norm(posed(stage, person) - wanted, axis=2).max() < TOLERANCE_M / 10
+
+
+def test_the_stage_says_its_units_and_rate(stage):
+    from pxr import UsdGeom
+
+    assert UsdGeom.GetStageUpAxis(stage) == "Y"
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1
+    assert (stage.GetTimeCodesPerSecond(), stage.GetStartTimeCode(), stage.GetEndTimeCode()) == (25, 0, FRAMES - 1)
+
+
+def test_units_and_places_are_there(stage):
+    from pxr import Gf, UsdGeom, UsdSkel
+
+    names = UsdSkel.BindingAPI(stage.GetPrimAtPath("/dialogue/a/head")).GetBlendShapesAttr().Get()
+    assert tuple(names[:52]) == ARKIT_UNITS
+    place = UsdGeom.Xformable(stage.GetPrimAtPath("/dialogue/b")).GetLocalTransformation()
+    assert Gf.IsClose(place.ExtractTranslation(), Gf.Vec3d(0.4, 0.1, -0.2), 1e-6)

@@ -1,0 +1,55 @@
+"""Face and sound are laid over each other by the mouth or by the clock."""
+
+import numpy as np
+import pytest
+
+from dualtalk.errors import InputError
+from dualtalk.preprocess.sync import offset_by_mouth, offset_by_timecode
+
+RATE_HZ = 16_000
+
+
+def syllables(seconds: float, seed: int = 0) -> np.ndarray:
+    """A voice's envelope, 16 kHz: bursts at the rate of syllables, with pauses."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    envelope = np.zeros_like(t)
+    at = 0.3
+    while at < seconds - 0.3:
+        envelope += rng.uniform(0.4, 1) * np.exp(-(((t - at) / 0.06) ** 2))
+        at += rng.uniform(0.16, 0.3) + (rng.uniform() < 0.15) * rng.uniform(0.3, 1.0)
+    return envelope
+
+
+@pytest.mark.parametrize("late_s", [-2.0, -0.12, 0.0, 0.05, 1.5])
+def test_the_offset_is_found_to_a_fraction_of_a_frame(late_s):
+    envelope = syllables(20)
+    rng = np.random.default_rng(1)
+    audio = (0.1 * envelope * rng.standard_normal(len(envelope)) + 0.001).astype(np.float32)
+    frames_s = (np.arange(20 * 25) + 0.5) / 25 - late_s
+    mouth = 0.01 * np.interp(frames_s, np.arange(len(envelope)) / RATE_HZ, envelope)
+    offset_s, correlation = offset_by_mouth(mouth + rng.normal(0, 0.0005, len(mouth)), audio)
+    assert offset_s == pytest.approx(late_s, abs=0.02)
+    assert correlation > 0.5
+
+
+def test_another_talk_does_not_agree():
+    audio = (0.1 * syllables(20) * np.random.default_rng(0).standard_normal(20 * RATE_HZ)).astype(np.float32)
+    other = syllables(20, seed=5)[:: RATE_HZ // 25]
+    assert offset_by_mouth(other, audio).correlation < 0.35
+
+
+def test_nothing_to_align_by_is_said():
+    voice = np.random.default_rng(0).standard_normal(5 * RATE_HZ).astype(np.float32)
+    with pytest.raises(InputError, match="mouth never moves"):
+        offset_by_mouth(np.zeros(125), voice)
+    with pytest.raises(InputError, match="silent"):
+        offset_by_mouth(np.random.default_rng(0).uniform(0, 0.01, 125), np.zeros(5 * RATE_HZ, np.float32))
+    with pytest.raises(InputError, match=r"2\.0 s of face"):
+        offset_by_mouth(np.zeros(50), voice)
+
+
+def test_clocks_align_round_midnight():
+    assert offset_by_timecode(10.0, 12.5) == pytest.approx(2.5)
+    assert offset_by_timecode(24 * 3600 - 1.0, 1.0) == pytest.approx(2.0)
+    assert offset_by_timecode(1.0, 24 * 3600 - 1.0) == pytest.approx(-2.0)
