@@ -2,7 +2,8 @@
 
 Each figure is of one part of the motion vector: expression (50), jaw (3) or head (3), in that part's own unit
 (expression standard deviations, radians). A table holds the mean over clips. Names and constants are those of
-DualTalk (Peng et al. 2025, arXiv 2505.18096); SID is that of Ng et al. 2022, "Learning to listen". All sums are in float64, where the released evaluation has float32, save in `sts`: see there.
+DualTalk (Peng et al. 2025, arXiv 2505.18096); SID is that of Ng et al. 2022, "Learning to listen". All sums are
+in float64, where the released evaluation has float32, save in `sts`: see there.
 """
 
 import numpy as np
