@@ -91,6 +91,30 @@ def test_regions_of_the_open_head_are_where_they_should_be():
     assert head.template[lips, 1].max() < head.template[upper, 1].min()
 
 
+def test_posing_a_part_of_the_head_is_enough():
+    head = load_head("open")
+    rng = np.random.default_rng(0)
+    motions = [HeadMotion(rng.normal(0, 0.1, (5, 62)).astype(np.float32), "open") for _ in range(2)]
+    lips = vertices.lip_vertices(head)
+    whole, part = ([head.vertices(motion, only=some) for motion in motions] for some in (None, lips))
+    assert part[0] == pytest.approx(whole[0][:, lips], abs=1e-6)
+    assert vertices.lip_vertex_error(*part, np.arange(len(lips))) == pytest.approx(
+        vertices.lip_vertex_error(*whole, lips), rel=1e-4
+    )
+
+
+def test_a_vertex_that_is_not_finite_is_refused():
+    broken = skin()
+    broken[7, 1, 0] = np.nan
+    for measure in (
+        vertices.mean_head_distance,
+        lambda one, two: vertices.lip_vertex_error(one, two, LIPS),
+        lambda one, two: vertices.face_dynamics_deviation(one, two, np.arange(5)),
+    ):
+        with pytest.raises(InputError, match="diverge"):
+            measure(skin(), broken)
+
+
 def test_a_head_held_upright_only_loses_its_turn():
     motion = HeadMotion(np.random.default_rng(0).normal(0, 0.1, (4, 62)).astype(np.float32), "open")
     held = vertices.upright(motion)

@@ -20,24 +20,34 @@ def same_shape(
     InputError
         Another number of axes, nothing in them, shapes that differ, or a value that is not finite.
     """
-    pair = tuple(
-        finite(array, axes, what) for array, what in ((reference, "reference"), (prediction, "prediction"))
-    )
+    check_shapes(reference, prediction, axes)
+    return finite(reference, axes, "reference"), finite(prediction, axes, "prediction")
+
+
+def check_shapes(
+    reference: Float[np.ndarray, "..."], prediction: Float[np.ndarray, "..."], axes: tuple[str, ...]
+) -> None:
+    """Refuse what `same_shape` refuses, but for values, which are not looked at: for arrays too large to copy."""
+    _check_axes(reference, axes, "reference")
+    _check_axes(prediction, axes, "prediction")
     if reference.shape != prediction.shape:
         slip = "cut both to the shorter" if reference.shape[1:] == prediction.shape[1:] else "are both one layout?"
         raise InputError(f"reference {reference.shape} and prediction {prediction.shape} differ in shape; {slip}")
-    return pair
 
 
 def finite(array: Float[np.ndarray, "..."], axes: tuple[str, ...], what: str) -> Float[np.ndarray, "..."]:
     """`array` as float64, once it has the named axes, none of them empty, and is finite throughout."""
-    if array.ndim != len(axes) or not array.size:
-        slip = "was a batch axis left on?" if array.ndim > len(axes) else "was an axis dropped, or all cut away?"
-        raise InputError(f"{what} has shape {array.shape}; wanted ({', '.join(axes)}), none empty; {slip}")
+    _check_axes(array, axes, what)
     wide = array.astype(np.float64)
     if not np.isfinite(wide).all():
         raise InputError(f"{what} holds a NaN or infinite value; wanted finite numbers; did the model diverge?")
     return wide
+
+
+def _check_axes(array: Float[np.ndarray, "..."], axes: tuple[str, ...], what: str) -> None:
+    if array.ndim != len(axes) or not array.size:
+        slip = "was a batch axis left on?" if array.ndim > len(axes) else "was an axis dropped, or all cut away?"
+        raise InputError(f"{what} has shape {array.shape}; wanted ({', '.join(axes)}), none empty; {slip}")
 
 
 def frames_chosen(mask: Bool[np.ndarray, "..."] | None, frames: int, what: str) -> Bool[np.ndarray, "frame"]:
