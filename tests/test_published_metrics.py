@@ -1,7 +1,6 @@
 """Laws of the published figures, and agreement with the released evaluation and with other implementations."""
 
 import json
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,21 +26,19 @@ def motion(seed: int, frames: int = 300, coefs: int = 56) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def released():
-    """Mean over the clips of each figure, and the values the released evaluation gave for the same clips."""
+    """Table of all figures, and the values the released evaluation gave for the same clips."""
     if not (RELEASED / "expected.json").exists():
         pytest.skip(f"no released values at {RELEASED}")
     clips = {path.stem: HeadMotion.load(path).coefficients for path in RELEASED.glob("reference/*.npz")}
-    clip_figures = []
+    dialogues: dict[str, list] = {}
     for name, own in clips.items():
         partner = clips[name[:-1] + {"1": "2", "2": "1"}[name[-1]]]
         made = np.load(RELEASED / "predicted" / f"{name}.npy")
-        clip_figures.append(published.published_figures(own, made, partner))
-    assert len(clip_figures) == 6
-    means = {
-        (figure, part): np.mean([one[figure][part] for one in clip_figures])
-        for figure, part in product(clip_figures[0], PARTS)
-    }
-    return means, json.loads((RELEASED / "expected.json").read_text())
+        dialogues.setdefault(name[:-1], []).append(published.published_figures(own, made, partner))
+    assert [len(clips) for clips in dialogues.values()] == [2, 2, 2]
+    return published.published_table(list(dialogues.values())), json.loads(
+        (RELEASED / "expected.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -62,9 +59,11 @@ def released():
     ],
 )
 def test_the_released_values_come_out(released, figure, theirs, within, part):
-    means, expected = released
+    table, expected = released
     value = expected[f"{theirs}_{ {'expression': 'exp', 'jaw': 'jaw', 'head': 'pose'}[part] }"]
-    assert means[figure, part] == pytest.approx(value, rel=within)
+    estimate = table[figure][part]
+    assert estimate.value == pytest.approx(value, rel=within)
+    assert estimate.low <= estimate.value <= estimate.high
 
 
 def test_a_perfect_prediction_has_the_known_scores():
@@ -148,6 +147,22 @@ def test_motion_that_never_changes_has_no_correlation():
     assert np.isnan(published.rpcc(own, still, partner))
     assert np.isnan(published.rpcc(own, own, still))
     assert published.variance(still) == published.diversity(still) == 0
+
+
+def test_the_still_control_has_the_scores_of_no_motion():
+    own = motion(0, coefs=3).astype(np.float64)
+    still = published.still_control(own)
+    assert published.frechet_distance(own, still) == pytest.approx(own.var(axis=0, ddof=1).sum())
+    assert published.mean_squared_error(own, still) == pytest.approx(published.variance(own))
+    assert published.sid(own, still, 10) == pytest.approx(0, abs=2e-6)
+
+
+def test_clips_without_a_value_are_left_out():
+    table = published.published_table(
+        [[{"rPCC": {"jaw": 1.0}}, {"rPCC": {"jaw": np.nan}}], [{"rPCC": {"jaw": 4.0}}]]
+    )
+    assert table["rPCC"]["jaw"].value == 2.5
+    assert table["rPCC"]["jaw"].dialogues == 2
 
 
 def test_wrong_input_is_answered_in_one_line():

@@ -1,7 +1,8 @@
 """Are the lips in time with the reference's and with the sound? Both curves may differ in size.
 
 Lip displacement is how far upper and lower lip are from rest, or the gap between them, in metres a frame.
-Closure at p, b, m and in silence is in `lips`. Source of MTM and SLCC: Chae-Yeon et al. 2025, "Perceptually
+Closure at p, b, m and in silence is in `lips`, and
+movement in silence in `transitions`. Source of MTM and SLCC: Chae-Yeon et al. 2025, "Perceptually
 accurate 3D talking head generation" (arXiv 2503.20308); details they leave open are decided here.
 """
 
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float
 from scipy.signal import find_peaks
 
 from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.evaluate.arrays import finite, frames_chosen, same_shape
+from dualtalk.evaluate.arrays import frames_chosen, same_shape
 from dualtalk.evaluate.warping import slope, warp
 
 Curve = Float[np.ndarray, "_frame"]
@@ -80,14 +81,3 @@ def slcc_error(
 ) -> float:
     """|SLCC of the prediction - SLCC of the reference|, in [0, 2], lower is better; perfect is 0."""
     return abs(slcc(loudness_db, prediction_m, frames) - slcc(loudness_db, reference_m, frames))
-
-
-def silent_lip_speed_mm_s(gap_m: Curve, silent: Bool[np.ndarray, "_frame"]) -> float:
-    """Mean |change of the lip gap| in silence, millimetres a second; lower is better; still lips have 0.
-
-    `silent` marks the frames well away from the person's own speech. NaN where no two in a row are silent.
-    """
-    gap = finite(gap_m, ("frame",), "lip gap")
-    silent = frames_chosen(silent, len(gap), "silent frames")
-    both = silent[1:] & silent[:-1]
-    return float(np.abs(np.diff(gap))[both].mean() * MOTION_FPS * 1000) if both.any() else np.nan

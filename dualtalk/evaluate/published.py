@@ -6,6 +6,8 @@ DualTalk (Peng et al. 2025, arXiv 2505.18096); SID is that of Ng et al. 2022, "L
 in float64, where the released evaluation has float32, save in `sts`: see there.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from sklearn.cluster import KMeans
@@ -13,6 +15,7 @@ from sklearn.cluster import KMeans
 from dualtalk.conversation import DUALTALK56, MotionLayout
 from dualtalk.errors import InputError
 from dualtalk.evaluate.arrays import finite, same_shape
+from dualtalk.evaluate.tally import Estimate, Tally, over_dialogues
 
 Motion = Float[np.ndarray, "_frame _coef"]
 AXES = ("frame", "coef")
@@ -203,3 +206,29 @@ def published_figures(
         for name, value in of_part.items():
             figures.setdefault(name, {})[part] = value
     return figures
+
+
+def still_control(reference: Motion) -> Motion:
+    """The clip's own mean in every frame: a prediction that a table should show, for no motion at all does well.
+
+    Its FD is the trace of the reference's covariance, its MSE the reference's variance; its rPCC has no value.
+    """
+    return np.broadcast_to(reference.mean(axis=0), reference.shape).copy()
+
+
+def published_table(
+    dialogues: Sequence[Sequence[dict[str, dict[str, float]]]], seed: int = 0
+) -> dict[str, dict[str, Estimate]]:
+    """Mean over clips of `published_figures`, with an interval over dialogues: name -> part -> estimate, unscaled.
+
+    Parameters
+    ----------
+    dialogues
+        For each dialogue the figures of its one or two people. Clips without a value (NaN) are left out.
+    """
+    names = {(name, part): None for clips in dialogues for one in clips for name in one for part in one[name]}
+    table: dict[str, dict[str, Estimate]] = {}
+    for name, part in names:
+        tallies = [Tally.mean_of([one[name][part] for one in clips]) for clips in dialogues]
+        table.setdefault(name, {})[part] = over_dialogues(tallies, seed)
+    return table

@@ -75,6 +75,7 @@ def _in_windows(roles: Roles, reference: Performance, prediction: Performance) -
             figures[f"{kind}: {part} jerk ratio"] = measure.jerk_ratio(own, made, inside)
             figures[f"{kind}: {part} sharpest jerk ratio"] = measure.sharpest_jerk_ratio(own, made, at)
             figures[f"{kind}: {part} error"] = measure.error(own, made, inside)
+            figures[f"{kind}: {part} FD"] = measure.distribution_distance(own, made, inside)
         wrong = ((own.astype(np.float64) - made) ** 2).mean(axis=1)
         figures[f"{part} error, transition to steady"] = measure.transition_to_steady(wrong, everywhere)
         for whose, motion in (("", made), (" of the reference", own)):
@@ -100,8 +101,8 @@ def _of_the_mouth(roles: Roles, reference: Performance, prediction: Performance)
     for name, lags_of in (("open", measure.mouth_open_lags_s), ("close", measure.mouth_close_lags_s)):
         own, made = (lags_of(one.lip_gap_m, roles) for one in (reference, prediction))
         figures[f"mouth {name} lag error"] = measure.lag_error(own, made)
-        figures[f"mouth {name} lag"] = measure.mean_lag(made)
-        figures[f"mouth {name} lag of the reference"] = measure.mean_lag(own)
+        figures[f"mouth {name} lag"] = Tally.mean_of(made)
+        figures[f"mouth {name} lag of the reference"] = Tally.mean_of(own)
     for whose, one in (("", prediction), (" of the reference", reference)):
         figures[f"mouth speed in silence{whose}"] = measure.silent_mouth_speed(one.lip_gap_m, roles.own_silence)
     return figures

@@ -6,8 +6,6 @@ whose perfect value is 0. Windows and roles are those of `roles`; the whole set 
 `transition_figures`.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int
 
@@ -62,7 +60,7 @@ def sharpest_jerk_ratio(reference: Motion, prediction: Motion, at: At) -> Tally:
     """
     own, made = _magnitudes(reference, prediction, order=3)
     inside = windows(_inside(at, len(own)))
-    return Tally(float(made[inside].max(axis=1).sum()), float(own[inside].max(axis=1).sum()))
+    return _over(float(made[inside].max(axis=1).sum()), float(own[inside].max(axis=1).sum()))
 
 
 def _magnitudes(reference: Motion, prediction: Motion, order: int) -> tuple[Curve, Curve]:
@@ -80,7 +78,12 @@ def _magnitudes(reference: Motion, prediction: Motion, order: int) -> tuple[Curv
 
 def _ratio(own: Curve, made: Curve, frames: Mask) -> Tally:
     chosen = frames_chosen(frames, len(own), "frames to measure")
-    return Tally(float(made[chosen].sum()), float(own[chosen].sum()))
+    return _over(float(made[chosen].sum()), float(own[chosen].sum()))
+
+
+def _over(total: float, weight: float) -> Tally:
+    """A ratio whose denominator is measured too: where that is nothing, the numerator must not count either."""
+    return Tally(total, weight) if weight > 0 else Tally()
 
 
 def error(reference: Motion, prediction: Motion, frames: Mask) -> Tally:
@@ -117,7 +120,7 @@ def transition_to_steady(values: Curve, inside: Mask) -> Tally:
     inside = frames_chosen(inside, len(curve), "windows")
     if inside.all() or not inside.any():
         return Tally()
-    return Tally(float(curve[inside].sum()), float(inside.sum() * curve[~inside].mean()))
+    return _over(float(curve[inside].sum()), float(inside.sum() * curve[~inside].mean()))
 
 
 def mouth_open_lags_s(gap_m: Curve, roles: Roles) -> Float[np.ndarray, "onset"]:
@@ -274,8 +277,3 @@ def _inside(at: At, frames: int) -> At:
     if len(at) and (at.min() < half or at.max() >= frames - half):
         raise InputError(f"a window of {WINDOW_FRAMES} frames leaves the {frames}; take `Roles.frames_of`")
     return at
-
-
-def mean_lag(lags_s: Sequence[float] | Float[np.ndarray, "_event"]) -> Tally:
-    """Mean of lags, seconds: negative where lips move before the sound. The reference's own is what to reach."""
-    return Tally.mean_of(lags_s)
