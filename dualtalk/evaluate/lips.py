@@ -7,15 +7,14 @@ import numpy as np
 from jaxtyping import Float
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import MOTION_FPS, frame_at
+from dualtalk.audio.clock import frame_at
 from dualtalk.audio.phonemes import Phoneme
+from dualtalk.evaluate.roles import NEAR_SPEECH_S, speaking_frames
 
 BILABIALS = frozenset("pbm")
 VOWELS = frozenset("iyɨʉɯuɪʊeøɘɵɤoəɛœɜɞʌɔæɐaɑɒɚɝ")
 CLOSED_M = 0.002
 OPEN_M = 0.004
-# Lips may still be moving this close to speech.
-NEAR_SPEECH_S = 0.3
 
 
 def gap_at(gap_m: Float[np.ndarray, "frame"], phonemes: tuple[Phoneme, ...], kinds: frozenset) -> np.ndarray:
@@ -38,10 +37,7 @@ def vowel_opening(gap_m: Float[np.ndarray, "frame"], phonemes: tuple[Phoneme, ..
 
 def silent_closure(gap_m: Float[np.ndarray, "frame"], speech: Timeline) -> float:
     """Share of frames at least 0.3 s from the person's speech with lips at most 2 mm apart. Perfect is 1."""
-    middle_s = (np.arange(len(gap_m)) + 0.5) / MOTION_FPS
-    silent = np.ones(len(gap_m), bool)
-    for span in speech:
-        silent &= (middle_s < span.start - NEAR_SPEECH_S) | (middle_s > span.end + NEAR_SPEECH_S)
+    silent = ~speaking_frames(speech, len(gap_m), widened_s=NEAR_SPEECH_S)
     return float((gap_m[silent] <= CLOSED_M).mean()) if silent.any() else np.nan
 
 

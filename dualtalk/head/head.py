@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
 from dualtalk.conversation import HeadMotion, Space
 
@@ -63,9 +63,15 @@ class Head(Protocol):
     jaw_m: Float32[np.ndarray, "3"]
 
     def vertices(
-        self, motion: HeadMotion, shape: Float32[np.ndarray, "300"] | None = None
+        self,
+        motion: HeadMotion,
+        shape: Float32[np.ndarray, "300"] | None = None,
+        only: Int[np.ndarray, "vertex"] | None = None,
     ) -> Float32[np.ndarray, "frame vertex 3"]:
         """Posed vertices in metres. `shape` replaces the motion's own identity.
+
+        `only` names the vertices to pose, for those who measure a part of the face: a tenth of the mesh takes
+        about a tenth of the time.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32, UInt8
+from jaxtyping import Float, Float32, Int, Int32, UInt8
 from smplx import FLAME
 from smplx.lbs import batch_rigid_transform, batch_rodrigues, blend_shapes
 
@@ -118,10 +118,14 @@ class SkinnedHead:
         return int(moves[-1]) + 1 if len(moves) else 1
 
     def vertices(
-        self, motion: HeadMotion, shape: Float32[np.ndarray, "300"] | None = None
+        self,
+        motion: HeadMotion,
+        shape: Float32[np.ndarray, "300"] | None = None,
+        only: Int[np.ndarray, "vertex"] | None = None,
     ) -> Float32[np.ndarray, "frame vertex 3"]:
         """See `Head.vertices`."""
-        return self._evaluated(motion, shape, self._whole)
+        part = self._whole if only is None else self._part(torch.from_numpy(only).long())
+        return self._evaluated(motion, shape, part)
 
     def _evaluated(
         self, motion: HeadMotion, shape: Float32[np.ndarray, "300"] | None, part: "_Part"
