@@ -41,12 +41,13 @@ class FrontEnd(nn.Module, ABC):
     ----------
     width : int
         Features a frame.
-    look_ahead_frames : int or None
-        How many frames of audio past its own a feature depends on; None for the whole recording.
+    causal : bool
+        Whether a frame's features depend on samples up to the end of that frame alone, so that `step` gives them
+        as they come; if not, they depend on the whole recording and there is `forward` alone.
     """
 
     width: int
-    look_ahead_frames: int | None
+    causal: bool
 
     @abstractmethod
     def forward(self, audio: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame feature"]:
@@ -87,7 +88,7 @@ class CausalLogMel(FrontEnd):
         Bands from 20 Hz to 8 kHz. The features of a frame are four times as many, earliest hop first.
     """
 
-    look_ahead_frames = 0
+    causal = True
 
     def __init__(self, mels: int = 64) -> None:
         super().__init__()
@@ -133,7 +134,7 @@ class TransformersEncoder(FrontEnd):
         There is no such model, or it is of another kind.
     """
 
-    look_ahead_frames = None
+    causal = False
 
     def __init__(self, name_or_path: str | os.PathLike, tuned: bool = False) -> None:
         super().__init__()
@@ -180,6 +181,21 @@ def _wants_normalised(name: str) -> bool:
         return bool(getattr(AutoFeatureExtractor.from_pretrained(name), "do_normalize", True))
     except (OSError, ValueError):
         return True
+
+
+def heard_ahead(
+    front_end: FrontEnd, audio: Float[Tensor, "batch sample"], look_ahead_frames: int
+) -> Float[Tensor, "batch frame feature"]:
+    """For each frame, the features of the frame `look_ahead_frames` later; past the end there is silence."""
+    return front_end(pad(audio, (0, look_ahead_frames * SAMPLES_PER_FRAME)))[:, look_ahead_frames:]
+
+
+def start_hearing(front_end: FrontEnd, ahead: Float[Tensor, "batch sample"]) -> State:
+    """The state of a causal front end from which its steps give `heard_ahead`: having heard as many frames."""
+    state = front_end.start(len(ahead))
+    for t in range(0, ahead.shape[-1], SAMPLES_PER_FRAME):
+        _, state = front_end.step(state, ahead[:, t : t + SAMPLES_PER_FRAME])
+    return state
 
 
 def normalised(audio: Float[Tensor, "*batch sample"]) -> Float[Tensor, "*batch sample"]:
