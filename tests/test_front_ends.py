@@ -79,6 +79,13 @@ def test_log_mel_of_silence_and_of_full_scale_is_finite_and_small():
         assert features.abs().max() < 5
 
 
+def test_log_mel_is_as_exact_in_mixed_precision():
+    front_end, audio = CausalLogMel(), noise(5)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = front_end(audio)
+    assert torch.equal(mixed, front_end(audio))
+
+
 def test_mel_filters_are_torchaudios():
     from torchaudio.functional import melscale_fbanks
 

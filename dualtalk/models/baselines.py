@@ -285,7 +285,7 @@ class OneVoiceConfig:
     """Frames of audio heard past the frame that is moved, 40 ms each; none with a front end that is not causal."""
 
     sees_own_past: bool = True
-    """Whether a person's own past motion is an input: smoother motion, but copying it can be learnt for hearing."""
+    """Whether a person's own past motion is an input: smoother, but a copy of it may be learnt for hearing."""
 
 
 class OneVoice(ConversationModel):

@@ -99,11 +99,15 @@ class SlidingAttention(nn.Module):
         queries = self._in_blocks(rotary(self._heads(self.query(x)), 0), (0, fill), block, block)
         keys = self._in_blocks(rotary(self._heads(self.key(context)), 0), (block, fill), 2 * block, block)
         values = self._in_blocks(self._heads(self.value(context)), (block, fill), 2 * block, block)
+        visible = self._visible(blocks, block, x.device).expand(len(x), -1, -1, -1, -1).flatten(0, 1)
+        # Four axes, with blocks as part of the batch: torch's quick kernels take no more.
         answers = scaled_dot_product_attention(
-            queries, keys, values, self._visible(blocks, block, x.device), self.dropout if self.training else 0.0
+            *(part.flatten(0, 1) for part in (queries, keys, values)),
+            visible,
+            self.dropout if self.training else 0.0,
         )
-        merged = answers.transpose(1, 2).flatten(2, 3)[:, :, :frames]
-        return self.out(merged.transpose(1, 2).flatten(2))
+        in_order = answers.transpose(1, 2).reshape(len(x), blocks * block, -1)
+        return self.out(in_order[:, :frames])
 
     def start(self, batch: int) -> Cache:
         """The cache before the first frame."""

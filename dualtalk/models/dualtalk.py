@@ -23,7 +23,7 @@ from dualtalk.models.front_ends import FrontEnd, filled_to_frames, normalised, s
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, require_fit
 from dualtalk.models.third_party import Wav2Vec2Config, Wav2Vec2Model
 
-# facebook/wav2vec2-large-960h-lv60-self, where it differs from transformers' defaults (wav2vec2-base).
+# The shape of facebook/wav2vec2-large-960h-lv60-self, where it differs from transformers' defaults.
 WAV2VEC2_LARGE = {
     "hidden_size": 1024,
     "num_hidden_layers": 24,

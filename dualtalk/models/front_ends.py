@@ -110,7 +110,9 @@ class CausalLogMel(FrontEnd):
 
     def _features(self, audio: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame feature"]:
         spectrum = torch.fft.rfft(audio.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * self.window, FFT_SAMPLES)
-        power = (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+        # Power spans more than half precision holds, so not even mixed-precision training may use it here.
+        with torch.autocast(audio.device.type, enabled=False):
+            power = (spectrum.real.square() + spectrum.imag.square()) @ self.filters
         log_power = power.clamp(min=SMALLEST_POWER).log10()
         scaled = (log_power - TYPICAL_LOG_POWER) / LOG_POWER_DEVIATION
         return scaled.unflatten(1, (-1, HOPS_PER_FRAME)).flatten(2)
