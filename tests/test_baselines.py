@@ -1,5 +1,7 @@
 """Laws that every model of conversation keeps, held against the baselines; and what each baseline is for."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor
@@ -146,6 +148,15 @@ def test_a_state_can_be_stepped_from_twice(model):
     model.step(state, frames[0])
     again, _ = model.step(state, frames[1])
     assert torch.equal(once, again)
+
+
+def test_a_model_works_where_its_weights_are(model, monkeypatch):
+    # The meta device has no numbers and no mixed precision, and refuses to mix with any other as a GPU does.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    audio, motion = (part.to("meta") for part in talk())
+    model.to("meta")
+    assert model(audio, motion).shape == motion.shape
+    assert roll_out(model, audio, given=(motion[:, 0], None)).shape == motion.shape
 
 
 def test_what_does_not_fit_is_refused(model):

@@ -156,8 +156,9 @@ def test_a_frozen_encoder_does_not_learn_and_does_not_drop(folders):
     assert not any(weight.requires_grad for weight in front_end.parameters())
 
 
-def test_a_tuned_encoder_learns_all_but_its_convolutions(folders):
-    front_end = TransformersEncoder(folders["Wav2Vec2"], tuned=True).train()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tuned_encoder_learns_all_but_its_convolutions(folders, family):
+    front_end = TransformersEncoder(folders[family], tuned=True).train()
     front_end(noise(25)).square().mean().backward()
     learnt = {name for name, weight in front_end.named_parameters() if weight.grad is not None}
     assert any("encoder.layers.1.attention" in name for name in learnt)

@@ -197,6 +197,12 @@ def test_it_hears_through_another_front_end(talk):
         DualTalk(TINY, front_ends=(front_end, CausalLogMel(mels=30)))
 
 
+def test_full_size_works_where_its_weights_are():
+    with torch.device("meta"):
+        model, motion = DualTalk().eval(), torch.zeros(1, 2, 25, 56)
+        assert model(torch.zeros(1, 2, 16_000), motion).shape == motion.shape
+
+
 def test_it_cannot_be_streamed_and_says_so(tiny):
     with pytest.raises(InputError, match="cannot be streamed"):
         tiny.start(torch.zeros(1, 2, 0))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from dualtalk.errors import InputError
-from dualtalk.models.interface import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, State
+from dualtalk.models.interface import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, State, not_streamable
 
 # The mel scale's constants in O'Shaughnessy 1987, "Speech communication: human and machine", page 150.
 MEL_FACTOR, MEL_CORNER_HZ = 2595.0, 700.0
@@ -67,13 +67,13 @@ class FrontEnd(nn.Module, ABC):
         InputError
             This front end hears the whole recording and cannot be streamed.
         """
-        raise InputError(f"{type(self).__name__} hears a whole recording at once; it cannot be streamed")
+        raise not_streamable(self)
 
     def step(
         self, state: State, audio: Float[Tensor, "batch 640"]
     ) -> tuple[Float[Tensor, "batch feature"], State]:
         """Features of the next frame, as `forward` gives them, and the state after it; `state` stays as it was."""
-        raise InputError(f"{type(self).__name__} hears a whole recording at once; it cannot be streamed")
+        raise not_streamable(self)
 
 
 class CausalLogMel(FrontEnd):

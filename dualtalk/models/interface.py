@@ -48,7 +48,7 @@ class Frame:
         Both voices over frame t + `look_ahead_frames`; silence where that is past the end.
     before : (batch, 2, coef)
         Both motions at frame t - 1, as the caller takes them to have been: observed, or what the model gave for
-        that frame, or one of each.
+        that frame, or one of each. At frame 0, what `ConversationModel.forward` calls `first`.
     noise : (batch, 2, coef) or None
         Standard normal numbers, for a sample; None for the model's mean. A model without randomness ignores it.
     """
@@ -110,7 +110,7 @@ class ConversationModel(nn.Module, ABC):
         InputError
             This model cannot be streamed.
         """
-        raise InputError(f"{type(self).__name__} hears a whole recording before it moves; it cannot be streamed")
+        raise not_streamable(self)
 
     def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
         """Both motions of the next frame, and the state after it.
@@ -119,7 +119,7 @@ class ConversationModel(nn.Module, ABC):
         left as it was, so a conversation can go on from it in more than one way, and gradients pass through.
         Time and memory of a step do not grow with the number of steps.
         """
-        raise InputError(f"{type(self).__name__} hears a whole recording before it moves; it cannot be streamed")
+        raise not_streamable(self)
 
 
 def roll_out(
@@ -138,7 +138,8 @@ def roll_out(
         A multiple of 640 samples.
     given : two of (batch, frame, coef) or None
         True motion of person 0 and of person 1 that the model is fed in place of its own. None and None is the
-        closed loop; one given is the published protocol, partner given; both given is teacher forcing.
+        closed loop; one given is the published protocol, partner given, and what the model gave for the other
+        person is its answer; both given is teacher forcing.
     first, noise
         As `ConversationModel.forward` has them.
 
@@ -169,6 +170,11 @@ def roll_out(
         answers.append(answer)
         before = torch.stack([answer[:, p] if given[p] is None else given[p][:, t] for p in range(2)], dim=1)
     return torch.stack(answers, dim=2)
+
+
+def not_streamable(what: nn.Module) -> InputError:
+    """The error of a model, or a front end of one, that cannot go frame by frame."""
+    return InputError(f"{type(what).__name__} hears a whole recording at once; it cannot be streamed")
 
 
 def whole_frames(audio: Float[Tensor, "*batch sample"]) -> int:
