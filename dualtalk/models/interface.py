@@ -1,0 +1,218 @@
+"""What every model of a conversation is: two voices and two motions in, two motions out, whole or frame by frame.
+
+Axis names: batch, party (always 2), frame, sample, coef. Person p of the output is person p of the input, and
+swapping the people swaps the output. Audio is 16 kHz in [-1, 1], exactly 640 samples a motion frame; motion is
+25 frames a second, its coefficients as the caller's layout has them.
+
+What the motion of frame t may depend on, of both people alike:
+
+| | from | up to and including |
+|---|---|---|
+| audio | the first sample | the last sample of frame t + `look_ahead_frames` |
+| motion | `first`, the pose before frame 0 | frame t - 1 |
+| noise | frame 0 | frame t |
+
+Past the end of a recording there is silence. A model whose `look_ahead_frames` is None hears the whole recording
+before it moves, and may read all of the partner's motion; it has `forward` alone.
+
+A model is a function of tensors: no hidden state, no random numbers of its own in evaluation mode. Whoever samples
+draws the noise, and so holds the seed.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dualtalk.errors import InputError
+
+# The clock of dualtalk.audio.clock, which a test holds this to: models import nothing but errors.
+AUDIO_RATE_HZ = 16_000
+SAMPLES_PER_FRAME = 640
+
+# Whatever a model remembers between steps: tensors in tuples and dataclasses. Callers keep it and hand it back.
+State = Any
+OnePersonsMotion = Float[Tensor, "batch frame coef"] | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model is given to move both people through frame t.
+
+    Attributes
+    ----------
+    audio : (batch, 2, 640)
+        Both voices over frame t + `look_ahead_frames`; silence where that is past the end.
+    before : (batch, 2, coef)
+        Both motions at frame t - 1, as the caller takes them to have been: observed, or what the model gave for
+        that frame, or one of each. At frame 0, what `ConversationModel.forward` calls `first`.
+    noise : (batch, 2, coef) or None
+        Standard normal numbers, for a sample; None for the model's mean. A model without randomness ignores it.
+    """
+
+    audio: Float[Tensor, "batch 2 640"]
+    before: Float[Tensor, "batch 2 coef"]
+    noise: Float[Tensor, "batch 2 coef"] | None = None
+
+
+class ConversationModel(nn.Module, ABC):
+    """Both people's motion from both people's audio and past motion.
+
+    Attributes
+    ----------
+    coefficients : int
+        Width of a motion vector.
+    look_ahead_frames : int or None
+        How many frames of audio past its own a motion frame needs; None for the whole recording.
+    """
+
+    coefficients: int
+    look_ahead_frames: int | None = 0
+
+    @abstractmethod
+    def forward(
+        self,
+        audio: Float[Tensor, "batch 2 sample"],
+        motion: Float[Tensor, "batch 2 frame coef"],
+        first: Float[Tensor, "batch 2 coef"] | None = None,
+        noise: Float[Tensor, "batch 2 frame coef"] | None = None,
+    ) -> Float[Tensor, "batch 2 frame coef"]:
+        """Both motions of a whole recording, each frame from the true motion before it (teacher forcing).
+
+        Parameters
+        ----------
+        audio : (batch, 2, sample)
+            640 samples for each frame of `motion`.
+        motion : (batch, 2, frame, coef)
+            The true motion. Frame t of it is read for frames after t only.
+        first : (batch, 2, coef) or None
+            The pose before frame 0; None for zeros, a neutral face.
+        noise : (batch, 2, frame, coef) or None
+            As `Frame.noise`, for all frames.
+
+        Raises
+        ------
+        InputError
+            Audio and motion do not fit each other or this model.
+        """
+
+    def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
+        """The state before frame 0, having heard the first `look_ahead_frames` frames of audio.
+
+        `ahead` has 640 samples for each of them, so none where the model does not look ahead; it also says how
+        large the batch is and on which device.
+
+        Raises
+        ------
+        InputError
+            This model cannot be streamed.
+        """
+        raise not_streamable(self)
+
+    def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
+        """Both motions of the next frame, and the state after it.
+
+        Given the same audio, motion and noise frame by frame it gives what `forward` gives at once. `state` is
+        left as it was, so a conversation can go on from it in more than one way, and gradients pass through.
+        Time and memory of a step do not grow with the number of steps.
+        """
+        raise not_streamable(self)
+
+
+def roll_out(
+    model: ConversationModel,
+    audio: Float[Tensor, "batch 2 sample"],
+    *,
+    given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
+    first: Float[Tensor, "batch 2 coef"] | None = None,
+    noise: Float[Tensor, "batch 2 frame coef"] | None = None,
+) -> Float[Tensor, "batch 2 frame coef"]:
+    """Stream a whole recording through a model that is fed its own motion.
+
+    Parameters
+    ----------
+    audio : (batch, 2, sample)
+        A multiple of 640 samples.
+    given : two of (batch, frame, coef) or None
+        True motion of person 0 and of person 1 that the model is fed in place of its own. None and None is the
+        closed loop; one given is the published protocol, partner given, and what the model gave for the other
+        person is its answer; both given is teacher forcing.
+    first, noise
+        As `ConversationModel.forward` has them.
+
+    Returns
+    -------
+    (batch, 2, frame, coef)
+        What the model gave, for the given people too.
+
+    Raises
+    ------
+    InputError
+        The model cannot be streamed, or what is given does not fit the audio.
+    """
+    frames = whole_frames(audio)
+    for motion in given:
+        if motion is not None and motion.shape[1:] != (frames, model.coefficients):
+            raise InputError(
+                f"motion given has shape {tuple(motion.shape)}; audio of {frames} frames wants "
+                f"(batch, {frames}, {model.coefficients})"
+            )
+    ahead = (model.look_ahead_frames or 0) * SAMPLES_PER_FRAME
+    heard = nn.functional.pad(audio, (0, ahead))
+    state = model.start(heard[..., :ahead])
+    before = audio.new_zeros(len(audio), 2, model.coefficients) if first is None else first
+    answers = []
+    for t, sound in enumerate(heard[..., ahead:].split(SAMPLES_PER_FRAME, dim=-1)):
+        answer, state = model.step(state, Frame(sound, before, None if noise is None else noise[:, :, t]))
+        answers.append(answer)
+        before = torch.stack([answer[:, p] if given[p] is None else given[p][:, t] for p in range(2)], dim=1)
+    return torch.stack(answers, dim=2)
+
+
+def not_streamable(what: nn.Module) -> InputError:
+    """The error of a model, or a front end of one, that cannot go frame by frame."""
+    return InputError(f"{type(what).__name__} hears a whole recording at once; it cannot be streamed")
+
+
+def whole_frames(audio: Float[Tensor, "*batch sample"]) -> int:
+    """How many motion frames `audio` has; it must have at least one, and no part of one.
+
+    Raises
+    ------
+    InputError
+        It has none, or ends within a frame.
+    """
+    frames, rest = divmod(audio.shape[-1], SAMPLES_PER_FRAME)
+    if rest or not frames:
+        raise InputError(
+            f"audio of {audio.shape[-1]} samples; wanted whole motion frames of {SAMPLES_PER_FRAME}, one or more"
+        )
+    return frames
+
+
+def require_fit(
+    model: ConversationModel, audio: Float[Tensor, "batch 2 sample"], motion: Float[Tensor, "batch 2 frame coef"]
+) -> None:
+    """Refuse audio and motion that differ in length, or motion that is not as wide as the model's.
+
+    Raises
+    ------
+    InputError
+    """
+    wanted = (len(audio), 2, whole_frames(audio), model.coefficients)
+    if motion.shape != wanted:
+        raise InputError(
+            f"motion has shape {tuple(motion.shape)}; this model and audio of {wanted[2]} frames want {wanted}"
+        )
+
+
+def motion_before(
+    motion: Float[Tensor, "batch 2 frame coef"], first: Float[Tensor, "batch 2 coef"] | None
+) -> Float[Tensor, "batch 2 frame coef"]:
+    """`Frame.before` of every frame: `motion` one frame later, behind `first` (zeros for None)."""
+    if first is None:
+        first = torch.zeros_like(motion[:, :, 0])
+    return torch.cat([first[:, :, None], motion[:, :, :-1]], dim=2)

@@ -1,0 +1,193 @@
+"""Laws of what models hear: one vector a frame, nothing of the future where it is causal, streamed as whole."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import dualtalk.audio.clock as clock
+import dualtalk.models.interface as interface
+import dualtalk.torchaudio_stand_in  # noqa: F401
+from dualtalk.errors import InputError
+from dualtalk.models.front_ends import CausalLogMel, TransformersEncoder, mel_filters, normalised, stretched
+
+SAMPLES = interface.SAMPLES_PER_FRAME
+FAMILIES = ["Wav2Vec2", "Hubert", "WavLM"]
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers():
+    torch.manual_seed(0)
+
+
+def noise(frames: float, batch: int = 2) -> Tensor:
+    return 0.1 * torch.randn(batch, round(frames * SAMPLES))
+
+
+def test_the_clock_is_everyones():
+    assert interface.SAMPLES_PER_FRAME == clock.SAMPLES_PER_FRAME
+    assert interface.AUDIO_RATE_HZ == clock.AUDIO_RATE_HZ
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(1, 1), (640, 1), (641, 2), (6400, 10)])
+def test_log_mel_has_one_vector_a_frame(samples, frames):
+    front_end = CausalLogMel(mels=40)
+    assert front_end(0.1 * torch.randn(3, samples)).shape == (3, frames, front_end.width)
+
+
+def test_log_mel_streamed_equals_whole():
+    front_end, audio = CausalLogMel(), noise(20)
+    state, answers = front_end.start(2), []
+    for some in audio.split(SAMPLES, dim=1):
+        answer, state = front_end.step(state, some)
+        answers.append(answer)
+    torch.testing.assert_close(torch.stack(answers, dim=1), front_end(audio), atol=1e-5, rtol=0)
+
+
+def test_log_mel_hears_to_the_end_of_its_frame_and_no_further():
+    front_end, audio = CausalLogMel(), noise(10, batch=1).requires_grad_()
+    front_end(audio)[0, 4].sum().backward()
+    heard = audio.grad[0].nonzero()[:, 0]
+    # A Hann window is zero where it begins, and all but zero at its end.
+    assert heard.min() >= 4 * SAMPLES - 240
+    assert 5 * SAMPLES - 2 <= heard.max() < 5 * SAMPLES
+
+
+def test_log_mel_does_not_change_with_what_comes_later():
+    front_end, audio = CausalLogMel(), noise(10)
+    changed = audio.clone()
+    changed[:, 6 * SAMPLES :] = 1
+    before, after = front_end(audio), front_end(changed)
+    assert torch.equal(before[:, :6], after[:, :6])
+    assert not torch.equal(before[:, 6], after[:, 6])
+
+
+def test_log_mel_of_a_tone_is_loudest_at_its_pitch():
+    time_s = torch.arange(16_000) / interface.AUDIO_RATE_HZ
+    front_end = CausalLogMel(mels=64)
+    filters = mel_filters(64)
+    for hertz in (200.0, 1000.0, 5000.0):
+        features = front_end(0.5 * torch.sin(2 * torch.pi * hertz * time_s)[None])[0, 10].reshape(4, 64)
+        bin_of_tone = round(hertz / (8000 / (len(filters) - 1)))
+        assert (features.argmax(dim=1) - filters[bin_of_tone].argmax()).abs().max() <= 1
+
+
+def test_log_mel_of_silence_and_of_full_scale_is_finite_and_small():
+    for audio in (torch.zeros(1, 6400), torch.ones(1, 6400), noise(10, 1).sign()):
+        features = CausalLogMel()(audio)
+        assert features.isfinite().all()
+        assert features.abs().max() < 5
+
+
+def test_log_mel_is_as_exact_in_mixed_precision():
+    front_end, audio = CausalLogMel(), noise(5)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = front_end(audio)
+    assert torch.equal(mixed, front_end(audio))
+
+
+def test_mel_filters_are_torchaudios():
+    from torchaudio.functional import melscale_fbanks
+
+    theirs = melscale_fbanks(257, 20.0, 8000.0, 64, 16_000, norm=None, mel_scale="htk")
+    torch.testing.assert_close(mel_filters(64), theirs, atol=1e-4, rtol=0)
+
+
+def test_more_bands_than_the_spectrum_tells_apart_are_refused():
+    with pytest.raises(InputError, match="200 mel bands"):
+        CausalLogMel(mels=200)
+
+
+def test_no_audio_is_refused():
+    with pytest.raises(InputError, match="no sample"):
+        CausalLogMel()(torch.zeros(1, 0))
+
+
+def test_normalised_audio_is_the_processors():
+    from transformers import Wav2Vec2FeatureExtractor
+
+    audio = noise(5) + 0.3
+    theirs = Wav2Vec2FeatureExtractor(do_normalize=True)(list(audio.numpy()), sampling_rate=16_000)["input_values"]
+    torch.testing.assert_close(normalised(audio), torch.tensor(np.stack(theirs)), atol=1e-4, rtol=0)
+    assert torch.equal(normalised(torch.zeros(1, 640)), torch.zeros(1, 640))
+
+
+def test_stretching_keeps_the_ends_and_straight_lines():
+    line = torch.linspace(0, 1, 7)[None, :, None]
+    torch.testing.assert_close(stretched(line, 13), torch.linspace(0, 1, 13)[None, :, None])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A tiny model of each family, as save_pretrained writes it."""
+    import transformers
+
+    torch.manual_seed(0)
+    written = {}
+    for family in FAMILIES:
+        config = getattr(transformers, f"{family}Config")(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            conv_dim=[8] * 7,
+            num_conv_pos_embeddings=8,
+            num_conv_pos_embedding_groups=2,
+        )
+        written[family] = tmp_path_factory.mktemp(family)
+        getattr(transformers, f"{family}Model")(config).save_pretrained(written[family])
+    return written
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("samples", [100, 640, 16_000])
+def test_a_speech_encoder_has_one_vector_a_frame(folders, family, samples):
+    front_end = TransformersEncoder(folders[family]).eval()
+    features = front_end(0.1 * torch.randn(2, samples))
+    assert features.shape == (2, -(-samples // SAMPLES), front_end.width)
+    assert features.isfinite().all()
+
+
+def test_a_frozen_encoder_does_not_learn_and_does_not_drop(folders):
+    front_end = TransformersEncoder(folders["Wav2Vec2"]).train()
+    audio = noise(5)
+    assert torch.equal(front_end(audio), front_end(audio))
+    assert not front_end(audio).requires_grad
+    assert not any(weight.requires_grad for weight in front_end.parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tuned_encoder_learns_all_but_its_convolutions(folders, family):
+    front_end = TransformersEncoder(folders[family], tuned=True).train()
+    front_end(noise(25)).square().mean().backward()
+    learnt = {name for name, weight in front_end.named_parameters() if weight.grad is not None}
+    assert any("encoder.layers.1.attention" in name for name in learnt)
+    assert not any("feature_extractor" in name for name in learnt)
+
+
+def test_audio_is_normalised_where_the_encoder_was_trained_so(folders, tmp_path):
+    from transformers import Wav2Vec2FeatureExtractor
+
+    audio = noise(5)
+    front_end = TransformersEncoder(folders["Wav2Vec2"]).eval()
+    torch.testing.assert_close(front_end(audio), front_end(0.1 * audio + 0.2), atol=1e-3, rtol=0)
+    front_end.encoder.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path)
+    assert not TransformersEncoder(tmp_path).normalises
+
+
+def test_a_speech_encoder_cannot_be_streamed(folders):
+    with pytest.raises(InputError, match="cannot be streamed"):
+        TransformersEncoder(folders["Wav2Vec2"]).start(1)
+
+
+def test_what_is_no_speech_encoder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="transformers cannot load"):
+        TransformersEncoder(tmp_path)
+    from transformers import BertConfig, BertModel
+
+    BertModel(
+        BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=9)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="is a bert; wanted wav2vec2"):
+        TransformersEncoder(tmp_path)

@@ -1,0 +1,217 @@
+"""The reference agrees with the published network, loads its checkpoints, and refuses what is none."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dualtalk.errors import InputError
+from dualtalk.models.dualtalk import OLDER_NAMES, DualTalk, DualTalkConfig, load_dualtalk
+from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.models.interface import Frame
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+PARAMETERS_RELEASED = 647_237_048
+
+TINY = DualTalkConfig(
+    feature_dim=16,
+    hidden_dim=32,
+    wav2vec2={
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "do_stable_layer_norm": True,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "conv_dim": [16] * 7,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+)
+
+
+def reference_file(name: str) -> Path:
+    path = REFERENCE / name
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tiny() -> DualTalk:
+    torch.manual_seed(0)
+    return DualTalk(TINY).eval()
+
+
+@pytest.fixture(scope="module")
+def talk() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    return 0.1 * torch.randn(2, 2, 10 * 640), torch.randn(2, 2, 10, 56)
+
+
+def saved(weights: dict, path: Path) -> Path:
+    torch.save(weights, path)
+    return path
+
+
+def older(weights: dict) -> dict:
+    """As a file saved in parallel training, before torch's parametrizations."""
+    for before, now in OLDER_NAMES.items():
+        weights = {name.replace(now, before): values for name, values in weights.items()}
+    return {f"module.{name}": values for name, values in weights.items()}
+
+
+def test_the_published_network_agrees():
+    config = json.loads(reference_file("dualtalk_tiny_parity.json").read_text())
+    with np.load(reference_file("dualtalk_tiny_parity.npz")) as archive:
+        arrays = {name: torch.tensor(archive[name]) for name in archive.files}
+    model = DualTalk(DualTalkConfig(feature_dim=config["feature_dim"], wav2vec2=config["wav2vec2_config"])).eval()
+    prefix = "weights/"
+    model.load_state_dict({name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)})
+    with torch.no_grad():
+        moved = model.one_person(arrays["own_audio"], arrays["partner_audio"], arrays["partner_motion"])
+    torch.testing.assert_close(moved, arrays["output"], atol=1e-4, rtol=0)
+
+
+def test_full_size_has_every_tensor_of_the_released_checkpoint():
+    table = json.loads(reference_file("dualtalk_state_dict_shapes.json").read_text())
+    with torch.device("meta"):
+        model = DualTalk()
+    assert {name: list(values.shape) for name, values in model.state_dict().items()} == table
+    assert sum(weight.numel() for weight in model.parameters()) == PARAMETERS_RELEASED
+
+
+def test_convolutions_are_frozen(tiny):
+    frozen = {name for name, weight in tiny.named_parameters() if not weight.requires_grad}
+    assert frozen == {name for name, _ in tiny.named_parameters() if "feature_extractor" in name}
+
+
+def test_a_checkpoint_comes_back(tiny, talk, tmp_path):
+    weights = tiny.state_dict()
+    half = {name: values.half() for name, values in weights.items()}
+    with torch.no_grad():
+        for name, table in {"now": weights, "older": older(weights)}.items():
+            loaded = load_dualtalk(saved(table, tmp_path / f"{name}.pth"), TINY)
+            assert torch.equal(loaded(*talk), tiny(*talk))
+            assert [w.requires_grad for w in loaded.parameters()] == [w.requires_grad for w in tiny.parameters()]
+        assert load_dualtalk(saved(half, tmp_path / "half.pth"), TINY)(*talk).dtype == torch.float32
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_file_that_would_run_code_is_refused_unrun(tmp_path, legacy):
+    path, trace = tmp_path / "evil.pth", tmp_path / "it_ran"
+
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (trace,)
+
+    if legacy:
+        path.write_bytes(pickle.dumps({"weight": Evil()}))
+    else:
+        torch.save({"weight": Evil()}, path)
+    with pytest.raises(InputError, match=r"evil.pth (holds more than tensors|is not a checkpoint)"):
+        load_dualtalk(path, TINY)
+    assert not trace.exists()
+
+
+def test_a_whole_saved_model_is_refused_with_the_reason(tmp_path):
+    torch.save(nn.Linear(2, 2), tmp_path / "model.pth")
+    with pytest.raises(InputError, match="holds more than tensors; reading it could run code"):
+        load_dualtalk(tmp_path / "model.pth", TINY)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_a_file_cut_off_is_refused(tiny, tmp_path, share):
+    path = saved(tiny.state_dict(), tmp_path / "cut.pth")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match="is it whole"):
+        load_dualtalk(path, TINY)
+
+
+def test_another_models_file_is_refused_by_name(tiny, tmp_path):
+    path, weights = tmp_path / "other.pth", tiny.state_dict()
+    last = list(weights)[-1]
+
+    def refusal(table) -> str:
+        with pytest.raises(InputError) as caught:
+            load_dualtalk(saved(table, path), TINY)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert f"has no {next(iter(weights))}; 0 of" in refusal({"weight": torch.ones(2)})
+    assert f"has no {last}; {len(weights) - 1} of" in refusal({k: v for k, v in weights.items() if k != last})
+    assert "has extra.weight, which" in refusal({**weights, "extra.weight": torch.ones(2)})
+    assert f"{last} has shape (3,), wanted (32,)" in refusal({**weights, last: torch.ones(3)})
+    assert "is not a table of tensors" in refusal({"epoch": 3, "state_dict": weights})
+    assert "is not a table of tensors" in refusal([torch.ones(2)])
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no checkpoint at"):
+        load_dualtalk(tmp_path / "none.pth", TINY)
+
+
+def test_swapping_people_swaps_motion(tiny, talk):
+    with torch.no_grad():
+        swapped = tiny(*(part.flip(1) for part in talk))
+        torch.testing.assert_close(swapped.flip(1), tiny(*talk), atol=1e-5, rtol=0)
+
+
+def test_it_sees_the_partner_and_not_its_own_past(tiny, talk):
+    audio, motion = talk
+    motion = motion.clone().requires_grad_()
+    tiny(audio, motion)[:, 0].sum().backward()
+    assert not motion.grad[:, 0].any()
+    # Of the partner's motion, all of the clip: what is to come as well.
+    assert motion.grad[:, 1].abs().sum(dim=-1).all()
+
+
+@pytest.mark.parametrize("samples", [1, 640, 641, 7000])
+def test_any_length_gives_a_frame_for_each_640_samples(tiny, samples):
+    with torch.no_grad():
+        moved = tiny.one_person(torch.randn(1, samples), torch.randn(1, samples + 900), torch.randn(1, 4, 56))
+    assert moved.shape == (1, -(-samples // 640), 56)
+    assert moved.isfinite().all()
+
+
+def test_silence_stays_finite(tiny):
+    with torch.no_grad():
+        assert tiny(torch.zeros(1, 2, 640), torch.zeros(1, 2, 1, 56)).isfinite().all()
+
+
+def test_it_hears_through_another_front_end(talk):
+    torch.manual_seed(0)
+    front_end = CausalLogMel(mels=20)
+    model = DualTalk(TINY, front_ends=(front_end, front_end)).eval()
+    moved = model(*talk)
+    assert moved.shape == talk[1].shape
+    assert moved.isfinite().all()
+    assert not any("wav2vec2" in type(part).__name__.lower() for part in model.modules())
+    with pytest.raises(InputError, match="wanted equal"):
+        DualTalk(TINY, front_ends=(front_end, CausalLogMel(mels=30)))
+
+
+def test_full_size_works_where_its_weights_are():
+    with torch.device("meta"):
+        model, motion = DualTalk().eval(), torch.zeros(1, 2, 25, 56)
+        assert model(torch.zeros(1, 2, 16_000), motion).shape == motion.shape
+
+
+def test_it_cannot_be_streamed_and_says_so(tiny):
+    with pytest.raises(InputError, match="cannot be streamed"):
+        tiny.start(torch.zeros(1, 2, 0))
+    with pytest.raises(InputError, match="cannot be streamed"):
+        tiny.step((), Frame(torch.zeros(1, 2, 640), torch.zeros(1, 2, 56)))
+
+
+def test_motion_that_does_not_fit_is_refused(tiny):
+    with pytest.raises(InputError, match=r"motion has shape \(1, 2, 3, 56\)"):
+        tiny(torch.zeros(1, 2, 640), torch.zeros(1, 2, 3, 56))
+    with pytest.raises(InputError, match="audio of 700 samples"):
+        tiny(torch.zeros(1, 2, 700), torch.zeros(1, 2, 1, 56))
