@@ -22,7 +22,7 @@ demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: de
 
 test: LIBRARIES += $(VOICES)
 test: $(READY) lint ## Check style and import directions, and run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## Check style and import directions
 	$(BIN)/ruff check .

@@ -154,7 +154,7 @@ def _voices() -> str:
     from dualtalk.synthesis.voices import Voice, say
 
     said = say([(Voice("flite", "slt"), "Hello."), (Voice("espeak-ng", "en+f1"), "Hello.")])
-    return f"flite and espeak-ng say hello in {said[0].duration_s:.1f} and {said[1].duration_s:.1f} s"
+    return f"flite and espeak-ng speak ({said[0].duration_s:.1f} and {said[1].duration_s:.1f} s)"
 
 
 def _a_second_of_hum() -> np.ndarray:
@@ -171,5 +171,5 @@ CHECKS = (
     Check("drawing: moderngl", _draws("moderngl")),
     Check("drawing: pyrender", _draws("pyrender"), required=False),
     Check("video encoder", _encoder),
-    Check("voices, to synthesize", _voices, required=False),
+    Check("synthetic voices", _voices, required=False),
 )

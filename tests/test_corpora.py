@@ -89,7 +89,7 @@ def write_unils(root: Path) -> None:
 
 def write_l2l(root: Path) -> None:
     rng = np.random.default_rng(0)
-    for split, clips in (("train", 3), ("test", 2)):
+    for split, clips in (("train", 2), ("test", 1)):
         folder = root / "conan" / split
         folder.mkdir(parents=True)
         faces = np.zeros((clips, 64, 184), np.float32)

@@ -5,12 +5,15 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from pyannote.core import Segment, Timeline
 from typer.testing import CliRunner
 
-from dualtalk.audio.phonemes import INVENTORY
+from dualtalk.audio.phonemes import INVENTORY, Phoneme
 from dualtalk.audio.turn_statistics import turn_statistics
+from dualtalk.audio.turns import turn_table
 from dualtalk.cli import app
 from dualtalk.errors import InputError, SetupError
 from dualtalk.store import check_store, open_store
@@ -172,28 +175,26 @@ def test_nods_are_where_they_were_planted(store):
     assert np.mean(moved) > 2 * np.mean(still)
 
 
-def test_turns_are_timed_as_in_conversations():
-    """Three hours of turns without sound: offsets, pauses and overlaps near the published ones."""
-    from pyannote.core import Segment, Timeline
-
-    from dualtalk.audio.phonemes import Phoneme
-    from dualtalk.audio.turns import turn_table
-
-    rng = np.random.default_rng(0)
+def silent_talk(rng: np.random.Generator, seconds: float) -> pd.DataFrame:
+    """Turns of a dialogue that is timed but never spoken."""
     writer, clock = Writer(rng, "train"), Clock(rng)
-    while clock.end_s < 3 * 3600:
+    while clock.end_s < seconds:
         turn = writer.turn()
         said = {}
         for line in turn.all_lines:
-            seconds = max(len(line.text) / 14, 0.3)
-            audio = np.zeros(round(seconds * RATE_HZ), np.float32)
-            said[line] = Utterance(audio, (Phoneme("a", 0.0, seconds),))
+            duration_s = max(len(line.text) / 14, 0.3)
+            audio = np.zeros(round(duration_s * RATE_HZ), np.float32)
+            said[line] = Utterance(audio, (Phoneme("a", 0.0, duration_s),))
         clock.place(turn, said)
-    speech = [
-        Timeline([Segment(one.start_s, one.speech_end_s) for one in clock.placed if one.line.person == person])
-        for person in (0, 1)
-    ]
-    found = turn_statistics(turn_table(*speech, clock.end_s), clock.end_s)
+    own = [[one for one in clock.placed if one.line.person == person] for person in (0, 1)]
+    speech = [Timeline([Segment(one.start_s, one.speech_end_s) for one in some]) for some in own]
+    return turn_table(*speech, seconds)
+
+
+def test_turns_are_timed_as_in_conversations():
+    """Three hours of turns: offsets, pauses and overlaps near the published ones."""
+    rng = np.random.default_rng(0)
+    found = turn_statistics(pd.concat([silent_talk(rng, 600.0) for _ in range(18)]), 18 * 600.0)
     assert abs(found.offset_mode_s - 0.2) < 0.1
     assert 0.28 < found.overlapped < 0.42
     assert 0.44 < found.within_200ms < 0.6

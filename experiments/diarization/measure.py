@@ -1,16 +1,16 @@
-"""Diarization error rate of a diarizer on real talk and on dialogues of flite voices.
+"""Diarization error rates on real talk and on dialogues of flite voices, of every diarizer that can run here.
 
-    python experiments/diarization/measure.py [--diarizer default] [--tracks A.wav B.wav]
+    python experiments/diarization/measure.py [--diarizers default PIPELINE ...] [--tracks A.wav B.wav]
 
 Two speakers, no collar, overlap scored. Needs flite (slt, rms, awb, kal16), which tells when each sound is made.
+Pipelines of the hub run where it is reached and HF_TOKEN is set; the others say why they do not.
 """
 
 import argparse
-import subprocess
-import tempfile
+import os
 import time
 from importlib.util import find_spec
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,14 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
-from dualtalk.audio.diarization import load_diarizer
+from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.rttm import read_rttm
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.audio.wave import read_wave
+from dualtalk.errors import DualTalkError
+from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, say
 
+DIARIZERS = ("default", "pyannote/speaker-diarization-community-1", "pyannote/speaker-diarization-3.1")
 VOICES = ("slt", "rms", "awb", "kal16")
 SENTENCES = """Good morning, how are you doing today?
 I think we should probably begin with the problem that came up before.
@@ -53,28 +56,36 @@ HISS = 3e-4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--diarizer", default="default")
+    parser.add_argument("--diarizers", nargs="+", default=DIARIZERS)
     parser.add_argument("--tracks", type=Path, nargs=2, help="one wave a person, to be mixed and told apart")
     arguments = parser.parse_args()
-    diarize = load_diarizer(arguments.diarizer)
+    said = {voice: say([(Voice("flite", voice), text) for text in SENTENCES]) for voice in VOICES}
+    for name in arguments.diarizers:
+        print(f"{name}:")
+        try:
+            diarize = load_diarizer(name, os.environ.get("HF_TOKEN"))
+        except DualTalkError as error:
+            print(f"  cannot run here: {error}")
+            continue
+        measure(diarize, said, arguments.tracks)
 
+
+def measure(diarize: Diarizer, said: dict[str, list[Utterance]], tracks: list[Path] | None) -> None:
     sample = Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
     report("pyannote's sample", diarize, read_wave(sample)[0], read_rttm(sample.with_suffix(".rttm")))
-    if arguments.tracks:
-        report("two tracks, mixed", diarize, *mixed([read_wave(path)[0] for path in arguments.tracks]))
-    with tempfile.TemporaryDirectory() as folder:
-        said = {voice: [speak(voice, text, Path(folder)) for text in SENTENCES] for voice in VOICES}
+    if tracks:
+        report("two tracks, mixed", diarize, *mixed([read_wave(path)[0] for path in tracks]))
     rng = np.random.default_rng(5)
     rates = []
     for one, other in combinations(VOICES, 2):
         rates.append(report(f"flite {one} and {other}", diarize, *dialogue(said[one], said[other], rng)))
-    print(f"flite, mean: {np.mean(rates):.1%}")
+    print(f"  flite, mean: {np.mean(rates):.1%}")
     for voice in VOICES:
-        alone = diarize(np.concatenate([audio for audio, _ in said[voice]]))
-        print(f"{voice} alone: {len(alone.labels())} found")
+        alone = diarize(np.concatenate([LEVEL / LEVEL_RMS * sentence.audio for sentence in said[voice]]))
+        print(f"  {voice} alone: {len(alone.labels())} found")
 
 
-def report(name: str, diarize, audio: np.ndarray, truth: Annotation) -> float:
+def report(name: str, diarize: Diarizer, audio: np.ndarray, truth: Annotation) -> float:
     began_s = time.perf_counter()
     found = diarize(audio)
     taken_s = time.perf_counter() - began_s
@@ -86,29 +97,21 @@ def report(name: str, diarize, audio: np.ndarray, truth: Annotation) -> float:
     shares = ", ".join(
         f"{part} {parts[part] / parts['total']:.1%}" for part in ("confusion", "missed detection", "false alarm")
     )
-    print(f"{name}: DER {rate:.1%} ({shares}), real-time factor {taken_s / duration_s:.3f}")
+    print(f"  {name}: DER {rate:.1%} ({shares}), real-time factor {taken_s / duration_s:.3f}")
     return rate
 
 
-def speak(voice: str, text: str, folder: Path) -> tuple[np.ndarray, Timeline]:
-    """One sentence at an even level, and when it sounds."""
-    wave = folder / "said.wav"
-    command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wave)]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    ends = [("pau", 0.0), *((name, float(end)) for name, end in (item.rsplit(":", 1) for item in listed))]
-    sounds = Timeline([Segment(start_s, end_s) for (_, start_s), (name, end_s) in pairwise(ends) if name != "pau"])
-    audio = read_wave(wave)[0]
-    return LEVEL * audio / np.sqrt(np.mean(audio**2)), sounds.support(0.1)
-
-
-def dialogue(one: list, other: list, rng: np.random.Generator) -> tuple[np.ndarray, Annotation]:
+def dialogue(
+    one: list[Utterance], other: list[Utterance], rng: np.random.Generator
+) -> tuple[np.ndarray, Annotation]:
     """Sentences in turn, with gaps and overlaps, over a faint hiss."""
     audio = np.zeros(sample_at(120), np.float32)
     truth, start_s = Annotation(), 0.5
     for turn, sentence in enumerate(rng.permutation(len(SENTENCES))):
         person = (turn + (rng.random() < GOES_ON)) % 2
-        voice, sounds = (one, other)[person][sentence]
-        audio[sample_at(start_s) :][: len(voice)] += voice
+        spoken = (one, other)[person][sentence]
+        sounds = spoken.speech.support(0.1)
+        audio[sample_at(start_s) :][: len(spoken.audio)] += LEVEL / LEVEL_RMS * spoken.audio
         for span in sounds:
             truth[Segment(start_s + span.start, start_s + span.end), turn] = person
         start_s += sounds.extent().end + rng.uniform(EARLIEST_S, LATEST_S) - sounds.extent().start
