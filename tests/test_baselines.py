@@ -1,4 +1,4 @@
-"""Laws that every model of conversation keeps, held against the baselines; and what each baseline is for."""
+"""Laws that every model of conversation keeps, duet and baselines alike; and what each baseline is for."""
 
 from contextlib import nullcontext
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dualtalk.errors import InputError
 from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
+from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.front_ends import CausalLogMel, FrontEnd, stretched
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, motion_before, roll_out
 
@@ -45,7 +46,17 @@ def one_voice(hears: str, front_end: FrontEnd | None = None, **sizes) -> OneVoic
     return model
 
 
+def duet(**sizes) -> Duet:
+    torch.manual_seed(0)
+    small = {"width": 16, "layers": 2, "heads": 2, "window_frames": 6, "hidden": 24, "flow_width": 16}
+    model = Duet(DuetConfig(COEFFICIENTS, **(small | sizes)), CausalLogMel(mels=10)).eval()
+    model.scale.fit(talk(seed=3)[1] * 3 + 1)
+    return model
+
+
 MODELS = {
+    "duet": duet,
+    "duet without look-ahead": lambda: duet(look_ahead_frames=0),
     "hold still": lambda: HoldStill(COEFFICIENTS),
     "mean pose": mean_pose,
     "mirror": lambda: Mirror(COEFFICIENTS, delay_frames=5),

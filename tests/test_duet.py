@@ -1,0 +1,129 @@
+"""What duet adds to the laws of every model: samples, several look-aheads, and a partner that matters."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dualtalk.errors import InputError
+from dualtalk.models.duet import Duet, DuetConfig, Flow
+from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.models.interface import SAMPLES_PER_FRAME, roll_out
+
+COEFFICIENTS, FRAMES = 6, 40
+SMALL = {"width": 16, "layers": 2, "heads": 2, "window_frames": 6, "hidden": 24, "flow_width": 16}
+
+
+@pytest.fixture
+def duet() -> Duet:
+    torch.manual_seed(0)
+    model = Duet(DuetConfig(COEFFICIENTS, **SMALL), CausalLogMel(mels=10)).eval()
+    # As after training: the flow does something.
+    torch.nn.init.normal_(model.flow.out.weight, std=0.3)
+    model.scale.fit(numbers(2, 2, FRAMES, COEFFICIENTS, seed=3) * 3 + 1)
+    return model
+
+
+def numbers(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def talk(batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Audio, motion and noise."""
+    audio = 0.1 * numbers(batch, 2, FRAMES * SAMPLES_PER_FRAME)
+    return audio, numbers(batch, 2, FRAMES, COEFFICIENTS), numbers(batch, 2, FRAMES, COEFFICIENTS, seed=7)
+
+
+def test_a_streamed_sample_equals_the_whole(duet):
+    audio, motion, noise = talk()
+    with torch.no_grad():
+        streamed = roll_out(duet, audio, given=(motion[:, 0], motion[:, 1]), noise=noise)
+        torch.testing.assert_close(streamed, duet(audio, motion, noise=noise), atol=1e-5, rtol=0)
+
+
+def test_swapping_people_and_their_noise_swaps_the_sample(duet):
+    audio, _, noise = talk()
+    with torch.no_grad():
+        swapped = roll_out(duet, audio.flip(1), noise=noise.flip(1))
+        torch.testing.assert_close(swapped.flip(1), roll_out(duet, audio, noise=noise), atol=1e-5, rtol=0)
+
+
+def test_noise_decides_the_sample_and_leaves_the_mean_alone(duet):
+    audio, _, noise = talk()
+    with torch.no_grad():
+        samples = [roll_out(duet, audio, noise=one) for one in (noise, noise.clone(), noise.flip(0))]
+        assert torch.equal(samples[0], samples[1])
+        assert (samples[0] - samples[2]).abs().mean() > 0.05
+        assert torch.equal(roll_out(duet, audio), roll_out(duet, audio))
+
+
+def test_no_sample_depends_on_later_noise(duet):
+    audio, motion, noise = talk()
+    other = torch.cat([noise[:, :, :20], noise[:, :, 20:] + 1], dim=2)
+    with torch.no_grad():
+        one, two = duet(audio, motion, noise=noise), duet(audio, motion, noise=other)
+    assert torch.equal(one[:, :, :20], two[:, :, :20])
+    assert not torch.equal(one[:, :, 20], two[:, :, 20])
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 5])
+def test_one_network_serves_several_look_aheads(duet, ahead):
+    duet.look_ahead_frames = ahead
+    audio, motion, _ = talk(batch=1)
+    audio.requires_grad_()
+    duet(audio, motion)[0, 0, 5].sum().backward()
+    heard = audio.grad[0].nonzero()
+    assert heard[:, 0].unique().tolist() == [0, 1]
+    end = (6 + ahead) * SAMPLES_PER_FRAME
+    assert end - 2 <= heard[:, 1].max() < end
+    with torch.no_grad():
+        streamed = roll_out(duet, audio, given=(motion[:, 0], motion[:, 1]))
+        torch.testing.assert_close(streamed, duet(audio, motion), atol=1e-5, rtol=0)
+
+
+def test_by_gradient_a_frame_sees_both_people_before_it_and_nothing_after(duet):
+    audio, motion, _ = talk(batch=1)
+    motion.requires_grad_()
+    duet(audio, motion)[0, 1, 5].sum().backward()
+    seen = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
+    assert seen == [[person, frame] for person in (0, 1) for frame in range(5)]
+
+
+def test_a_look_ahead_it_was_not_made_for_is_refused(duet):
+    duet.look_ahead_frames = 6
+    with pytest.raises(InputError, match="6 frames; this network was made for 0 to 5"):
+        duet(*talk()[:2])
+    with pytest.raises(InputError, match="a look-ahead of 9 frames"):
+        Duet(DuetConfig(look_ahead_frames=9))
+
+
+def test_memory_and_time_of_a_step_do_not_grow(duet):
+    audio, motion, _ = talk(batch=1)
+    state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
+    sizes = []
+    from dualtalk.models.interface import Frame
+
+    with torch.no_grad():
+        for t in range(FRAMES - 3):
+            sound = audio[..., (t + 3) * SAMPLES_PER_FRAME : (t + 4) * SAMPLES_PER_FRAME]
+            _, state = duet.step(state, Frame(sound, motion[:, :, t]))
+            sizes.append(sum(one.keys.numel() for caches in state[1] for one in (caches.own, caches.partner)))
+    assert sizes[10:] == [sizes[10]] * len(sizes[10:])
+
+
+def test_a_flow_learns_where_to_carry_noise():
+    """Targets are one of two points, by the condition; samples end there."""
+    torch.manual_seed(0)
+    flow = Flow(2, 1, 32, 2)
+    optimiser = torch.optim.Adam(flow.parameters(), 3e-3)
+    for _ in range(400):
+        condition = torch.randint(2, (128, 1)).float()
+        target = torch.cat([4 * condition - 2, -condition], dim=1) + 0.05 * torch.randn(128, 2)
+        error = flow.error(condition, target, torch.randn(128, 2), torch.rand(128, 1)).mean()
+        optimiser.zero_grad()
+        error.backward()
+        optimiser.step()
+    condition = torch.tensor([[0.0], [1.0]]).repeat(50, 1)
+    with torch.no_grad():
+        sampled = flow.sample(condition, torch.randn(100, 2), 6)
+    wanted = torch.cat([4 * condition - 2, -condition], dim=1)
+    assert (sampled - wanted).abs().mean() < 0.3
