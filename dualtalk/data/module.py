@@ -1,7 +1,5 @@
 """The LightningDataModule: windows of one or several stores, or of shards, in batches."""
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -37,7 +35,7 @@ class ConversationData(lightning.LightningDataModule):
 
     def __init__(
         self,
-        source: str | os.PathLike | Sequence[str | os.PathLike],
+        source: str | Path | list[str | Path],
         frames: int = 200,
         hop: int | None = None,
         layout: str = "full62",
@@ -46,8 +44,7 @@ class ConversationData(lightning.LightningDataModule):
         role_swap: bool = True,
     ) -> None:
         super().__init__()
-        sources = [source] if isinstance(source, str | os.PathLike) else list(source)
-        self.sources = [str(one) for one in sources]
+        self.sources = [str(one) for one in (source if isinstance(source, list) else [source])]
         self.frames, self.hop, self.layout = frames, hop, layout
         self.batch_size, self.workers, self.role_swap = batch_size, workers, role_swap
 

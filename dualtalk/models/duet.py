@@ -2,9 +2,9 @@
 
 Each person has a stream of tokens, one a frame: what that person's voice is, and what that person's motion was a
 frame before. The two streams share all weights. In every layer a stream looks at its own past and, by another
-attention with weights of its own, at the partner's; both see the frame itself and a window before it. (With one
-attention for both voices lips suffer: Chu et al. 2026, "UniLS".) From the last layer come the mean of both motions,
-and the condition of a small flow that samples them.
+attention with weights of its own, at the partner's; both see the frame itself and a window before it. (With
+one attention for both voices lips suffer: Chu et al. 2026, "UniLS".) From the last layer come the mean of both
+motions, and the condition of a small flow that samples them.
 
 Streaming keeps a window of keys and values, so a conversation of hours costs what one of seconds does.
 """

@@ -1,0 +1,112 @@
+"""A trained model as one safetensors file: weights, and all that is needed to use them.
+
+The file's metadata says which kind of model it is, with which sizes, what its numbers mean (space and layout), and
+what it was trained on. Nothing in it runs.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from dualtalk.errors import InputError
+from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
+from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.interface import ConversationModel
+
+FORMAT = "1"
+# Models that are made from one config, and models that are made from the width of a motion vector.
+CONFIGS = {"duet": (Duet, DuetConfig), "one_voice": (OneVoice, OneVoiceConfig)}
+PLAIN = {
+    "hold_still": HoldStill,
+    "mean_pose": MeanPose,
+    "mirror": Mirror,
+    "nearest_neighbour": NearestNeighbour,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model and what its numbers mean.
+
+    Attributes
+    ----------
+    model : ConversationModel
+        In evaluation mode.
+    space : str
+        Of the motion: "open" or "flame".
+    layout : str
+        "full62" or "dualtalk56".
+    about : dict
+        Training data, steps, versions; whatever was kept.
+    """
+
+    model: ConversationModel
+    space: str
+    layout: str
+    about: dict
+
+
+def save_model(
+    path: str | os.PathLike, model: ConversationModel, *, space: str, layout: str, about: Mapping | None = None
+) -> None:
+    """Write a model.
+
+    Raises
+    ------
+    InputError
+        A kind of model that has no name here.
+    """
+    kinds = {kind: made for kind, (made, _) in CONFIGS.items()} | PLAIN
+    kind = next((name for name, made in kinds.items() if type(model) is made), None)
+    if kind is None:
+        raise InputError(f"a {type(model).__name__} cannot be kept in a file; there are {', '.join(kinds)}")
+    sizes = asdict(model.config) if kind in CONFIGS else {"coefficients": model.coefficients}
+    metadata = {
+        "format": FORMAT,
+        "kind": kind,
+        "config": json.dumps(sizes),
+        "space": space,
+        "layout": layout,
+        "about": json.dumps(dict(about or {})),
+    }
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    save_file(weights, path, metadata)
+
+
+def load_model(path: str | os.PathLike) -> TrainedModel:
+    """Read what `save_model` wrote.
+
+    Raises
+    ------
+    InputError
+        No such file, one that is cut off, or one that is no model of ours.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no model at {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error}); was its copy cut off?") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path} is a safetensors file, but no model of ours; its metadata is {sorted(metadata)}")
+    try:
+        model = _made(metadata["kind"], json.loads(metadata["config"]))
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} does not fit this version's {metadata.get('kind')}: {reason}") from error
+    return TrainedModel(model.eval(), metadata["space"], metadata["layout"], json.loads(metadata["about"]))
+
+
+def _made(kind: str, sizes: dict) -> ConversationModel:
+    if kind in PLAIN:
+        return PLAIN[kind](**sizes)
+    made, config = CONFIGS[kind]
+    return made(config(**sizes))

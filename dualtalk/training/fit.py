@@ -1,0 +1,98 @@
+"""`train`: from a config to a model in one file. Every field of a config is a parameter of a class, with its type.
+
+A run's folder (`--trainer.default_root_dir`, or `runs/NAME` of the config) holds `config.yaml`, as it was run,
+`metrics.csv` and TensorBoard logs, checkpoints from which it goes on, and in the end `model.safetensors`.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from dualtalk import __version__
+from dualtalk.data.module import ConversationData
+from dualtalk.data.shards import INDEX
+from dualtalk.errors import InputError
+from dualtalk.store.layout import MANIFEST
+from dualtalk.training.module import ConversationTraining
+
+MODEL, LAST = "model.safetensors", "last.ckpt"
+EMA_DECAY = 0.999
+
+
+class TrainCLI(LightningCLI):
+    """Reads configs; `out` is the folder of the run, `every` the steps between checkpoints."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--out", type=str, required=True, help="Folder of the run.")
+        parser.add_argument("--every", type=int, default=500, help="Steps between checkpoints.")
+        parser.link_arguments("data.layout", "model.layout")
+
+
+def train(arguments: list[str]) -> Path:
+    """Train as `arguments` say, as on the command line: `--config FILE`, then overrides; the model's file.
+
+    A run that was stopped goes on from its last checkpoint when it is started again with the same folder.
+
+    Raises
+    ------
+    InputError
+        A config with a field that no class has, missing data, or a loss that is not finite.
+    """
+    cli = parsed(arguments)
+    out = Path(cli.config["out"])
+    last = out / "checkpoints" / LAST
+    trainer = cli.instantiate_trainer(
+        default_root_dir=out,
+        logger=[CSVLogger(out, "", "logs"), TensorBoardLogger(out, "", "logs")],
+        callbacks=[
+            EMAWeightAveraging(decay=EMA_DECAY),
+            LearningRateMonitor("step"),
+            ModelCheckpoint(out / "checkpoints", save_last=True, every_n_train_steps=cli.config["every"]),
+        ],
+    )
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    about = {
+        "version": __version__,
+        "steps": trainer.global_step,
+        "data": [_data_card(source) for source in cli.datamodule.sources],
+        "seed": cli.config["seed_everything"],
+    }
+    cli.model.save(out / MODEL, about)
+    return out / MODEL
+
+
+def parsed(arguments: list[str]) -> TrainCLI:
+    """The command line's objects, made but not run.
+
+    Raises
+    ------
+    InputError
+        Something that no class takes, or a value of another type.
+    """
+    torch.set_float32_matmul_precision("high")
+    try:
+        return TrainCLI(
+            ConversationTraining,
+            ConversationData,
+            run=False,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            parser_kwargs={"exit_on_error": False},
+            args=arguments,
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"the config cannot be used: {error}") from error
+
+
+def _data_card(source: str) -> dict:
+    """What a source of data was: its name, and a checksum of its manifest or index."""
+    for name in (MANIFEST, INDEX):
+        path = Path(source) / name
+        if path.is_file():
+            return {"name": Path(source).name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"name": json.dumps(source)}

@@ -1,0 +1,182 @@
+"""The LightningModule: how a model of conversation learns, and what is measured on the way.
+
+A model that is always given the true past learns to go on from it, and drifts once it has to go on from its own.
+So a share of the conversations of each batch is given, in place of the truth, what the model itself makes of the
+audio: first from no past at all, then from that. These train the mean, which at run time eats its own output;
+the others, with a little noise on their past, train the flow, whose samples look like the truth.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import lightning
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dualtalk.conversation import LAYOUTS
+from dualtalk.data.windows import Window
+from dualtalk.errors import InputError
+from dualtalk.head import load_head
+from dualtalk.models.baselines import MeanPose, NearestNeighbour
+from dualtalk.models.checkpoint import save_model
+from dualtalk.models.duet import Duet
+from dualtalk.models.interface import ConversationModel
+from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
+
+# Windows from which the scale of the coefficients is taken before the first step.
+SCALE_WINDOWS = 256
+
+
+class ConversationTraining(lightning.LightningModule):
+    """Trains a `ConversationModel`.
+
+    Parameters
+    ----------
+    model : ConversationModel
+    layout : str
+        Of the motion; the model is as wide.
+    head : str
+        Whose lips the loss measures: "open", or the path of a FLAME file.
+    learning_rate, weight_decay, warmup_steps
+        Of AdamW, with a linear warm-up and a cosine to zero over the training.
+    own_past : float
+        Share of conversations that go on from the model's own motion.
+    past_noise : float
+        Deviation of the noise on the true past, on the scale of the coefficients.
+    velocity_weight, lips_weight, flow_weight : float
+    """
+
+    def __init__(
+        self,
+        model: ConversationModel,
+        layout: str = "full62",
+        head: str = "open",
+        learning_rate: float = 3e-4,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 200,
+        own_past: float = 0.6,
+        past_noise: float = 0.1,
+        velocity_weight: float = 1.0,
+        lips_weight: float = 0.1,
+        flow_weight: float = 0.5,
+    ) -> None:
+        super().__init__()
+        width = LAYOUTS[layout].width
+        if width != model.coefficients:
+            raise InputError(f"a model of {model.coefficients} coefficients; layout {layout} has {width}")
+        self.model, self.layout = model, layout
+        self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
+        self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
+        loaded = load_head(head)
+        self.space = loaded.space
+        self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight)
+
+    def fit_scale(self, windows: Iterable[Window]) -> None:
+        """Take what the model needs of the data before training: the scale of its coefficients, or its mean."""
+        motion = torch.cat([window.motion[window.valid] for window in windows])
+        if not len(motion):
+            raise InputError("no frame of the training data is valid; does the store hold motion?")
+        for part in self.model.modules():
+            if hasattr(part, "fit") and not isinstance(part, ConversationModel | NearestNeighbour):
+                part.fit(motion)
+        if isinstance(self.model, MeanPose):
+            self.model.fit(motion)
+
+    def on_fit_start(self) -> None:
+        data = self.trainer.datamodule
+        if data.space not in ("", self.space):
+            raise InputError(f"training motion is in space {data.space!r}, the head of the loss in {self.space!r}")
+        if self.trainer.ckpt_path is None:
+            self.fit_scale(_some(data.windows("train"), SCALE_WINDOWS))
+            self.model.to(self.device)
+
+    def training_step(self, batch: Window, index: int) -> Tensor:
+        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
+            # One network for every look-ahead: each batch draws its own.
+            self.model.look_ahead_frames = int(torch.randint(self.model.config.largest_look_ahead_frames + 1, ()))
+        terms = self._terms(batch, torch.rand(len(batch.motion), device=self.device) < self.own_past)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            clips = ", ".join(dict.fromkeys(batch.clip))
+            raise InputError(
+                f"the loss became {float(loss)} at batch {index} ({clips}); the last checkpoint holds"
+            )
+        self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Window, index: int) -> None:
+        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
+            self.model.look_ahead_frames = self.model.config.look_ahead_frames
+        own = torch.ones(len(batch.motion), dtype=torch.bool, device=self.device)
+        count = len(batch.motion)
+        for regime, chosen in (("own_past", own), ("true_past", ~own)):
+            terms = self._terms(batch, chosen, noise=0.0)
+            self.log_dict({f"validation/{regime}/{name}": term for name, term in terms.items()}, batch_size=count)
+            if regime == "own_past":
+                self.log("validation/error", terms["coefficients"], batch_size=count, prog_bar=True)
+
+    def _terms(
+        self, batch: Window, own: Bool[Tensor, "batch"], noise: float | None = None
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Weighted terms of the loss; `own` says which conversations go on from the model's own motion."""
+        deviation = self._deviation()
+        noise = self.past_noise if noise is None else noise
+        past = batch.motion + noise * deviation * torch.randn_like(batch.motion)
+        if own.any():
+            past = torch.where(own[:, None, None, None], self._own_motion(batch), past)
+        if not isinstance(self.model, Duet):
+            return self.loss(self.model(batch.audio, past), batch.motion, batch.valid, deviation)
+        understood = self.model.understood(batch.audio, past)
+        terms = self.loss(self.model.moved(understood), batch.motion, batch.valid, deviation)
+        if self.flow_weight and not own.all():
+            target = self.model.scale(batch.motion[~own])
+            error = self.model.flow.error(
+                understood[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
+            )
+            terms["flow"] = self.flow_weight * masked_mean(error, batch.valid[~own])
+        return terms
+
+    @torch.no_grad()
+    def _own_motion(self, batch: Window) -> Float[Tensor, "batch 2 frame coef"]:
+        """What the model makes of the audio when it goes on from what it makes of the audio."""
+        neutral = torch.zeros_like(batch.motion)
+        if hasattr(self.model, "scale"):
+            neutral = neutral + self.model.scale.mean
+        return self.model(batch.audio, neutral)
+
+    def _deviation(self) -> Float[Tensor, "coef"]:
+        if hasattr(self.model, "scale"):
+            return self.model.scale.deviation
+        return torch.ones(self.model.coefficients, device=self.device)
+
+    def configure_optimizers(self) -> dict:
+        optimiser = torch.optim.AdamW(
+            [weight for weight in self.model.parameters() if weight.requires_grad],
+            self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        warm = min(self.warmup_steps, max(steps // 10, 1))
+        schedule = torch.optim.lr_scheduler.SequentialLR(
+            optimiser,
+            [
+                torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=warm),
+                torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps - warm, 1)),
+            ],
+            milestones=[warm],
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def save(self, path: Path, about: dict) -> None:
+        """Write the model as one file; see `dualtalk.models.checkpoint`."""
+        save_model(path, self.model, space=self.space, layout=self.layout, about=about)
+
+
+def _some(windows: torch.utils.data.Dataset, count: int) -> list[Window]:
+    """Windows spread over all of them, or the first ones of a stream."""
+    if isinstance(windows, torch.utils.data.IterableDataset):
+        return [window for _, window in zip(range(count), windows, strict=False)]
+    places = torch.linspace(0, len(windows) - 1, min(count, len(windows))).long().unique()
+    return [windows[int(place)] for place in places]
