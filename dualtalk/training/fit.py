@@ -4,8 +4,10 @@ A run's folder (`--trainer.default_root_dir`, or `runs/NAME` of the config) hold
 `metrics.csv` and TensorBoard logs, checkpoints from which it goes on, and in the end `model.safetensors`.
 """
 
+import argparse
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -76,17 +78,20 @@ def parsed(arguments: list[str]) -> TrainCLI:
     """
     torch.set_float32_matmul_precision("high")
     try:
-        return TrainCLI(
-            ConversationTraining,
-            ConversationData,
-            run=False,
-            save_config_kwargs={"overwrite": True},
-            seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False},
-            args=arguments,
-        )
-    except (ValueError, TypeError) as error:
-        raise InputError(f"the config cannot be used: {error}") from error
+        with warnings.catch_warnings():
+            # Its warning is for scripts that give arguments twice; these come from our own command line.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter", category=UserWarning)
+            return TrainCLI(
+                ConversationTraining,
+                ConversationData,
+                run=False,
+                save_config_kwargs={"overwrite": True},
+                seed_everything_default=0,
+                parser_kwargs={"exit_on_error": False},
+                args=arguments,
+            )
+    except (argparse.ArgumentError, ValueError, TypeError) as error:
+        raise InputError(f"the config cannot be used: {' '.join(str(error).split())}") from error
 
 
 def _data_card(source: str) -> dict:

@@ -100,7 +100,7 @@ class ConversationTraining(lightning.LightningModule):
         if not torch.isfinite(loss):
             clips = ", ".join(dict.fromkeys(batch.clip))
             raise InputError(
-                f"the loss became {float(loss)} at batch {index} ({clips}); the last checkpoint holds"
+                f"the loss became {float(loss.detach())} at batch {index} ({clips}); the last checkpoint holds"
             )
         self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)

@@ -1,0 +1,243 @@
+"""What training promises: masked errors, a past of its own, runs that go on, files that say what they are."""
+
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dualtalk.conversation import DUALTALK56, FULL62, HeadMotion
+from dualtalk.data.windows import Window
+from dualtalk.errors import InputError
+from dualtalk.head import Region, load_head
+from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
+from dualtalk.models.checkpoint import load_model, save_model
+from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.training.fit import parsed, train
+from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
+from dualtalk.training.module import ConversationTraining
+
+CONFIGS = Path(__file__).parents[1] / "configs" / "train"
+SMALL = {
+    "width": 16,
+    "layers": 1,
+    "heads": 2,
+    "window_frames": 8,
+    "hidden": 24,
+    "flow_width": 16,
+    "flow_layers": 1,
+}
+
+
+def small_duet() -> Duet:
+    torch.manual_seed(0)
+    return Duet(DuetConfig(**SMALL), CausalLogMel(mels=8))
+
+
+def a_batch(frames: int = 12, people: int = 2) -> Window:
+    numbers = torch.Generator().manual_seed(0)
+    return Window(
+        audio=0.1 * torch.randn(people, 2, frames * 640, generator=numbers),
+        motion=0.1 * torch.randn(people, 2, frames, 62, generator=numbers),
+        valid=torch.ones(people, 2, frames, dtype=torch.bool),
+        speech=torch.ones(people, 2, frames, dtype=torch.bool),
+        identity=torch.zeros(people, 2, 300),
+        clip=[f"clip{number}" for number in range(people)],
+        first_frame=torch.zeros(people),
+        swapped=torch.zeros(people, dtype=torch.bool),
+    )
+
+
+def test_frames_that_are_not_valid_teach_nothing():
+    errors = torch.rand(2, 2, 5, 3, requires_grad=True)
+    valid = torch.rand(2, 2, 5) < 0.5
+    masked_mean(errors, valid).backward()
+    assert not errors.grad[~valid].any()
+    assert torch.allclose(errors.grad[valid].sum(), torch.tensor(1.0))
+    assert masked_mean(errors, torch.zeros_like(valid)) == 0
+
+
+@pytest.mark.parametrize("layout", [FULL62, DUALTALK56])
+def test_lips_move_by_the_basis_as_by_the_head(layout):
+    head = load_head("open")
+    basis = lip_basis_mm(head, layout)
+    motion = torch.zeros(3, layout.width)
+    motion[0, layout.slice_of("jaw").start] = 0.05
+    motion[1, :10] = 0.3
+    motion[2, layout.slice_of("head").start] = 0.2
+    rest, *moved = head.vertices(
+        HeadMotion(torch.cat([torch.zeros(1, layout.width), motion]).numpy(), "open", layout)
+    )
+    lips = np.unique(head.faces[head.regions == Region.LIPS])
+    for row, vertices in enumerate(moved[:2]):
+        wanted = torch.from_numpy(1000 * (vertices - rest)[lips].reshape(-1))
+        assert (motion[row] @ basis - wanted).abs().max() < 0.25
+    assert not basis[layout.slice_of("head")].any()
+
+
+def test_a_perfect_prediction_has_no_loss():
+    loss = MotionLoss(lip_basis_mm(load_head("open"), FULL62))
+    motion, valid = torch.randn(2, 2, 8, 62), torch.ones(2, 2, 8, dtype=torch.bool)
+    assert sum(loss(motion, motion, valid, torch.ones(62)).values()) == 0
+    worse = [
+        sum(loss(motion + 0.1 * k * torch.randn(2, 2, 8, 62), motion, valid, torch.ones(62)).values())
+        for k in (1, 3)
+    ]
+    assert 0 < worse[0] < worse[1]
+
+
+def test_a_jaw_half_open_costs_more_than_a_blink():
+    """Lips count beyond their coefficients: the same error on the jaw and on an eyelid differ."""
+    loss = MotionLoss(lip_basis_mm(load_head("open"), FULL62), lips=1.0)
+    valid = torch.ones(1, 2, 4, dtype=torch.bool)
+
+    def cost(place: int) -> float:
+        moved = torch.zeros(1, 2, 4, 62)
+        moved[..., place] = 0.1
+        return float(loss(moved, torch.zeros_like(moved), valid, torch.ones(62))["lips"])
+
+    assert cost(FULL62.slice_of("jaw").start) > 10 * cost(0)
+
+
+def test_the_scale_is_that_of_valid_frames():
+    training = ConversationTraining(small_duet())
+    batch = a_batch()
+    batch.motion[0, 0, :6] = 1e3
+    batch.valid[0, 0, :6] = False
+    training.fit_scale([batch])
+    assert training.model.scale.mean.abs().max() < 0.2
+    empty = batch._replace(valid=torch.zeros_like(batch.valid))
+    with pytest.raises(InputError, match="no frame of the training data is valid"):
+        training.fit_scale([empty])
+
+
+def test_baselines_take_what_they_need():
+    training = ConversationTraining(MeanPose(62))
+    training.fit_scale([a_batch()])
+    assert torch.allclose(training.model.pose, a_batch().motion.mean(dim=(0, 1, 2)), atol=1e-6)
+
+
+def test_its_own_past_knows_nothing_of_the_truth():
+    """What is fed back comes from the audio alone."""
+    training = ConversationTraining(small_duet().eval())
+    batch = a_batch()
+    other = batch._replace(motion=batch.motion + 1)
+    assert torch.equal(training._own_motion(batch), training._own_motion(other))
+
+
+def test_a_batch_without_a_valid_frame_gives_no_gradient():
+    training = ConversationTraining(small_duet())
+    batch = a_batch()
+    nothing = batch._replace(valid=torch.zeros_like(batch.valid))
+    terms = training._terms(nothing, torch.tensor([True, False]))
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(weight.grad is None or not weight.grad.any() for weight in training.parameters())
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(monkeypatch):
+    training = ConversationTraining(small_duet())
+    broken = a_batch()
+    broken.audio[:] = float("nan")
+    with pytest.raises(InputError, match=r"the loss became nan at batch 7 \(clip0, clip1\)"):
+        training.training_step(broken, 7)
+
+
+def test_a_model_of_another_width_is_refused():
+    with pytest.raises(InputError, match="a model of 62 coefficients; layout dualtalk56 has 56"):
+        ConversationTraining(small_duet(), layout="dualtalk56")
+
+
+def parameters(model: torch.nn.Module) -> list[Tensor]:
+    return [weight.detach().clone() for weight in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("kind", ["duet", "one_voice", "mean_pose"])
+def test_a_model_is_read_as_it_was_written(tmp_path, kind):
+    made = {
+        "duet": lambda: Duet(DuetConfig(**SMALL)),
+        "one_voice": lambda: OneVoice(OneVoiceConfig("partner", 62, width=16, layers=1, heads=2, hidden=24)),
+        "mean_pose": lambda: MeanPose(62),
+    }[kind]()
+    save_model(tmp_path / "m.safetensors", made, space="open", layout="full62", about={"steps": 3})
+    found = load_model(tmp_path / "m.safetensors")
+    assert (found.space, found.layout, found.about) == ("open", "full62", {"steps": 3})
+    assert not found.model.training
+    assert all(map(torch.equal, parameters(made), parameters(found.model)))
+
+
+def test_files_that_are_no_model_are_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="no model at"):
+        load_model(path)
+    save_model(path, MeanPose(62), space="open", layout="full62")
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        load_model(path)
+    save_file({"x": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="no model of ours"):
+        load_model(path)
+    save_file({"x": torch.zeros(2)}, path, {"format": "1", "kind": "duet", "config": "{}", "about": "{}"})
+    with pytest.raises(InputError, match="does not fit this version's duet"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_is_understood(path, tmp_path):
+    cli = parsed(["--config", str(path), "--out", str(tmp_path)])
+    assert cli.model.model.coefficients == 62
+    assert cli.datamodule.layout == "full62"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--model.lerning_rate", "1"], "lerning_rate"),
+        (["--data.frames", "many"], "frames"),
+        (["--model.model.init_args.config.width", "wide"], "width"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_config_with_a_slip_is_refused(tmp_path, wrong, said):
+    with pytest.raises(InputError, match=said):
+        parsed(["--config", str(CONFIGS / "duet.yaml"), "--out", str(tmp_path), *wrong])
+
+
+TINY = [
+    *("--model.model.init_args.config.width", "16", "--model.model.init_args.config.layers", "1"),
+    *("--model.model.init_args.config.heads", "2", "--model.model.init_args.config.window_frames", "8"),
+    *("--model.model.init_args.config.hidden", "24", "--model.model.init_args.config.flow_width", "16"),
+    *("--data.frames", "10", "--data.hop", "10", "--data.batch_size", "2", "--data.workers", "0"),
+    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
+    *("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2", "--every", "2"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_a_run_that_was_stopped_goes_on_exactly(make_store, tmp_path):
+    store = make_store({"train": [40, 40, 40], "validation": [20], "test": [20]})
+
+    def run(out: Path, steps: int) -> Path:
+        source = ["--out", str(out), "--data.source", str(store.root), "--trainer.max_steps", str(steps)]
+        return train(["--config", str(CONFIGS / "duet.yaml"), *TINY, *source, "--model.warmup_steps", "0"])
+
+    whole = load_model(run(tmp_path / "whole", 4))
+    assert whole.about["steps"] == 4
+    assert whole.about["data"][0]["sha256"]
+    again = load_model(run(tmp_path / "twice", 4))
+    assert all(map(torch.equal, parameters(whole.model), parameters(again.model)))
+    assert (tmp_path / "whole" / "logs" / "metrics.csv").is_file()
+    assert (tmp_path / "whole" / "logs" / "config.yaml").is_file()
+    resumed = load_model(run(tmp_path / "whole", 6))
+    assert resumed.about["steps"] == 6
+    assert not all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
+
+
+def test_a_seed_gives_the_same_weights():
+    lightning.seed_everything(3, verbose=False)
+    one = parameters(Duet(DuetConfig(**SMALL)))
+    lightning.seed_everything(3, verbose=False)
+    assert all(map(torch.equal, one, parameters(Duet(DuetConfig(**SMALL)))))
