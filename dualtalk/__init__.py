@@ -18,6 +18,7 @@ _PUBLIC = {
     "HeadMotion": "dualtalk.conversation",
     "Participant": "dualtalk.conversation",
     "load_head": "dualtalk.head",
+    "load_model": "dualtalk.models.checkpoint",
     "simulate": "dualtalk.simulation",
 }
 __all__ = list(_PUBLIC)

@@ -7,6 +7,7 @@ are axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, ver
 A motion's numbers mean nothing without its `space`: the head whose expression basis they drive.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -316,6 +317,16 @@ class Conversation:
     @property
     def swapped(self) -> "Conversation":
         return replace(self, a=self.b, b=self.a)
+
+    def personal_seeds(self, seed: int) -> tuple[list[int], list[int]]:
+        """A seed for each person, for numpy: of `seed` and the own voice, and of the place only where voices are
+        equal. So exchanging the people exchanges what is drawn for them."""
+        digests = [
+            int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
+            for person in self.people
+        ]
+        places = (0, 1) if digests[0] == digests[1] else (0, 0)
+        return [seed, digests[0], places[0]], [seed, digests[1], places[1]]
 
     @property
     def leakage_db(self) -> tuple[float, float]:

@@ -6,10 +6,11 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from pyannote.core import Timeline
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dualtalk.conversation import DUALTALK56, FULL62, HeadMotion
+from dualtalk.conversation import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head
@@ -17,6 +18,7 @@ from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
 from dualtalk.models.checkpoint import load_model, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.simulation import simulate
 from dualtalk.training.fit import parsed, train
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
 from dualtalk.training.module import ConversationTraining
@@ -241,3 +243,33 @@ def test_a_seed_gives_the_same_weights():
     one = parameters(Duet(DuetConfig(**SMALL)))
     lightning.seed_everything(3, verbose=False)
     assert all(map(torch.equal, one, parameters(Duet(DuetConfig(**SMALL)))))
+
+
+def test_a_trained_model_moves_both_people(tmp_path):
+    """The same seed gives the same motion, another seed another; people are exchanged with their voices."""
+    model = Duet(DuetConfig(**SMALL))
+    torch.nn.init.normal_(model.flow.out.weight, std=0.1)
+    model.scale.deviation.fill_(0.02)
+    path = tmp_path / "m.safetensors"
+    save_model(path, model, space="open", layout="full62")
+    rng = np.random.default_rng(0)
+    people = [Participant((0.1 * rng.standard_normal(640 * 8)).astype(np.float32), Timeline()) for _ in range(2)]
+    talk = Conversation(*people)
+
+    def moved(talk: Conversation, **options) -> list[np.ndarray]:
+        return [person.motion.coefficients for person in simulate(talk, model=str(path), **options).people]
+
+    assert all(map(np.array_equal, moved(talk), moved(talk)))
+    assert not np.array_equal(moved(talk)[0], moved(talk, seed=1)[0])
+    assert all(map(np.array_equal, moved(talk, mode="mean"), moved(talk, mode="mean", seed=1)))
+    for ours, theirs in zip(moved(talk), moved(talk.swapped)[::-1], strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_model_of_another_space_than_the_head_is_refused(tmp_path):
+    save_model(tmp_path / "m.safetensors", MeanPose(56), space="flame", layout="dualtalk56")
+    talk = Conversation(*(Participant(np.zeros(640, np.float32), Timeline()) for _ in range(2)))
+    with pytest.raises(InputError, match="the model moves heads of space 'flame', open is of 'open'"):
+        simulate(talk, model=str(tmp_path / "m.safetensors"))
+    with pytest.raises(InputError, match="no model called 'duett'; wanted rules, or the path"):
+        simulate(talk, model="duett")

@@ -8,7 +8,6 @@ their own voice, so that exchanging the two people exchanges the two motions.
 Output is in the open head's space: expression coefficients are ARKit units.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +58,7 @@ def animate(
         hear(person, conversation.frames, transcript)
         for person, transcript in zip(conversation.people, transcripts or (None, None), strict=True)
     ]
-    streams = [np.random.default_rng(entropy) for entropy in _entropies(conversation, seed)]
+    streams = [np.random.default_rng(entropy) for entropy in conversation.personal_seeds(seed)]
     own_smiles = [spontaneous_smiles(voice, rng) for voice, rng in zip(voices, streams, strict=True)]
     events, motions = [], []
     for own, partner in ((0, 1), (1, 0)):
@@ -72,16 +71,6 @@ def animate(
         if person.motion is not None:
             motions[index] = HeadMotion(motions[index].coefficients, "open", identity=person.motion.identity)
     return Animation(conversation.with_motion(*motions), (events[0], events[1]))
-
-
-def _entropies(conversation: Conversation, seed: int) -> list[list[int]]:
-    """A seed for each person: of the seed and the own voice, and of the place only where voices are equal."""
-    digests = [
-        int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
-        for person in conversation.people
-    ]
-    places = (0, 1) if digests[0] == digests[1] else (0, 0)
-    return [[seed, digest, place] for digest, place in zip(digests, places, strict=True)]
 
 
 def move(voice: Voice, events: list[Event], rng: np.random.Generator) -> HeadMotion:

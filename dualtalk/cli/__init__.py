@@ -49,6 +49,11 @@ class Person(StrEnum):
     BOTH = "both"
 
 
+class Mode(StrEnum):
+    MEAN = "mean"
+    SAMPLE = "sample"
+
+
 class BackEnd(StrEnum):
     AUTO = "auto"
     MODERNGL = "moderngl"
@@ -103,7 +108,10 @@ def simulate(
         Path | None, typer.Argument(metavar="AUDIO2", show_default=False, help="The second person alone.")
     ] = None,
     head: HeadOption = "open",
-    model: Annotated[str, typer.Option(help="What moves the heads: [bold]rules[/].")] = "rules",
+    model: Annotated[
+        str, typer.Option(help="What moves the heads: [bold]rules[/], or a model.safetensors that train made.")
+    ] = "rules",
+    mode: Annotated[Mode, typer.Option(help="A model's most even answer, or one of many.")] = Mode.SAMPLE,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")] = 0,
     staging: StagingOption = Staging.SPLIT,
     back_end: BackEndOption = BackEnd.AUTO,
@@ -136,6 +144,7 @@ def simulate(
             audio=(audio,) if audio2 is None else (audio, audio2),
             head=head,
             model=model,
+            mode=mode.value,
             seed=seed,
             staging=staging.value,
             back_end=back_end.value,
@@ -341,6 +350,25 @@ def export(
 
     folder, lines = run(source, form, out, person=person.value, head=head, fps=fps, overwrite=overwrite)
     print(*lines, *(f"  {folder / path.name}" for path in sorted(folder.iterdir())), sep="\n")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option(show_default=False, metavar="FILE.yaml", help="What to train on what, and how.")
+    ],
+) -> None:
+    """Train a model on stores or shards, as a config says; any of its fields can be given here, too.
+
+    Example: [bold]dualtalk train --config configs/train/duet.yaml --trainer.max_steps 1000[/]
+
+    Writes checkpoints, logs and, in the end, model.safetensors for simulate
+    --model. A run that was stopped is gone on with by the same command.
+    """
+    from dualtalk.training.fit import train as run
+
+    print(run(["--config", str(config), *context.args]))
 
 
 @app.command()

@@ -37,6 +37,7 @@ class Request:
     audio: tuple[Path, ...]
     head: str
     model: str
+    mode: str
     seed: int
     staging: str
     back_end: str
@@ -62,7 +63,7 @@ def run(request: Request, folder: Path, *, token: str | None, start_s: float) ->
                 open_renderer(Scene(head, staging_named(request.staging)), request.back_end).close()
             heard, notes = conversation_from_recording(request.audio, load_diarizer(request.diarizer, token=token))
         with stages.stage("Animating"):
-            conversation = simulate(heard, head=head, model=request.model, seed=request.seed)
+            conversation = simulate(heard, head=head, model=request.model, mode=request.mode, seed=request.seed)
         conversation.save(folder)
         write_results(conversation, head, folder, request, notes, stages)
     took_s = time.perf_counter() - start_s
