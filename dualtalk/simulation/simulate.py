@@ -67,8 +67,8 @@ def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:
         return motion
     if motion.space != "open":
         raise InputError(
-            f"the model moves heads of space {motion.space!r}, {target.name} is of {target.space!r}; give the path "
-            "of a FLAME file as the head"
+            f"the model moves heads of space {motion.space!r}, {target.name} is of {target.space!r}; give the "
+            "path of a FLAME file as the head"
         )
     return retarget(motion, load_head("open"), target)
 
