@@ -141,8 +141,8 @@ def folder_of(root: str | os.PathLike) -> Path:
     """`root` as a path, if it is a folder."""
     path = Path(root)
     if not path.is_dir():
-        what = "a file" if path.exists() else "nothing"
-        raise InputError(f"{root} is {what}; wanted the folder of a corpus")
+        there = f"{root} is a file" if path.exists() else f"no folder at {root}"
+        raise InputError(f"{there}; wanted the folder of a corpus")
     return path
 
 

@@ -1,5 +1,6 @@
 """The LightningDataModule: windows of one or several stores, or of shards, in batches."""
 
+import warnings
 from pathlib import Path
 
 import lightning
@@ -85,7 +86,10 @@ class ConversationData(lightning.LightningDataModule):
     def _loader(self, split: str) -> StatefulDataLoader:
         windows = self.windows(split)
         shuffle = None if isinstance(windows, ShardedWindows) else split == "train"
-        return StatefulDataLoader(windows, self.batch_size, shuffle=shuffle, num_workers=self.workers)
+        with warnings.catch_warnings():
+            # torchdata 0.11 calls a function of torch that newer versions warn about; nothing depends on it.
+            warnings.filterwarnings("ignore", message="'set_vital' is deprecated", category=UserWarning)
+            return StatefulDataLoader(windows, self.batch_size, shuffle=shuffle, num_workers=self.workers)
 
 
 def _is_sharded(source: str) -> bool:
