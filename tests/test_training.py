@@ -15,7 +15,7 @@ from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head
 from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
-from dualtalk.models.checkpoint import load_model, save_model
+from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.simulation import simulate
@@ -215,27 +215,36 @@ TINY = [
     *("--data.frames", "10", "--data.hop", "10", "--data.batch_size", "2", "--data.workers", "0"),
     *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
     *("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2", "--every", "2"),
+    *("--trainer.max_steps", "8"),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
-def test_a_run_that_was_stopped_goes_on_exactly(make_store, tmp_path):
+def test_a_run_that_was_stopped_goes_on_exactly(make_store, tmp_path, monkeypatch):
     store = make_store({"train": [40, 40, 40], "validation": [20], "test": [20]})
+    real = ConversationTraining.training_step
 
-    def run(out: Path, steps: int) -> Path:
-        source = ["--out", str(out), "--data.source", str(store.root), "--trainer.max_steps", str(steps)]
-        return train(["--config", str(CONFIGS / "duet.yaml"), *TINY, *source, "--model.warmup_steps", "0"])
+    def run(name: str, *, stopped_at: int | None = None) -> TrainedModel:
+        def step(training, batch, index):
+            if training.global_step == stopped_at:
+                raise InterruptedError("the power went off")
+            return real(training, batch, index)
 
-    whole = load_model(run(tmp_path / "whole", 4))
-    assert whole.about["steps"] == 4
+        monkeypatch.setattr(ConversationTraining, "training_step", step)
+        options = ["--out", str(tmp_path / name), "--data.source", str(store.root), "--data.role_swap", "false"]
+        return load_model(train(["--config", str(CONFIGS / "duet.yaml"), *TINY, *options]))
+
+    whole = run("whole")
+    assert whole.about["steps"] == 8
     assert whole.about["data"][0]["sha256"]
-    again = load_model(run(tmp_path / "twice", 4))
-    assert all(map(torch.equal, parameters(whole.model), parameters(again.model)))
     assert (tmp_path / "whole" / "logs" / "metrics.csv").is_file()
     assert (tmp_path / "whole" / "logs" / "config.yaml").is_file()
-    resumed = load_model(run(tmp_path / "whole", 6))
-    assert resumed.about["steps"] == 6
-    assert not all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
+    with pytest.raises(InterruptedError):
+        run("stopped", stopped_at=5)
+    assert not (tmp_path / "stopped" / "model.safetensors").exists()
+    resumed = run("stopped")
+    assert resumed.about["steps"] == 8
+    assert all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
 
 
 def test_a_seed_gives_the_same_weights():

@@ -71,6 +71,7 @@ class ConversationTraining(lightning.LightningModule):
         loaded = load_head(head)
         self.space = loaded.space
         self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight)
+        self._seed = torch.initial_seed()
 
     def fit_scale(self, windows: Iterable[Window]) -> None:
         """Take what the model needs of the data before training: the scale of its coefficients, or its mean."""
@@ -90,6 +91,10 @@ class ConversationTraining(lightning.LightningModule):
         if self.trainer.ckpt_path is None:
             self.fit_scale(_some(data.windows("train"), SCALE_WINDOWS))
             self.model.to(self.device)
+
+    def on_train_batch_start(self, batch: Window, index: int) -> None:
+        # What a step draws depends on its number alone, so that a run that was stopped goes on exactly.
+        torch.manual_seed(hash((self._seed, self.global_rank, self.global_step)) % 2**32)
 
     def training_step(self, batch: Window, index: int) -> Tensor:
         if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
@@ -112,6 +117,7 @@ class ConversationTraining(lightning.LightningModule):
         own = torch.ones(len(batch.motion), dtype=torch.bool, device=self.device)
         count = len(batch.motion)
         for regime, chosen in (("own_past", own), ("true_past", ~own)):
+            torch.manual_seed(index)
             terms = self._terms(batch, chosen, noise=0.0)
             self.log_dict({f"validation/{regime}/{name}": term for name, term in terms.items()}, batch_size=count)
             if regime == "own_past":
