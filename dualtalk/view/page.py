@@ -76,9 +76,8 @@ def write_viewer(
     told = [*notes, *fitted, *lacking]
     surface = Surface.of(head)
     arrays = {"source": surface.source.astype(np.uint32)}
-    arrays |= {
-        name: part.astype(np.uint32) for name, part in zip(("head", "eyes", "hem"), parts(surface), strict=True)
-    }
+    faces = dict(zip(("head", "eyes", "hem"), parts(surface), strict=True))
+    arrays |= {name: part.astype(np.uint32) for name, part in faces.items()}
     arrays |= {f"paint_{label}": painted_vertices(surface, look) for label, look in zip(PARTY, LOOKS, strict=True)}
     arrays["curves"] = np.stack([_integers(one) for one in quantities])
     turns = turn_table(*(person.speech for person in shown.people), shown.duration_s)

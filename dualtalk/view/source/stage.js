@@ -5,7 +5,7 @@ import {
   PerspectiveCamera, RawShaderMaterial, Scene, Vector3, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
-import { BACKDROP_FRAGMENT, BACKDROP_VERTEX } from "./backdrop.glsl.js";
+import { backdropGeometry, backdropMaterial } from "./backdrop.js";
 
 const PEOPLE = ["a", "b"];
 const PRECISION = "precision highp float;\n";
@@ -15,19 +15,31 @@ const NEAREST_M = 0.22, FARTHEST_M = 4;
 const SLOW_MS = 30, SLOW_FRAMES = 12;
 const COARSEST = 0.5, FINEST = 2, COARSER = 0.8;
 
+// Where no graphics card helps, smooth edges would halve the frames a second.
+function drawsInSoftware() {
+  const probe = document.createElement("canvas").getContext("webgl2");
+  const names = probe?.getExtension("WEBGL_debug_renderer_info");
+  const renderer = probe?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : probe.RENDERER) ?? "";
+  probe?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
+}
+
 export class Stage {
   // `box` is the element the picture fills; `changed` is called when a camera was moved.
   constructor(box, data, arrays, people, changed) {
     Object.assign(this, { box, data, people, changed });
-    this.renderer = new WebGLRenderer({ antialias: true, powerPreference: "high-performance" });
+    this.renderer = new WebGLRenderer({ antialias: !drawsInSoftware(), powerPreference: "high-performance" });
     this.renderer.autoClear = false;
+    // Drawn in the order they were added, what fades last.
+    this.renderer.sortObjects = false;
     this.canvas = this.renderer.domElement;
     box.prepend(this.canvas);
     this.sharpness = Math.min(devicePixelRatio || 1, FINEST);
     this.slowFrames = 0;
     this.scene = new Scene();
     this.scene.matrixWorldAutoUpdate = false;
-    this.addBackdrop();
+    this.backdrop = backdropMaterial();
+    this.addMesh(backdropGeometry(), this.backdrop);
     this.bodies = PEOPLE.map((label, person) => this.body(people[person], arrays, arrays[`paint_${label}`]));
     this.panes = [];
     this.show(data.presets[0].name);
@@ -45,23 +57,11 @@ export class Stage {
     });
   }
 
-  addMesh(geometry, material, order) {
+  addMesh(geometry, material) {
     const mesh = new Mesh(geometry, material);
     mesh.frustumCulled = false;
-    mesh.renderOrder = order;
     this.scene.add(mesh);
     return mesh;
-  }
-
-  addBackdrop() {
-    const geometry = new BufferGeometry();
-    geometry.setAttribute("position", new BufferAttribute(new Float32Array([-1, -1, 0, 3, -1, 0, -1, 3, 0]), 3));
-    this.backdrop = new RawShaderMaterial({
-      glslVersion: GLSL3, depthTest: false, depthWrite: false,
-      uniforms: { left_tint: { value: new Vector3() }, right_tint: { value: new Vector3() }, falloff: { value: 1 } },
-      vertexShader: PRECISION + BACKDROP_VERTEX, fragmentShader: PRECISION + BACKDROP_FRAGMENT,
-    });
-    this.addMesh(geometry, this.backdrop, -1);
   }
 
   // A person's meshes: head, eyes, and the hem, which fades into the backdrop and is drawn last.
@@ -73,11 +73,11 @@ export class Stage {
       iris: new InterleavedBufferAttribute(painted, 3, 8),
     };
     const materials = [this.material("head"), this.material("eye"), this.material("head", { transparent: true })];
-    const meshes = ["head", "eyes", "hem"].map((part, order) => {
+    const meshes = ["head", "eyes", "hem"].map((part, number) => {
       const geometry = new BufferGeometry();
       for (const [name, attribute] of Object.entries(attributes)) geometry.setAttribute(name, attribute);
       geometry.setIndex(new BufferAttribute(arrays[part], 1));
-      return this.addMesh(geometry, materials[order], order);
+      return this.addMesh(geometry, materials[number]);
     });
     return { moved, meshes, materials };
   }
