@@ -27,7 +27,6 @@ MATERIALS: dict[Region, tuple[float, float, float]] = {
     Region.LASHES: (0.20, 0.00, 8),
     Region.CLOTHES: (0.20, 0.03, 6),
 }
-Faces = Int32[np.ndarray, "face 3"]
 
 
 def painted_vertices(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
@@ -45,7 +44,9 @@ def painted_vertices(surface: Surface, look: Look) -> Float32[np.ndarray, "corne
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def parts(surface: Surface) -> tuple[Faces, Faces, Faces]:
+def parts(
+    surface: Surface,
+) -> tuple[Int32[np.ndarray, "head 3"], Int32[np.ndarray, "eye 3"], Int32[np.ndarray, "hem 3"]]:
     """Triangles in the order in which they are drawn: the head, the eyes, and the bust's hem, which fades."""
     faces = surface.faces
     eyes = np.isin(surface.regions[faces[:, 0]], EYE_REGIONS)
