@@ -39,9 +39,9 @@ def presets() -> tuple[Preset, ...]:
     split, facing = staging_named("split"), staging_named("face_to_face")
     return (
         Preset("split", "Split", split, ((0, 0), (1, 1)), 0.75),
-        Preset("over_a", "Over A’s shoulder", _over_shoulder(facing, 0), ((1, 1),), 1.0),
-        Preset("over_b", "Over B’s shoulder", _over_shoulder(facing, 1), ((0, 0),), 1.0),
-        Preset("face_to_face", "Face to face", facing, ((0, 1),), 1.5),
+        Preset("over_a", "Over A’s shoulder", _over_shoulder(facing, 0), ((1, 1),), 1.4),
+        Preset("over_b", "Over B’s shoulder", _over_shoulder(facing, 1), ((0, 0),), 1.4),
+        Preset("face_to_face", "Face to face", facing, ((0, 1),), 1.85),
     )
 
 

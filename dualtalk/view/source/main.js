@@ -10,6 +10,8 @@ import { Stage } from "./stage.js";
 const PEOPLE = ["a", "b"];
 // Values in words need no more; the picture moves at the screen's own rate.
 const WORDS_MS = 80;
+// How soon the time a frame takes follows what the last one took.
+const FRAME_SMOOTHING = 0.1, SLOWEST_MS = 100;
 const byId = id => document.getElementById(id);
 
 class Viewer {
@@ -18,6 +20,7 @@ class Viewer {
     this.people = PEOPLE.map(label => new Person(new Glb(glb), label, arrays.source));
     this.clock = this.startClock(sound);
     this.dirty = true;
+    this.frameMs = 0;
     this.panel = new ChartsPanel(data, timeS => this.seek(timeS));
     this.stage = new Stage(byId("stage"), data, arrays, this.people, () => { this.dirty = true; });
     this.drift = new Drift();
@@ -48,6 +51,9 @@ class Viewer {
   // Motion belongs to the middle of its frame, as sound does.
   frameAt(timeS) { return timeS * this.data.fps - 0.5; }
 
+  // A picture stays until the next: it shows the middle of that time, and is as early at first as it is late at last.
+  leadS() { return this.clock.speed * this.frameMs / 2000; }
+
   tick(nowMs) {
     requestAnimationFrame(laterMs => this.tick(laterMs));
     const playing = !this.clock.paused;
@@ -57,15 +63,16 @@ class Viewer {
     }
     if (playing) this.goRound();
     if (playing && this.lastMs) {
+      this.frameMs += FRAME_SMOOTHING * (Math.min(nowMs - this.lastMs, SLOWEST_MS) - this.frameMs);
       this.stage.took(nowMs - this.lastMs);
       this.drift.replaced(this.timeS, nowMs);
     }
     this.lastMs = playing ? nowMs : null;
     this.dirty = false;
-    const timeS = this.timeS;
-    this.stage.pose(this.frameAt(timeS));
+    const timeS = this.timeS, shownS = playing ? timeS + this.leadS() : timeS;
+    this.stage.pose(this.frameAt(shownS));
     this.stage.draw();
-    if (playing) this.drift.drew(timeS, this.timeS, this.clock.speed);
+    if (playing) this.drift.drew(shownS, this.timeS, this.clock.speed);
     this.showTime(timeS, nowMs, playing);
   }
 
@@ -204,6 +211,7 @@ class Viewer {
 
   showState() {
     if (!this.presets) return;
+    this.stage.setPlaying(!this.clock.paused);
     byId("play").textContent = this.clock.paused ? "Play" : "Pause";
     const on = { speed: this.clock.speed !== 1, "loop-turn": Boolean(this.loopSpan), "mute-a": this.muted[0], "mute-b": this.muted[1] };
     for (const [id, pressed] of Object.entries(on)) byId(id).ariaPressed = String(pressed);

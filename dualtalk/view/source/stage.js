@@ -34,7 +34,9 @@ export class Stage {
     this.renderer.sortObjects = false;
     this.canvas = this.renderer.domElement;
     box.prepend(this.canvas);
-    this.sharpness = Math.min(devicePixelRatio || 1, FINEST);
+    // Pixels a pixel: what a picture that stands still has, and one that plays.
+    this.finest = this.sharpness = Math.min(devicePixelRatio || 1, FINEST);
+    this.playing = false;
     this.slowFrames = 0;
     this.scene = new Scene();
     this.scene.matrixWorldAutoUpdate = false;
@@ -129,7 +131,7 @@ export class Stage {
 
   resize(width = this.box.clientWidth, height = this.box.clientHeight) {
     Object.assign(this, { width, height });
-    this.renderer.setPixelRatio(this.sharpness);
+    this.renderer.setPixelRatio(this.playing ? this.sharpness : this.finest);
     this.renderer.setSize(width, height, false);
     this.box.classList.toggle("stacked", this.panes.length > 1 && width < height);
     for (const pane of this.panes) {
@@ -183,6 +185,12 @@ export class Stage {
     renderer.render(this.scene, camera);
   }
 
+  setPlaying(playing) {
+    if (playing === this.playing) return;
+    this.playing = playing;
+    if (this.sharpness !== this.finest) this.resize();
+  }
+
   // Told how long each frame of a film that plays took.
   took(frameMs) {
     this.slowFrames = frameMs > SLOW_MS ? this.slowFrames + 1 : Math.max(this.slowFrames - 1, 0);
@@ -194,13 +202,13 @@ export class Stage {
 
   // A picture of the film's size and framing, for whoever compares the two.
   picture(frame, width, height) {
-    const { sharpness } = this, size = [this.width, this.height];
-    this.sharpness = 1;
+    const { finest, playing } = this, size = [this.width, this.height];
+    Object.assign(this, { finest: 1, playing: false });
     this.resize(width, height);
     this.pose(frame);
     this.draw();
     const address = this.canvas.toDataURL("image/png");
-    this.sharpness = sharpness;
+    Object.assign(this, { finest, playing });
     this.resize(...size);
     return address;
   }
