@@ -227,6 +227,17 @@ def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
     assert not list(tmp_path.rglob("*.html"))
 
 
+def test_flames_motion_is_shown_where_its_file_is_given_and_lacks_units(talk, flame_copy, tmp_path):
+    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.people]
+    replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
+    result = view(tmp_path / "flame", "--head", flame_copy)
+    assert result.exit_code == 0, result.output
+    assert "not ARKit’s units" in result.stdout
+    data = data_of((tmp_path / "flame" / "viewer.html").read_text())
+    assert not {curve["title"] for curve in data["curves"]} & set(ARKIT_UNITS)
+    assert data["notes"]
+
+
 def test_a_page_that_fails_leaves_the_former_one(talk, head, tmp_path, monkeypatch):
     path = tmp_path / "viewer.html"
     path.write_text("former")
