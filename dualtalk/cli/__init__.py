@@ -193,8 +193,8 @@ def prepare(
         str,
         typer.Option(
             show_default=False,
-            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]synthetic[/], or "
-            "[bold]recordings[/] for a folder of your own audio.",
+            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]arkit[/], "
+            "[bold]synthetic[/], or [bold]recordings[/] for a folder of your own audio.",
         ),
     ],
     out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the store.")],
