@@ -13,7 +13,7 @@ READY := $(VENV)/.dualtalk-ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint doctor clean help libraries
+.PHONY: demo test lint doctor viewer clean help libraries
 
 demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: demo/dialogue.mp4, demo/report.html
 	@recording=$$($(BIN)/python -c "from importlib.util import find_spec; \
@@ -31,6 +31,15 @@ lint: $(READY) ## Check style and import directions
 
 doctor: $(READY) ## Say what works on this machine
 	$(BIN)/dualtalk doctor
+
+viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
+	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }
+	rm -rf build/viewer
+	mkdir -p build
+	cp -r dualtalk/view/source build/viewer
+	cd build/viewer && npm ci --ignore-scripts --no-audit --no-fund && \
+	    npm run build -- --outfile=../../dualtalk/view/viewer_page/viewer.min.js
+	cp build/viewer/node_modules/three/LICENSE dualtalk/view/viewer_page/LICENSE-three.txt
 
 clean: ## Remove the environment and what the commands made
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,5 +1,6 @@
 """Real recordings, found where they are installed (a test that needs one skips where it is not); what is made."""
 
+import pickle
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import pytest
 from pyannote.core import Segment, Timeline
 
 from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.head import Region, load_head
 from dualtalk.store import Draft, Store, Task, build_store, open_store
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "dualtalk_clip"
@@ -89,3 +91,24 @@ def _lively(frames: int, seed: int) -> HeadMotion:
 def lively() -> Callable[[int, int], HeadMotion]:
     """Makes motion of so many frames from a seed: every unit, every joint, and a face of its own."""
     return _lively
+
+
+@pytest.fixture(scope="session")
+def flame_copy(tmp_path_factory) -> Path:
+    """The open head's skin, stored as FLAME's files are."""
+    head = load_head("open")
+    shown = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
+    kept, faces = np.unique(head.faces[shown], return_inverse=True)
+    arrays = head.arrays
+    content = {
+        "v_template": arrays.v_template[kept],
+        "f": faces.reshape(-1, 3).astype(np.uint32),
+        "shapedirs": arrays.shapedirs[kept],
+        "posedirs": arrays.posedirs[kept],
+        "J_regressor": arrays.J_regressor[:, kept],
+        "weights": arrays.weights[kept],
+        "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], range(5)], np.uint32),
+    }
+    path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    return path

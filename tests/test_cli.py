@@ -23,7 +23,8 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    "verb", ["simulate", "render", "export", "prepare", "synthesize", "validate", "shard", "train", "doctor"]
+    "verb",
+    ["simulate", "render", "export", "prepare", "synthesize", "validate", "shard", "train", "view", "doctor"],
 )
 def test_every_verb_explains_itself(verb):
     shown = run(verb, "--help")

@@ -17,6 +17,9 @@ from dualtalk.conversation import Conversation, HeadMotion, Participant
 from dualtalk.corpora import CORPORA, corpus_named
 from dualtalk.corpora.l2l import sound_of_mel
 from dualtalk.errors import InputError
+from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+from dualtalk.head.live_link import write_live_link
+from dualtalk.head.sync import offset_by_mouth
 from dualtalk.store import Draft, Task, build_store, check_store, open_store
 from dualtalk.store.layout import SPLITS
 
@@ -101,6 +104,37 @@ def write_l2l(root: Path) -> None:
         np.save(folder / "p1_speak_audio_clean_deca.npy", mel)
 
 
+def spoken(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Syllables of uneven length: their strength 16,000 times a second, and a buzz of that loudness."""
+    rng, times = np.random.default_rng(seed), np.arange(round(seconds * 16_000)) / 16_000
+    strength, at_s = np.zeros_like(times), 0.3
+    while at_s < seconds - 0.3:
+        strength += rng.uniform(0.4, 1) * np.exp(-(((times - at_s) / 0.06) ** 2))
+        at_s += rng.uniform(0.16, 0.3) + (rng.uniform() < 0.15) * rng.uniform(0.3, 1.0)
+    return strength, (0.1 * strength * rng.standard_normal(len(times)) + 1e-4).astype(np.float32)
+
+
+def write_face(path: Path, strength: np.ndarray, late_s: float, start_s: float, *, moves: bool = True) -> None:
+    """A phone's recording of a mouth that opens 0.1 s before its voice, and that shows it `late_s` later."""
+    frames_s = np.arange(len(strength) // 640) / 25 - late_s + 0.1
+    units = np.zeros((len(frames_s), len(ARKIT_UNITS)))
+    units[:, ARKIT_UNITS.index("jawOpen")] = moves * np.interp(
+        frames_s, np.arange(len(strength)) / 16_000, strength
+    ).clip(0, 1)
+    units[:, ARKIT_UNITS.index("mouthSmileLeft")] = 0.2
+    write_live_link(path, motion_from_arkit(units), fps=60, start_s=start_s)
+
+
+def write_arkit(root: Path) -> None:
+    for number in range(3):
+        (root / f"day{number}").mkdir()
+        for speaker in (1, 2):
+            strength, audio = spoken(8, seed=10 * number + speaker)
+            stem = root / f"day{number}" / f"talk_speaker{speaker}"
+            soundfile.write(stem.with_suffix(".wav"), audio, 16_000)
+            write_face(stem.with_suffix(".csv"), strength, 0.2 * speaker, 36_000.0)
+
+
 def write_recordings(root: Path) -> None:
     (root / "monday").mkdir()
     soundfile.write(root / "monday" / "call_left.wav", voice(seed=0), 16_000)
@@ -135,6 +169,7 @@ WRITERS = {
     "seamless": write_seamless,
     "unils": write_unils,
     "l2l": write_l2l,
+    "arkit": write_arkit,
     "recordings": write_recordings,
     "synthetic": write_synthetic,
 }
@@ -199,6 +234,7 @@ def test_every_clip_can_be_read(corpus, root):
         ("dualtalk", "train/*_speaker2.wav", "_speaker2.wav is missing"),
         ("dualtalk", "ood/*.npz", "neither person has a motion file"),
         ("seamless", "**/*P00010001.wav", "has 1 participants"),
+        ("arkit", "day0/*_speaker2.wav", "talk_speaker2.wav is missing"),
         ("l2l", "conan/test/p1_speak_audio*", "p1_speak_audio_clean_deca.npy is missing"),
     ],
 )
@@ -280,6 +316,36 @@ def test_parties_of_seamless_are_found_across_archives(tmp_path):
     one.unlink()
     faults = CORPORA["seamless"].validate(tmp_path)
     assert faults == ["V00_S0002_I00000125: has 1 participants (P00020001); wanted two"]
+
+
+@pytest.mark.parametrize(("b_moves", "found_by"), [(True, "by mouth"), (False, "by timecode")])
+def test_faces_from_phones_are_laid_over_their_sound(tmp_path, b_moves, found_by):
+    (one, voice_a), (other, voice_b) = spoken(20, seed=1), spoken(20, seed=2)
+    for number, audio in ((1, voice_a), (2, voice_b)):
+        soundfile.write(tmp_path / f"talk_speaker{number}.wav", audio, 16_000)
+    write_face(tmp_path / "talk_speaker1.csv", one, 0.8, 36_000.0)
+    # The second phone began 0.5 s before the first, so its face runs 0.5 s later.
+    write_face(tmp_path / "talk_speaker2.csv", other, 1.3, 35_999.5, moves=b_moves)
+    corpus = CORPORA["arkit"]
+    source = corpus.read(tmp_path, corpus.index(tmp_path)[0])
+    late_s = [float(re.search(r"face ([+-]\d+\.\d+) s", note)[1]) for note in source.notes]
+    assert late_s == pytest.approx([0.8, 1.3], abs=0.05)
+    assert found_by in source.notes[1]
+    assert [len(side.motion["exp"]) for side in source.sides] == [500, 500]
+    for side in source.sides[: 1 + b_moves]:
+        laid = offset_by_mouth(side.motion["pose"][:, 3].astype(float), side.audio)
+        assert laid.offset_s == pytest.approx(-0.1, abs=0.03)
+    # The last 0.8 s of sound have no face.
+    assert source.sides[0].motion["valid"].sum() == pytest.approx(480, abs=2)
+
+
+def test_faces_that_follow_no_voice_are_taken_to_begin_with_it(tmp_path):
+    for number in (1, 2):
+        strength, audio = spoken(5, seed=number)
+        soundfile.write(tmp_path / f"talk_speaker{number}.wav", audio, 16_000)
+        write_face(tmp_path / f"talk_speaker{number}.csv", strength, 0.0, 0.0, moves=False)
+    source = CORPORA["arkit"].read(tmp_path, CORPORA["arkit"].index(tmp_path)[0])
+    assert all("+0.00 s" in note and "begin together" in note for note in source.notes)
 
 
 def test_recordings_know_pairs_and_people(tmp_path):

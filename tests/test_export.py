@@ -1,7 +1,6 @@
 """The verb `export`: every format holds the motion it was given; what cannot be exported is said in one line."""
 
 import json
-import pickle
 import sys
 import time
 
@@ -16,7 +15,7 @@ from dualtalk.audio.wave import read_wave
 from dualtalk.cli import app
 from dualtalk.conversation import DUALTALK56, Conversation, HeadMotion, Participant
 from dualtalk.export import FORMATS
-from dualtalk.head import Region, load_head
+from dualtalk.head import load_head
 from dualtalk.head.arkit import EXPRESSION_UNITS, arkit_from_motion
 from dualtalk.head.live_link import read_live_link
 
@@ -61,27 +60,6 @@ def talk(motions, tmp_path):
 @pytest.fixture
 def flame_talk(motions, tmp_path):
     return save(tmp_path / "talk", [HeadMotion(motion.coefficients, "flame") for motion in motions])
-
-
-@pytest.fixture(scope="module")
-def flame_file(tmp_path_factory):
-    """The open head's skin, stored as FLAME's files are."""
-    head = load_head("open")
-    shown = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
-    kept, faces = np.unique(head.faces[shown], return_inverse=True)
-    arrays = head.arrays
-    content = {
-        "v_template": arrays.v_template[kept],
-        "f": faces.reshape(-1, 3).astype(np.uint32),
-        "shapedirs": arrays.shapedirs[kept],
-        "posedirs": arrays.posedirs[kept],
-        "J_regressor": arrays.J_regressor[:, kept],
-        "weights": arrays.weights[kept],
-        "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], range(5)], np.uint32),
-    }
-    path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
-    path.write_bytes(pickle.dumps(content, protocol=2))
-    return path
 
 
 def test_live_link_files_hold_both_people(talk, motions, tmp_path):
@@ -169,7 +147,7 @@ def test_flames_numbers_go_out_as_published(flame_talk, tmp_path):
     assert (tmp_path / "out" / "dialogue_speaker1.wav").exists()
 
 
-def test_the_open_heads_expressions_are_not_passed_off_as_flames(talk, motions, flame_file, tmp_path):
+def test_the_open_heads_expressions_are_not_passed_off_as_flames(talk, motions, flame_copy, tmp_path):
     shown = run(talk, "--format", "flame-npz", "--out", tmp_path / "bare").stdout
     assert "exp and shape are 0" in shown
     bare = HeadMotion.load(tmp_path / "bare" / "dialogue_speaker1.npz")
@@ -177,30 +155,30 @@ def test_the_open_heads_expressions_are_not_passed_off_as_flames(talk, motions, 
     np.testing.assert_array_equal(bare.head_rotvec_rad, motions[0].head_rotvec_rad)
     assert (
         "least squares"
-        in run(talk, "--format", "flame-npz", "--head", flame_file, "--out", tmp_path / "fitted").stdout
+        in run(talk, "--format", "flame-npz", "--head", flame_copy, "--out", tmp_path / "fitted").stdout
     )
     assert HeadMotion.load(tmp_path / "fitted" / "dialogue_speaker1.npz").expression.any()
 
 
-def test_flames_motion_says_what_live_link_lacks(flame_talk, flame_file, tmp_path):
+def test_flames_motion_says_what_live_link_lacks(flame_talk, flame_copy, tmp_path):
     shown = run(flame_talk, "--format", "arkit-csv", "--out", tmp_path / "bare").stdout
     assert "pass --head" in shown
     motion = HeadMotion.load(flame_talk / "a.npz")
     back = read_live_link(tmp_path / "bare" / "a.csv").motion
     assert not back.expression.any()
     np.testing.assert_allclose(back.head_rotvec_rad, motion.head_rotvec_rad, atol=1e-5)
-    shown = run(flame_talk, "--format", "arkit-csv", "--head", flame_file, "--out", tmp_path / "fitted").stdout
+    shown = run(flame_talk, "--format", "arkit-csv", "--head", flame_copy, "--out", tmp_path / "fitted").stdout
     assert "least squares" in shown
     assert read_live_link(tmp_path / "fitted" / "a.csv").motion.expression.any()
 
 
-def test_a_flame_head_is_shown_where_its_file_is_given(flame_talk, flame_file, tmp_path):
+def test_a_flame_head_is_shown_where_its_file_is_given(flame_talk, flame_copy, tmp_path):
     refused(run(flame_talk, "--format", "ply", "--out", tmp_path / "out"), "pass --head")
     assert not (tmp_path / "out").exists()
-    options = ("--head", flame_file, "--person", "a", "--out", tmp_path / "out")
+    options = ("--head", flame_copy, "--person", "a", "--out", tmp_path / "out")
     assert "note" not in run(flame_talk, "--format", "ply", *options).stdout
     mesh = trimesh.load(tmp_path / "out" / "a" / "000007.ply", process=False)
-    wanted = load_head(flame_file).vertices(HeadMotion.load(flame_talk / "a.npz"))[7]
+    wanted = load_head(flame_copy).vertices(HeadMotion.load(flame_talk / "a.npz"))[7]
     np.testing.assert_allclose(mesh.vertices, wanted, atol=1e-6)
     assert run(flame_talk, "--format", "glb", *options, "--overwrite").exit_code == 0
 

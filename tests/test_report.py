@@ -96,6 +96,11 @@ def test_a_short_video_goes_in_and_a_long_one_stays_beside(talk, tmp_path, monke
     assert data_of(page)["video"] == {"embedded": False, "file": "dialogue.mp4"}
 
 
+def test_links_the_page_in_3d_where_there_is_one(talk, tmp_path):
+    assert data_of(page_of(talk, tmp_path, viewer=tmp_path / "viewer.html"))["viewer"] == "viewer.html"
+    assert data_of(page_of(talk, tmp_path))["viewer"] is None
+
+
 def test_moments_are_spread_and_prefer_what_happens(talk):
     chosen = moments(talk, load_head("open"), TURNS, count=4)
     assert [moment.frame // 25 for moment in chosen] == [0, 1, 2, 3]

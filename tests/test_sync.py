@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dualtalk.errors import InputError
-from dualtalk.preprocess.sync import offset_by_mouth, offset_by_timecode
+from dualtalk.head.sync import offset_by_mouth, offset_by_timecode
 
 RATE_HZ = 16_000
 

@@ -132,9 +132,10 @@ def simulate(
 
     Example: [bold]dualtalk simulate call.wav --out call[/]
 
-    Writes dialogue.mp4 and report.html; motion as a.npz and b.npz; each
-    voice as a.wav and b.wav; who speaks when as turns.rttm and turns.csv;
-    and run.json, which says how it was made.
+    Writes dialogue.mp4, report.html, and viewer.html, which shows both in
+    3D; motion as a.npz and b.npz; each voice as a.wav and b.wav; who speaks
+    when as turns.rttm and turns.csv; and run.json, which says how it was
+    made.
     """
     start_s = time.perf_counter()
     with result_folder(out, overwrite=overwrite) as folder:
@@ -201,8 +202,8 @@ def prepare(
         str,
         typer.Option(
             show_default=False,
-            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]synthetic[/], or "
-            "[bold]recordings[/] for a folder of your own audio.",
+            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]arkit[/], "
+            "[bold]synthetic[/], or [bold]recordings[/] for a folder of your own audio.",
         ),
     ],
     out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the store.")],
@@ -369,6 +370,29 @@ def train(
     from dualtalk.training.fit import train as run
 
     print(run(["--config", str(config), *context.args]))
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="A folder that dualtalk simulate wrote.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(show_default="DIR/viewer.html", metavar="FILE.html", help="The page to write.")
+    ] = None,
+    head: HeadOption = "open",
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a simulated conversation as one page that shows both people in 3D, with sound.
+
+    Example: [bold]dualtalk view call[/]
+
+    The page opens by double click, needs no network, and can be sent as it
+    is. docs/viewer.md says what it can do.
+    """
+    from dualtalk.cli.viewing import run
+
+    print(*run(source, out, head=head, overwrite=overwrite), sep="\n")
 
 
 @app.command()

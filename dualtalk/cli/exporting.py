@@ -27,7 +27,7 @@ def run(
     """
     check_format(form, fps)
     people = PARTY if person == "both" else (person,)
-    _refuse_without_motion(source, people)
+    refuse_without_motion(source, people)
     out = out or source.resolve().with_name(f"{source.resolve().name}-{form}")
     with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
         conversation = Conversation.load(source)
@@ -46,14 +46,18 @@ def run(
     return out, [f"{conversation.duration_s:.1f} s as {form}", *(f"note: {note}" for note in notes)]
 
 
-def _refuse_without_motion(source: Path, people: tuple[str, ...]) -> None:
+def refuse_without_motion(
+    source: Path, people: tuple[str, ...], slip: str = "; --person {} exports the other"
+) -> None:
+    """Raise unless `source` is a folder that holds motion of `people`; where it holds another's, `slip` says what
+    else could be done."""
     if not source.is_dir():
-        slip = "; give the folder it is in" if source.is_file() else ""
-        raise InputError(f"no folder at {source}; wanted one that dualtalk simulate wrote{slip}")
+        inside = "; give the folder it is in" if source.is_file() else ""
+        raise InputError(f"no folder at {source}; wanted one that dualtalk simulate wrote{inside}")
     held = [name for name in PARTY if (source / f"{name}.npz").is_file()]
     missing = [f"{name}.npz" for name in people if name not in held]
     if missing:
-        slip = f"; --person {held[0]} exports the other" if held else ""
         raise InputError(
-            f"{source} holds no {' and no '.join(missing)}; wanted a folder that dualtalk simulate wrote{slip}"
+            f"{source} holds no {' and no '.join(missing)}; wanted a folder that dualtalk simulate wrote"
+            f"{slip.format(held[0]) if held else ''}"
         )

@@ -10,7 +10,7 @@ from dualtalk.errors import InputError
 
 # In the order in which a reader wants them.
 RESULTS = (
-    *("dialogue.mp4", "report.html", "a.npz", "b.npz", "a.wav", "b.wav"),
+    *("dialogue.mp4", "report.html", "viewer.html", "a.npz", "b.npz", "a.wav", "b.wav"),
     *("turns.rttm", "turns.csv", "run.json"),
 )
 

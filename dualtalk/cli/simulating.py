@@ -22,6 +22,7 @@ from dualtalk.render.report import write_report
 from dualtalk.render.report_data import moments
 from dualtalk.render.scene import Scene, staging_named
 from dualtalk.simulation import simulate
+from dualtalk.view import write_viewer
 
 # What decides the numbers that come out.
 RECORDED_PACKAGES = (
@@ -93,8 +94,10 @@ def write_results(
         figures = motion_figures(conversation, head)
     record = run_record(request, notes, stages.seconds)
     (folder / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
-    report = folder / "report.html"
-    write_report(conversation, head, report, turns=turns, figures=figures, run=record, video=video, stills=stills)
+    viewer = folder / "viewer.html"
+    write_viewer(conversation, head, viewer)
+    shown = {"video": video, "viewer": viewer, "stills": stills}
+    write_report(conversation, head, folder / "report.html", turns=turns, figures=figures, run=record, **shown)
 
 
 def run_record(request: Request, notes: tuple[str, ...], seconds: dict[str, float]) -> dict:

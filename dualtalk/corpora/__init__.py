@@ -1,5 +1,6 @@
 """Corpora of two people in conversation, one file each, behind one contract."""
 
+from dualtalk.corpora.arkit import ArkitRecordings
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source
 from dualtalk.corpora.dualtalk import DualTalk
 from dualtalk.corpora.l2l import Learning2Listen
@@ -13,7 +14,10 @@ __all__ = ["CORPORA", "Clip", "Corpus", "Side", "Source", "corpus_named"]
 
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
-    for corpus in (DualTalk(), SeamlessInteraction(), UniLSTalk(), Learning2Listen(), Recordings(), Synthetic())
+    for corpus in (
+        *(DualTalk(), SeamlessInteraction(), UniLSTalk(), Learning2Listen()),
+        *(ArkitRecordings(), Recordings(), Synthetic()),
+    )
 }
 
 

@@ -72,7 +72,7 @@ def _end(process: subprocess.Popen) -> None:
 def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
     width, height = size
     return [
-        *(_ffmpeg(), "-y", "-loglevel", "error"),
+        *(ffmpeg_path(), "-y", "-loglevel", "error"),
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(MOTION_FPS)),
         *("-i", "pipe:0"),
         *("-i", str(stereo), "-map", "0:v", "-map", "1:a"),
@@ -83,7 +83,7 @@ def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
     ]
 
 
-def _ffmpeg() -> str:
+def ffmpeg_path() -> str:
     try:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:

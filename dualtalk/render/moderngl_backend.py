@@ -11,29 +11,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dualtalk.errors import SetupError
-from dualtalk.head.regions import Region
 from dualtalk.render.backend import GL_PACKAGES
-from dualtalk.render.scene import Look, Scene, View
-from dualtalk.render.surface import EYE_REGIONS, Normals, Surface
+from dualtalk.render.paint import KEY_LIGHT, RIM_LIGHT, painted_vertices, parts
+from dualtalk.render.scene import Scene, View
+from dualtalk.render.surface import Normals, Surface
 
 SAMPLES_PER_PIXEL = 4
-KEY_LIGHT, RIM_LIGHT = (0.45, 0.55, 0.75), (0.75, 0.45, -0.65)
 UPSIDE_DOWN = np.diag([1, -1, 1, 1]).astype(np.float32)
-# Softness (how far light creeps round the terminator), shine, and the shine's sharpness.
-MATERIALS: dict[Region, tuple[float, float, float]] = {
-    Region.SKIN: (0.35, 0.16, 14),
-    Region.LIPS: (0.30, 0.30, 30),
-    Region.BROW: (0.40, 0.04, 8),
-    Region.HAIR: (0.25, 0.10, 12),
-    Region.SCLERA: (0.50, 0.80, 160),
-    Region.IRIS: (0.50, 0.80, 160),
-    Region.PUPIL: (0.50, 0.80, 160),
-    Region.TEETH: (0.40, 0.35, 50),
-    Region.TONGUE: (0.40, 0.25, 30),
-    Region.MOUTH_INSIDE: (0.40, 0.06, 20),
-    Region.LASHES: (0.20, 0.00, 8),
-    Region.CLOTHES: (0.20, 0.03, 6),
-}
 
 
 def create_context() -> moderngl.Context:
@@ -88,16 +72,14 @@ class ModernGLRenderer:
 
     def _parts(self, person: int) -> list[tuple[moderngl.VertexArray, int]]:
         """What to draw of a person, in order, with GL's switches: the head, the eyes, the bust's fading hem."""
-        paint = self.context.buffer(_paint(self.surface, self.scene.looks[person]))
-        faces, cover = self.surface.faces, self.surface.cover
-        eyes = np.isin(self.surface.regions[faces[:, 0]], EYE_REGIONS)
-        fading = (cover[faces] < 1).any(axis=1)
+        paint = self.context.buffer(painted_vertices(self.surface, self.scene.looks[person]))
+        head, eyes, hem = parts(self.surface)
         solid = moderngl.DEPTH_TEST | moderngl.CULL_FACE
         painted = (paint, "4f 4f 12x", "colour", "material")
         return [
-            (self._array(self.head_program, person, painted, faces[~eyes & ~fading]), solid),
-            (self._array(self.eye_program, person, (paint, "4f 4f 3f", *painted[2:], "iris"), faces[eyes]), solid),
-            (self._array(self.head_program, person, painted, faces[fading]), solid | moderngl.BLEND),
+            (self._array(self.head_program, person, painted, head), solid),
+            (self._array(self.eye_program, person, (paint, "4f 4f 3f", *painted[2:], "iris"), eyes), solid),
+            (self._array(self.head_program, person, painted, hem), solid | moderngl.BLEND),
         ]
 
     def _array(
@@ -166,18 +148,3 @@ def _program(context: moderngl.Context, name: str) -> moderngl.Program:
     )
     head = f"#version 330\n{light}\n"
     return context.program(vertex_shader=head + vertex, fragment_shader=head + fragment)
-
-
-def _paint(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
-    """Per drawn vertex: linear colour with cover, material with openness, and the iris coordinates.
-
-    The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
-    the mesh could.
-    """
-    colours = np.array([look.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
-    materials = np.array([MATERIALS[region] for region in Region], np.float32)
-    linear = (colours / 255) ** 2.2
-    regions = surface.regions
-    cover, openness = surface.cover[:, None], surface.openness[:, None]
-    columns = [linear[regions], cover, materials[regions], openness, surface.iris]
-    return np.concatenate(columns, axis=1).astype(np.float32)

@@ -6,7 +6,6 @@ are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT).
 
 import base64
 import io
-import json
 import os
 from collections.abc import Iterable
 from importlib.resources import files
@@ -21,6 +20,7 @@ from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.conversation import PARTY, Conversation
 from dualtalk.files import written_whole
 from dualtalk.head import Head
+from dualtalk.render.page_text import filled, json_text, markup_text, plain, spans
 from dualtalk.render.report_data import Curve, Moment, curves, talk_figures
 
 # Browsers open a page of a hundred megabytes slowly; a longer video stays a file of its own beside the page.
@@ -39,6 +39,7 @@ def write_report(
     figures: dict[str, dict],
     run: dict,
     video: Path | None = None,
+    viewer: Path | None = None,
     stills: Iterable[tuple[Moment, UInt8[np.ndarray, "height width 3"]]] = (),
 ) -> None:
     """Write the page.
@@ -55,6 +56,8 @@ def write_report(
         How the conversation was made: `notes` are shown first, everything else at the foot.
     video : Path, optional
         An mp4. It goes into the page, or, beyond 60 MB, is expected beside it under the same name.
+    viewer : Path, optional
+        A page beside this one that shows the same in 3D, to be linked.
     stills : pairs of Moment and image
         Frames with what they show.
     """
@@ -63,34 +66,27 @@ def write_report(
         "name": conversation.name,
         "durationS": conversation.duration_s,
         "fps": MOTION_FPS,
-        "speech": {label: _spans(person) for label, person in zip(PARTY, conversation.people, strict=True)},
-        "turns": [_plain(row._asdict()) for row in turns.itertuples(index=False)],
+        "speech": {label: spans(person) for label, person in zip(PARTY, conversation.people, strict=True)},
+        "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
         "curves": [_packed(curve) for curve in curves(conversation, head)],
         "stills": [
             {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": _jpeg_uri(image)}
             for moment, image in stills
         ],
-        "figures": _plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
-        "run": _plain(run),
+        "figures": plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
+        "run": plain(run),
         "video": {"embedded": embedded, "file": Path(video).name} if video else None,
+        "viewer": Path(viewer).name if viewer else None,
     }
     parts = {
-        "title": f"{conversation.name} – two people in conversation".replace("<", "&lt;"),
+        "title": markup_text(f"{conversation.name} – two people in conversation"),
         "styles": "\n".join((PAGE / name).read_text() for name in STYLES),
         "scripts": "\n".join((PAGE / name).read_text() for name in SCRIPTS),
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace(
-            "<", "\\u003c"
-        ),
+        "data": json_text(data),
         "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
     }
-    page = (PAGE / "page.html").read_text()
-    pieces = [parts.get(piece, piece) for piece in page.replace("}}", "{{").split("{{")]
     with written_whole(path) as partial:
-        partial.write_text("".join(pieces))
-
-
-def _spans(person) -> list[list[float]]:
-    return [[round(span.start, 3), round(span.end, 3)] for span in person.speech]
+        partial.write_text(filled(PAGE / "page.html", parts))
 
 
 def _packed(curve: Curve) -> dict:
@@ -98,19 +94,6 @@ def _packed(curve: Curve) -> dict:
     scale = 10**curve.digits
     columns = {label: np.rint(getattr(curve, label) * scale).astype(int).tolist() for label in PARTY}
     return {"title": curve.title, "unit": curve.unit, "scale": scale, "digits": curve.digits, **columns}
-
-
-def _plain(value):
-    """The same in JSON's types: no numpy numbers, and null for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 4) if np.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:

@@ -10,6 +10,12 @@ const QUIET_DB = -62, LOUD_DB = -12;
 const COARSE_S = 0.5;
 const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
 function clockText(timeS, digits = 0) {
   const whole = timeS + 0.5 * 10 ** -digits;
   const minutes = Math.floor(whole / 60), hours = Math.floor(minutes / 60);
@@ -118,6 +124,20 @@ class Timeline {
       pen.stroke();
     }
     pen.setLineDash([]);
+    for (const [startS, endS] of this.data.nods?.[person] ?? [])
+      if (this.seen(startS, endS)) this.drawNod(pen, ink.ink, startS, endS, top + ROW_PX - 5);
+  }
+
+  // A small wave, as the head goes.
+  drawNod(pen, colour, startS, endS, middle) {
+    const left = this.x(startS), right = Math.max(this.x(endS), left + 6), waves = 2;
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    for (let step = 0; step <= 8 * waves; step++)
+      pen.lineTo(left + step / (8 * waves) * (right - left), middle + 3 * Math.sin(step * Math.PI / 4));
+    pen.stroke();
+    pen.lineWidth = 1;
   }
 
   bar(pen, startS, endS, top, height) {

@@ -2,12 +2,6 @@
 
 // The page itself: header, player, moments, figures; and what ties the charts to the video.
 
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
 const byId = id => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const frames = data.curves[0].a.length;
@@ -62,6 +56,10 @@ function writeHeader() {
   const share = floorShares();
   byId("summary").textContent = `${clockText(data.durationS)} of conversation, ${turns} `
     + `${turns === 1 ? "turn" : "turns"}, seed ${data.run.seed ?? "unknown"}`;
+  if (data.viewer) {
+    const link = element("a", { href: encodeURIComponent(data.viewer), textContent: "Look around in 3D" });
+    byId("summary").append(" · ", link);
+  }
   byId("notes").append(...(data.run.notes ?? []).map(note => element("li", { textContent: note })));
   const parts = [["a", "A speaks"], ["both", "both speak"], ["b", "B speaks"], ["nobody", "silence"]];
   byId("floor").append(...parts.map(([who, label]) => {

@@ -1,0 +1,54 @@
+"""What a shader is told of a surface beyond its shape: where the lights are, what each vertex is painted with,
+which triangles are drawn by which shader.
+
+Shared by all that draws with the `.glsl` files beside this module.
+"""
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from dualtalk.head.regions import Region
+from dualtalk.render.scene import Look
+from dualtalk.render.surface import EYE_REGIONS, Surface
+
+KEY_LIGHT, RIM_LIGHT = (0.45, 0.55, 0.75), (0.75, 0.45, -0.65)
+# Softness (how far light creeps round the terminator), shine, and the shine's sharpness.
+MATERIALS: dict[Region, tuple[float, float, float]] = {
+    Region.SKIN: (0.35, 0.16, 14),
+    Region.LIPS: (0.30, 0.30, 30),
+    Region.BROW: (0.40, 0.04, 8),
+    Region.HAIR: (0.25, 0.10, 12),
+    Region.SCLERA: (0.50, 0.80, 160),
+    Region.IRIS: (0.50, 0.80, 160),
+    Region.PUPIL: (0.50, 0.80, 160),
+    Region.TEETH: (0.40, 0.35, 50),
+    Region.TONGUE: (0.40, 0.25, 30),
+    Region.MOUTH_INSIDE: (0.40, 0.06, 20),
+    Region.LASHES: (0.20, 0.00, 8),
+    Region.CLOTHES: (0.20, 0.03, 6),
+}
+
+
+def painted_vertices(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
+    """Per drawn vertex: linear colour with cover, material with openness, and the iris coordinates.
+
+    The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
+    the mesh could.
+    """
+    colours = np.array([look.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
+    materials = np.array([MATERIALS[region] for region in Region], np.float32)
+    linear = (colours / 255) ** 2.2
+    regions = surface.regions
+    cover, openness = surface.cover[:, None], surface.openness[:, None]
+    columns = [linear[regions], cover, materials[regions], openness, surface.iris]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def parts(
+    surface: Surface,
+) -> tuple[Int32[np.ndarray, "head 3"], Int32[np.ndarray, "eye 3"], Int32[np.ndarray, "hem 3"]]:
+    """Triangles in the order in which they are drawn: the head, the eyes, and the bust's hem, which fades."""
+    faces = surface.faces
+    eyes = np.isin(surface.regions[faces[:, 0]], EYE_REGIONS)
+    fading = (surface.cover[faces] < 1).any(axis=1)
+    return faces[~eyes & ~fading], faces[eyes], faces[fading]

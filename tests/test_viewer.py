@@ -1,0 +1,283 @@
+"""The 3D page: whole in one file, the same for the same input, true to the conversation, open on what it lacks."""
+
+import base64
+import gzip
+import json
+import re
+import shutil
+import struct
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pyannote.core import Segment, Timeline
+from typer.testing import CliRunner
+
+from dualtalk.cli import app
+from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.head import load_head
+from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion
+from dualtalk.render.encode import ffmpeg_path
+from dualtalk.render.scene import Scene, staging_named
+from dualtalk.view import page, write_viewer
+from dualtalk.view.presets import preset_data, presets
+from dualtalk.view.sound import encoded_sound
+
+FRAMES = 50
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def view(*arguments):
+    return CliRunner().invoke(app, ["view", *(str(argument) for argument in arguments)])
+
+
+def refused(result, *about: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("dualtalk: ")
+    assert result.stderr.count("\n") == 1
+    for words in about:
+        assert words in result.stderr
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("open")
+
+
+@pytest.fixture(scope="module")
+def talk(lively) -> Conversation:
+    rng = np.random.default_rng(0)
+    people = [
+        Participant(
+            0.1 * rng.standard_normal(640 * FRAMES, np.float32),
+            Timeline([Segment(start_s, start_s + 0.7)]),
+            lively(FRAMES, seed),
+        )
+        for seed, start_s in enumerate((0.2, 1.0))
+    ]
+    return Conversation(*people, name="tea </script><script>alert(1)</script>")
+
+
+@pytest.fixture(scope="module")
+def written(talk, head, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("page") / "viewer.html"
+    assert write_viewer(talk, head, path) == []
+    return path.read_text()
+
+
+@pytest.fixture
+def folder(talk, tmp_path) -> Path:
+    replace(talk, name="talk").save(tmp_path / "talk")
+    return tmp_path / "talk"
+
+
+def held(text: str, name: str) -> str:
+    return re.search(rf'<script type="[^"]+" id="{name}">(.*?)</script>', text, re.S)[1]
+
+
+def data_of(text: str) -> dict:
+    return json.loads(held(text, "data"))
+
+
+def unpacked(text: str, name: str) -> bytes:
+    return gzip.decompress(base64.b64decode(held(text, name)))
+
+
+def arrays_of(text: str) -> dict[str, np.ndarray]:
+    content, offset, arrays = unpacked(text, "arrays"), 0, {}
+    for name, kind, size in data_of(text)["arrays"]:
+        arrays[name] = np.frombuffer(content, kind, size, offset)
+        offset += arrays[name].nbytes
+    assert offset == len(content)
+    return arrays
+
+
+def test_asks_the_network_for_nothing(written):
+    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", written)
+    assert not re.search(r"@import|url\(\s*['\"]?http|\bfetch\(|XMLHttpRequest|WebSocket|\bimport\s*\(", written)
+    assert "default-src 'none'" in written
+    assert "connect-src" not in written
+
+
+def test_no_text_escapes_into_markup(written, talk):
+    assert written.count("</script>") == 6
+    assert data_of(written)["name"] == talk.name
+
+
+def test_same_input_same_bytes(written, talk, head, tmp_path):
+    write_viewer(talk, head, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text() == written
+
+
+def test_holds_both_people_as_the_exporter_writes_them(written, head):
+    glb = unpacked(written, "glb")
+    assert glb[:4] == b"glTF"
+    document = json.loads(glb[20 : 20 + struct.unpack("<I", glb[12:16])[0]])
+    assert [mesh["name"] for mesh in document["meshes"]] == ["a", "b"]
+    arrays = arrays_of(written)
+    parts = [arrays[part] for part in ("head", "eyes", "hem")]
+    assert sum(len(part) for part in parts) == head.faces.size
+    corners = len(arrays["source"])
+    assert all(part.max() < corners for part in parts)
+    assert np.array_equal(np.unique(arrays["source"]), np.arange(len(head.template)))
+    assert len(arrays["paint_a"]) == len(arrays["paint_b"]) == 11 * corners
+    assert not np.array_equal(arrays["paint_a"], arrays["paint_b"])
+
+
+def test_holds_who_speaks_and_every_unit_to_a_thousandth(written, talk):
+    data = data_of(written)
+    assert data["speech"] == {"a": [[0.2, 0.9]], "b": [[1.0, 1.7]]}
+    assert [(turn["person"], turn["start_s"]) for turn in data["turns"] if turn["kind"] == "turn"] == [
+        ("a", 0.2),
+        ("b", 1.0),
+    ]
+    titles = [curve["title"] for curve in data["curves"]]
+    assert set(ARKIT_UNITS) <= set(titles)
+    curves = arrays_of(written)["curves"].reshape(len(titles), 2, FRAMES)
+    for number, person in enumerate(talk.people):
+        wanted = arkit_from_motion(person.motion).T
+        shown = curves[[titles.index(unit) for unit in ARKIT_UNITS], number] / 1000
+        np.testing.assert_allclose(shown, wanted, atol=0.00051)
+
+
+def test_nods_are_marked(head, tmp_path):
+    rotvecs = np.zeros((100, 3), np.float32)
+    rotvecs[30:60, 0] = 0.12 * np.sin(2 * np.pi * 2.5 * np.arange(30) / 25)
+    still = HeadMotion(np.zeros((100, 62), np.float32), "open")
+    nodding = HeadMotion(still.coefficients.copy(), "open")
+    nodding.coefficients[:, nodding.layout.slice_of("head")] = rotvecs
+    silence = np.zeros(64000, np.float32)
+    people = [Participant(silence, Timeline(), motion) for motion in (nodding, still)]
+    write_viewer(Conversation(*people), head, tmp_path / "v.html", silent=True)
+    nods = data_of((tmp_path / "v.html").read_text())["nods"]
+    assert nods["b"] == []
+    assert 1.0 < nods["a"][0][0] < nods["a"][-1][1] < 2.8
+
+
+def test_each_voice_comes_from_its_side_alone_and_on_time(tmp_path):
+    time_s = np.arange(32000) / 16000
+    click = np.where((time_s > 1.0) & (time_s < 1.05), 0.5 * np.sin(2 * np.pi * 700 * time_s), 0)
+    encoded, wave = tmp_path / "v.m4a", tmp_path / "v.wav"
+    encoded.write_bytes(encoded_sound(np.stack([click, 0 * click]).astype(np.float32)))
+    subprocess.run([ffmpeg_path(), "-loglevel", "error", "-i", encoded, wave], check=True)
+    heard, rate_hz = soundfile.read(wave)
+    begins_s = np.flatnonzero(np.abs(heard[:, 0]) > 0.2)[0] / rate_hz
+    assert abs(begins_s - 1.0) < 0.005
+    assert np.abs(heard[:, 1]).max() < 1e-4
+
+
+def test_cameras_of_the_film_are_among_the_presets(head):
+    shown = {preset.name: preset_data(preset, head) for preset in presets()}
+    assert list(shown) == ["split", "over_a", "over_b", "face_to_face"]
+    for name in ("split", "face_to_face"):
+        scene = Scene(head, staging_named(name))
+        for view_data, view_wanted in zip(shown[name]["views"], scene.staging.views, strict=True):
+            assert tuple(view_data["position_m"]) == view_wanted.camera.position_m
+            assert tuple(view_data["people"]) == view_wanted.people
+        for person in range(2):
+            matrix = np.reshape(shown[name]["people"][person]["world_from_head"], (4, 4)).T
+            np.testing.assert_allclose(matrix, scene.world_from_head(person), atol=1e-6)
+
+
+def test_over_a_shoulder_is_behind_one_and_before_the_other(head):
+    shown = {preset.name: preset for preset in presets()}
+    for person, name in enumerate(("over_a", "over_b")):
+        (one,) = shown[name].staging.views
+        eyes = [place.position_m[0] for place in shown[name].staging.places]
+        side = np.sign(eyes[person])
+        assert side * one.camera.position_m[0] > side * eyes[person]
+        seen = one.camera.clip_from_world(16 / 9) @ (eyes[1 - person], 0, 0, 1)
+        assert np.abs(seen[:2] / seen[3]).max() < 0.5
+
+
+def test_the_verb_writes_beside_the_motion_and_replaces_only_when_told(folder):
+    first = view(folder)
+    assert first.exit_code == 0, first.output
+    assert "viewer.html" in first.stdout
+    refused(view(folder), "--overwrite")
+    assert view(folder, "--overwrite").exit_code == 0
+
+
+def test_without_sound_it_is_silent_and_says_so(folder):
+    (folder / "a.wav").unlink()
+    (folder / "b.wav").unlink()
+    (folder / "turns.rttm").unlink()
+    result = view(folder)
+    assert result.exit_code == 0, result.output
+    assert "a.wav and b.wav missing" in result.stdout
+    data = data_of((folder / "viewer.html").read_text())
+    assert data["sound"] is None
+    assert data["speech"] == {"a": [], "b": []}
+    assert len(data["notes"]) == 2
+
+
+def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
+    refused(view(tmp_path / "nowhere"), "no folder")
+    refused(view(folder, "--out", tmp_path / "page.pdf"), ".html")
+    refused(view(folder, "--out", tmp_path / "no" / "page.html"), "does not exist")
+    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.people]
+    replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
+    refused(view(tmp_path / "flame"), "FLAME", "--head")
+    (folder / "b.npz").unlink()
+    refused(view(folder), "holds no b.npz")
+    assert not list(tmp_path.rglob("*.html"))
+
+
+def test_flames_motion_is_shown_where_its_file_is_given_and_lacks_units(talk, flame_copy, tmp_path):
+    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.people]
+    replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
+    result = view(tmp_path / "flame", "--head", flame_copy)
+    assert result.exit_code == 0, result.output
+    assert "not ARKit’s units" in result.stdout
+    data = data_of((tmp_path / "flame" / "viewer.html").read_text())
+    assert not {curve["title"] for curve in data["curves"]} & set(ARKIT_UNITS)
+    assert data["notes"]
+
+
+def test_a_page_that_fails_leaves_the_former_one(talk, head, tmp_path, monkeypatch):
+    path = tmp_path / "viewer.html"
+    path.write_text("former")
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "filled", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_viewer(talk, head, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["viewer.html"]
+    assert path.read_text() == "former"
+
+
+def test_one_frame_is_enough(head, lively, tmp_path):
+    people = [Participant(np.zeros(640, np.float32), Timeline(), lively(1, seed)) for seed in (0, 1)]
+    write_viewer(Conversation(*people), head, tmp_path / "v.html")
+    assert data_of((tmp_path / "v.html").read_text())["frames"] == 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_browser_poses_the_heads_as_we_do(written, talk, head, tmp_path):
+    """The page runs on its own; a script after it leaves what it computed where `--dump-dom` shows it."""
+    asks = (
+        "dualtalkViewer.ready.then(() => { const out = document.createElement('pre'); out.id = 'out';"
+        "const micrometres = person => dualtalkViewer.vertices(person, 30).map(value => Math.round(1e6 * value));"
+        "out.textContent = ['a', 'b'].map(micrometres).join(';');"
+        "document.body.replaceChildren(out); });"
+    )
+    path = tmp_path / "viewer.html"
+    path.write_text(written.replace("</body>", f"<script>{asks}</script></body>"))
+    command = [
+        *(BROWSER, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"),
+        *("--enable-unsafe-swiftshader", f"--user-data-dir={tmp_path / 'profile'}", "--timeout=20000"),
+        *("--virtual-time-budget=8000", "--dump-dom", path.as_uri()),
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    found = re.search(r'<pre id="out">([^<]+)</pre>', shown)
+    assert found, "the page did not come up"
+    for person, numbers in zip(talk.people, found[1].split(";"), strict=True):
+        posed_m = np.array(numbers.split(","), float).reshape(-1, 3) / 1e6
+        wanted_m = head.vertices(person.motion[30:31])[0]
+        assert np.linalg.norm(posed_m - wanted_m, axis=1).max() < 0.0005
