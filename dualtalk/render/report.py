@@ -5,8 +5,6 @@ are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT).
 """
 
 import base64
-import io
-import json
 import os
 from collections.abc import Iterable
 from importlib.resources import files
@@ -15,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
-from PIL import Image
 
 from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.conversation import PARTY, Conversation
 from dualtalk.files import written_whole
 from dualtalk.head import Head
+from dualtalk.html import filled, jpeg_uri, json_text, plain
 from dualtalk.render.report_data import Curve, Moment, curves, talk_figures
 
 # Browsers open a page of a hundred megabytes slowly; a longer video stays a file of its own beside the page.
 LARGEST_EMBEDDED_BYTES = 60_000_000
-STILL_WIDTH, STILL_QUALITY = 480, 82
+STILL_WIDTH = 480
 PAGE = files("dualtalk.render") / "report_page"
 STYLES, SCRIPTS = ("uplot.min.css", "page.css"), ("uplot.min.js", "view.js", "charts.js", "page.js")
 
@@ -64,29 +62,25 @@ def write_report(
         "durationS": conversation.duration_s,
         "fps": MOTION_FPS,
         "speech": {label: _spans(person) for label, person in zip(PARTY, conversation.people, strict=True)},
-        "turns": [_plain(row._asdict()) for row in turns.itertuples(index=False)],
+        "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
         "curves": [_packed(curve) for curve in curves(conversation, head)],
         "stills": [
-            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": _jpeg_uri(image)}
+            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": jpeg_uri(image, STILL_WIDTH)}
             for moment, image in stills
         ],
-        "figures": _plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
-        "run": _plain(run),
+        "figures": plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
+        "run": plain(run),
         "video": {"embedded": embedded, "file": Path(video).name} if video else None,
     }
     parts = {
         "title": f"{conversation.name} – two people in conversation".replace("<", "&lt;"),
         "styles": "\n".join((PAGE / name).read_text() for name in STYLES),
         "scripts": "\n".join((PAGE / name).read_text() for name in SCRIPTS),
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace(
-            "<", "\\u003c"
-        ),
+        "data": json_text(data),
         "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
     }
-    page = (PAGE / "page.html").read_text()
-    pieces = [parts.get(piece, piece) for piece in page.replace("}}", "{{").split("{{")]
     with written_whole(path) as partial:
-        partial.write_text("".join(pieces))
+        partial.write_text(filled((PAGE / "page.html").read_text(), parts))
 
 
 def _spans(person) -> list[list[float]]:
@@ -98,24 +92,3 @@ def _packed(curve: Curve) -> dict:
     scale = 10**curve.digits
     columns = {label: np.rint(getattr(curve, label) * scale).astype(int).tolist() for label in PARTY}
     return {"title": curve.title, "unit": curve.unit, "scale": scale, "digits": curve.digits, **columns}
-
-
-def _plain(value):
-    """The same in JSON's types: no numpy numbers, and null for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 4) if np.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int) else str(value)
-
-
-def _jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
-    picture = Image.fromarray(image)
-    picture.thumbnail((STILL_WIDTH, STILL_WIDTH), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=STILL_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
