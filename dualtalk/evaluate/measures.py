@@ -13,6 +13,7 @@ Wanted = Literal["lower", "higher", "one", "reference"]
 PARTS = ("expression", "jaw", "head")
 UNIT = {"expression": "sd", "jaw": "rad", "head": "rad"}
 OURS = "ours"
+TENTHS = {10.0: "10⁻¹", 1e2: "10⁻²", 1e3: "10⁻³"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _benchmark() -> list[Measure]:
                 scale = float(PRINTED_SCALE.get(name, {}).get(part, 1))
                 written = unit if isinstance(unit, str) else unit(UNIT[part])
                 if scale != 1:
-                    written = f"10^-{len(str(int(scale))) - 1} {written}".strip()
+                    written = f"{TENTHS[scale]} {written}".strip()
                 made.append(Measure(f"{name} {part}", family, formula, written, wanted, perfect, source, scale))
     return made
 
@@ -100,9 +101,9 @@ def _skin() -> list[Measure]:
         Measure("LVE", family, lve, "mm", "lower", 0.0, mesh),
         Measure("LVE speaking", family, f"{lve}, own speech", "mm", "lower", 0.0, mesh),
         Measure("LVE listening", family, f"{lve}, partner's speech alone", "mm", "lower", 0.0, mesh),
-        Measure("FDD", family, f"{deviation} of upper-face vertices", "10^-2 mm", "lower", 0.0, talk),
-        Measure("JDD", family, f"{deviation} of the jaw's rotation", "10^-2 rad", "lower", 0.0, talk),
-        Measure("PDD", family, f"{deviation} of the head's rotation", "10^-2 rad", "lower", 0.0, talk),
+        Measure("FDD", family, f"{deviation} of upper-face vertices", "10⁻² mm", "lower", 0.0, talk),
+        Measure("JDD", family, f"{deviation} of the jaw's rotation", "10⁻² rad", "lower", 0.0, talk),
+        Measure("PDD", family, f"{deviation} of the head's rotation", "10⁻² rad", "lower", 0.0, talk),
         Measure("MTM", family, "mean |offset| of matched extrema of mouth opening", "ms", "lower", 0.0, sync),
         Measure("SLCC error", family, "|r(loudness, opening) − the reference's|, own speech", "", "lower", 0.0,
                 sync),
