@@ -1,6 +1,6 @@
 """Who spoke, which roles changed, and what each head did, of a few clips: what a raster is drawn from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.evaluate.folders import cut, read_clip
@@ -38,7 +38,7 @@ def _timeline(job: Job) -> dict:
     return {"clip": job.files.clip, "durationS": (job.end - job.first) / MOTION_FPS, "people": shown}
 
 
-def _spans(speech: Sequence | None) -> list[list[float]]:
+def _spans(speech: Iterable | None) -> list[list[float]]:
     return [[round(span.start, 3), round(span.end, 3)] for span in speech or ()]
 
 

@@ -51,7 +51,7 @@ def strangers(clips: Sequence[ClipFiles], seed: int = 0) -> list[tuple[ClipFiles
     return found
 
 
-def as_long(motion: Motion, frames: int) -> Motion:
+def as_long(motion: Float[np.ndarray, "_there 56"], frames: int) -> Float[np.ndarray, "_frame 56"]:
     """The first frames of a motion; a shorter one is played backwards and forwards, so that nothing jumps."""
     there = len(motion)
     if there == 1:

