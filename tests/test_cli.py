@@ -22,7 +22,7 @@ def test_version():
     assert run("--version").stdout == f"dualtalk {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["simulate", "render", "export", "doctor"])
+@pytest.mark.parametrize("verb", ["simulate", "render", "evaluate", "export", "doctor"])
 def test_every_verb_explains_itself(verb):
     shown = run(verb, "--help")
     assert shown.exit_code == 0

@@ -123,9 +123,8 @@ def _visits_entropy(fitted: Motion, counted: Motion, clusters: int) -> float:
 def _clusters(motion: Motion, clusters: int) -> KMeans | None:
     """k-means of the frames; None where all are the same."""
     # k-means cannot tell more clusters apart than there are different frames.
-    different = len(np.unique(motion[: 2 * clusters], axis=0))
-    if different < clusters:
-        different = len(np.unique(motion, axis=0))
+    # Adding 0 makes one of 0 and -0.
+    different = len({frame.tobytes() for frame in motion + 0})
     if different == 1:
         return None
     return KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0).fit(motion)
