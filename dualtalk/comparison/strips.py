@@ -9,8 +9,9 @@ from pyannote.core import Timeline
 
 from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
 from dualtalk.conversation import DUALTALK56, Conversation, HeadMotion, Participant
+from dualtalk.evaluate.first_look import Job
 from dualtalk.evaluate.folders import read_clip
-from dualtalk.evaluate.systems import Evaluation, Job, predicted
+from dualtalk.evaluate.systems import Evaluation, predicted
 from dualtalk.evaluate.transition_curves import Moment
 from dualtalk.head import Head
 from dualtalk.render import LOOKS, render_stills

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.evaluate.first_look import Job
 from dualtalk.evaluate.folders import cut, read_clip
-from dualtalk.evaluate.systems import Evaluation, Job, predicted, sides
+from dualtalk.evaluate.systems import Evaluation, predicted, sides
 
 CLIPS_SHOWN = 3
 

@@ -5,6 +5,7 @@ Run: python experiments/evaluation_speed/run.py [--pairs 533] [--frames 750] [--
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -151,19 +152,25 @@ def with_controls(
     return [*own_partner, (reference, foreign)]
 
 
-def time_command(root: Path, workers: int) -> tuple[float, float]:
-    """Seconds of the whole command, and the most memory that any one of its processes had, MB."""
+def time_command(root: Path, workers: int) -> tuple[float, float, float]:
+    """Seconds of the whole command, processor seconds of all its processes, and the most memory of any one, MB."""
     out = root / f"out{workers}"
     folders = [root / "predicted", "--reference", root / "reference", "--out", out]
     command = [sys.executable, "-m", "dualtalk.cli", "evaluate", *map(str, folders), "--workers", str(workers)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak_kb, start_s = 0, time.perf_counter()
+    peak_kb, start_s, before_s = 0, time.perf_counter(), children_s()
     while process.poll() is None:
         peak_kb = max([peak_kb, *map(resident_kb, family(process.pid))])
         time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"the command failed with {process.returncode}")
-    return time.perf_counter() - start_s, peak_kb / 1024
+    return time.perf_counter() - start_s, children_s() - before_s, peak_kb / 1024
+
+
+def children_s() -> float:
+    """Processor seconds of the children that are over, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def family(pid: int) -> list[int]:
@@ -198,8 +205,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_folders(Path(folder), pairs, asked.frames, asked.space)
             for workers in asked.workers:
-                seconds, peak_mb = time_command(Path(folder), workers)
-                print(f"| {pairs} pairs | {workers} workers | {seconds:.0f} s | {peak_mb:.0f} MB |", flush=True)
+                seconds, processor_s, peak_mb = time_command(Path(folder), workers)
+                took = f"{seconds:.0f} s | {processor_s:.0f} s of processor | {peak_mb:.0f} MB"
+                print(f"| {pairs} pairs | {workers} workers | {took} |", flush=True)
 
 
 if __name__ == "__main__":
