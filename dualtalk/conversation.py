@@ -265,6 +265,11 @@ class Participant:
     speech: Timeline
     motion: HeadMotion | None = None
 
+    @property
+    def spans_s(self) -> list[list[float]]:
+        """Start and end of each stretch of speech, in seconds, to the millisecond."""
+        return [[round(span.start, 3), round(span.end, 3)] for span in self.speech]
+
     def speaking(self, frames: int) -> np.ndarray:
         """(frame,) bool: whether this person speaks at the middle of each frame."""
         return speaking_frames(self.speech, frames)

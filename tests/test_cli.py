@@ -24,7 +24,19 @@ def test_version():
 
 @pytest.mark.parametrize(
     "verb",
-    ["simulate", "render", "export", "prepare", "synthesize", "validate", "shard", "train", "view", "doctor"],
+    [
+        "simulate",
+        "render",
+        "export",
+        "prepare",
+        "synthesize",
+        "validate",
+        "shard",
+        "train",
+        "view",
+        "evaluate",
+        "doctor",
+    ],
 )
 def test_every_verb_explains_itself(verb):
     shown = run(verb, "--help")

@@ -317,6 +317,75 @@ def shard(
     print(*run_shard(source, out, clips), sep="\n")
 
 
+class Regime(StrEnum):
+    PARTNER_GIVEN = "partner_given"
+    CLOSED_LOOP = "closed_loop"
+
+
+@app.command()
+def evaluate(
+    predicted: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PREDICTED...",
+            show_default=False,
+            help="A folder a system: CLIP_speaker1.npy (frame, 56) or .npz, and so on.",
+        ),
+    ],
+    reference: Annotated[
+        Path,
+        typer.Option(
+            show_default=False,
+            metavar="DIR",
+            help="A store, or a folder of CLIP_speaker1.npz and .wav as published.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the results.")],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(show_default="its folder's", help="What a system is called; one for each, in order."),
+    ] = None,
+    regime: Annotated[
+        list[Regime] | None,
+        typer.Option(
+            show_default="partner_given",
+            help="What the systems were given: the partner's real motion, or both voices alone. One for all, or "
+            "one for each, in order; the two are never ranked together.",
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of the reference, where it has splits.")] = "test",
+    head: HeadOption = "open",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random: intervals, controls.")] = 0,
+    workers: WorkersOption = None,
+    no_frames: Annotated[
+        bool, typer.Option("--no-frames", help="Draw no pictures of the worst transitions.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Measure predicted motion against what people did: benchmark, lips, listening, and role changes.
+
+    Example: [bold]dualtalk evaluate ours theirs --reference stores/test --out comparison[/]
+
+    Writes report.html, figures.csv and evaluation.json. Controls are always
+    among the rows. docs/metrics.md says what each measure is.
+    """
+    with result_folder(out, overwrite=overwrite, record="evaluation.json") as folder:
+        from dualtalk.cli.evaluating import Request, run
+
+        request = Request(
+            predicted=tuple(predicted),
+            reference=reference,
+            names=tuple(name or ()),
+            regimes=tuple(one.value for one in regime or [Regime.PARTNER_GIVEN]),
+            split=split,
+            head=head,
+            seed=seed,
+            frames=not no_frames,
+        )
+        lines = run(request, folder, workers=workers)
+    print(*lines, *(f"  {out / path.name}" for path in sorted(out.iterdir())), sep="\n")
+
+
 @app.command()
 def export(
     source: Annotated[

@@ -8,6 +8,7 @@ at least a half, as in temporal action detection (and in GLARE's events of two p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -98,8 +99,12 @@ def _swing_rad(angle_rad: Curve) -> Curve:
     """How far the head swings to each side at every moment: the envelope of the band of nods."""
     if len(angle_rad) < MOTION_FPS:
         return np.zeros(len(angle_rad))
-    band = butter(2, SWING_HZ, "bandpass", fs=MOTION_FPS, output="sos")
-    return np.abs(hilbert(sosfiltfilt(band, angle_rad, padlen=MOTION_FPS - 1)))
+    return np.abs(hilbert(sosfiltfilt(_swing_band(), angle_rad, padlen=MOTION_FPS - 1)))
+
+
+@cache
+def _swing_band() -> Float[np.ndarray, "section 6"]:
+    return butter(2, SWING_HZ, "bandpass", fs=MOTION_FPS, output="sos")
 
 
 def face_level(kind: str, units: Mapping[str, Curve]) -> Curve:

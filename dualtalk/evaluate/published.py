@@ -7,6 +7,7 @@ in float64, where the released evaluation has float32, save in `sts`: see there.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +31,7 @@ PRINTED_SCALE = {
     "rPCC": {"expression": 1e2, "jaw": 10, "head": 10},
 }
 STS_STEP = 0.1
+ROUNDING = 1e-13
 EMPTY_CLUSTER = 1e-6
 DIVERSITY_DRAWS = 100
 
@@ -47,16 +49,29 @@ def frechet_distance(reference: Motion, prediction: Motion) -> float:
         raise InputError(f"reference has {one.shape[1]} coefficients, prediction {two.shape[1]}; one layout?")
     if min(len(one), len(two)) < 2:
         raise InputError(f"{len(one)} and {len(two)} frames have no covariance; wanted at least 2 in each")
-    shift = one.mean(axis=0) - two.mean(axis=0)
-    a, b = _covariance_root(one), _covariance_root(two)
-    root_trace = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    # Rounding may leave a distance of 0 a hair below.
-    return float(max(shift @ shift + (a**2).sum() + (b**2).sum() - 2 * root_trace, 0.0))
+    return _distance(_Gaussian.of(one), _Gaussian.of(two))
 
 
-def _covariance_root(motion: Motion) -> Float[np.ndarray, "rank coef"]:
-    """A with A'A the covariance (over frames less one) and no more rows than columns."""
-    return np.linalg.qr((motion - motion.mean(axis=0)) / np.sqrt(len(motion) - 1), mode="r")
+@dataclass(frozen=True, eq=False)
+class _Gaussian:
+    """`root` is A with A'A the covariance (over frames less one) and no more rows than columns."""
+
+    mean: Float[np.ndarray, "coef"]
+    root: Float[np.ndarray, "rank coef"]
+
+    @classmethod
+    def of(cls, motion: Motion) -> "_Gaussian":
+        mean = motion.mean(axis=0)
+        return cls(mean, np.linalg.qr((motion - mean) / np.sqrt(len(motion) - 1), mode="r"))
+
+
+def _distance(one: _Gaussian, two: _Gaussian) -> float:
+    shift, a, b = one.mean - two.mean, one.root, two.root
+    root_trace = np.linalg.svd(a @ b.T, compute_uv=False).sum() if a.any() and b.any() else 0.0
+    spread = (a**2).sum() + (b**2).sum()
+    # Rounding may leave a distance of 0 a hair off.
+    apart = spread - 2 * root_trace
+    return float(shift @ shift + (apart if apart > ROUNDING * spread else 0.0))
 
 
 def paired_frechet_distance(reference: Motion, prediction: Motion, partner: Motion) -> float:
@@ -102,10 +117,53 @@ def _visits_entropy(fitted: Motion, counted: Motion, clusters: int) -> float:
     finite(counted, AXES, "motion to count")
     if fitted.shape[1] != counted.shape[1]:
         raise InputError(f"{fitted.shape[1]} and {counted.shape[1]} coefficients; wanted the same: one layout?")
+    return _entropy(_clusters(fitted, clusters), counted.astype(fitted.dtype))
+
+
+def _clusters(motion: Motion, clusters: int) -> KMeans | None:
+    """k-means of the frames; None where all are the same."""
     # k-means cannot tell more clusters apart than there are different frames.
-    clusters = min(clusters, len(np.unique(fitted, axis=0)))
-    model = KMeans(n_clusters=clusters, n_init="auto", random_state=0).fit(fitted)
-    share = np.bincount(model.predict(counted.astype(fitted.dtype)), minlength=clusters) / len(counted)
+    # Adding 0 makes one of 0 and -0.
+    different = len({frame.tobytes() for frame in motion + 0})
+    if different == 1:
+        return None
+    return KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0).fit(motion)
+
+
+def _seeds(
+    motion: Motion, clusters: int, random_state: np.random.RandomState
+) -> Float[np.ndarray, "cluster coef"]:
+    """Frames to begin k-means with: scikit-learn's own greedy choice, draw by draw, in a third of its time.
+
+    Source: Arthur & Vassilvitskii 2007, "k-means++: the advantages of careful seeding", with several candidates a
+    draw. Distances are summed in float64 and kept in the motion's precision, as there, lest a draw fall otherwise.
+    """
+    wide, ones = motion.astype(np.float64), np.ones((len(motion), 1), motion.dtype)
+    norms = np.einsum("tc,tc->t", wide, wide)
+
+    def squared_distances(frames: np.ndarray) -> np.ndarray:
+        apart = -2 * (wide[frames] @ wide.T) + norms[frames, None] + norms
+        return np.maximum(apart.astype(motion.dtype), 0)
+
+    trials = 2 + int(np.log(clusters))
+    chosen = [random_state.choice(len(motion), p=ones[:, 0] / ones.sum())]
+    nearest = squared_distances(np.array(chosen))
+    left = nearest @ ones
+    for _ in range(1, clusters):
+        drawn = random_state.uniform(size=trials) * left[0]
+        candidates = np.searchsorted(np.cumsum(nearest[0]), drawn).clip(max=len(motion) - 1)
+        apart = np.minimum(nearest, squared_distances(candidates))
+        lefts = apart @ ones
+        best = int(lefts.argmin())
+        nearest, left = apart[best : best + 1], lefts[best : best + 1]
+        chosen.append(candidates[best])
+    return motion[chosen]
+
+
+def _entropy(model: KMeans | None, counted: Motion) -> float:
+    if model is None:
+        return float(abs(-np.log2(1 + EMPTY_CLUSTER)))
+    share = np.bincount(model.predict(counted), minlength=model.n_clusters) / len(counted)
     return float(abs(-(share * np.log2(share + EMPTY_CLUSTER)).sum()))
 
 
@@ -182,30 +240,101 @@ def published_figures(
     reference, prediction, partner : (frame, coef)
         Whole motion vectors of `layout`: own as it was, own as predicted, the partner's as it was.
     """
-    same_shape(reference, prediction, AXES)
-    if reference.shape[1] != layout.width:
-        raise InputError(f"motion has {reference.shape[1]} coefficients; layout {layout.name} has {layout.width}")
-    figures: dict[str, dict[str, float]] = {}
-    for part, clusters in CLUSTERS.items():
-        columns = layout.slice_of(part)
-        own, made, other = reference[:, columns], prediction[:, columns], partner[:, columns]
-        of_part = {
-            "FD": frechet_distance(own, made),
-            "P-FD": paired_frechet_distance(own, made, other),
-            "MSE": mean_squared_error(own, made),
-            "SID": sid(own, made, clusters),
-            "SID as released": sid_as_released(own, made, clusters),
-            "SID of the reference": sid(own, own, clusters),
-            "rPCC": rpcc(own, made, other),
-            "STS": sts(own, made),
-            "variance": variance(made),
-            "variance of the reference": variance(own),
-            "diversity": diversity(made),
-            "diversity of the reference": diversity(own),
+    return Benchmark(reference, partner, layout).figures(prediction)
+
+
+class Benchmark:
+    """One reference, against which several predictions are measured: what asks only for it is worked out once.
+
+    Parameters
+    ----------
+    reference : (frame, coef)
+    partner : (frame, coef), optional
+        Without one, P-FD and rPCC are NaN.
+    """
+
+    def __init__(
+        self, reference: Motion, partner: Motion | None = None, layout: MotionLayout = DUALTALK56
+    ) -> None:
+        finite(reference, AXES, "reference")
+        if reference.shape[1] != layout.width:
+            raise InputError(
+                f"motion has {reference.shape[1]} coefficients; layout {layout.name} has {layout.width}"
+            )
+        if len(reference) < 2:
+            raise InputError("a clip of 1 frame has no covariance; wanted at least 2 frames")
+        if partner is not None:
+            same_shape(reference, partner, AXES)
+        self.reference = reference
+        self._parts = {
+            part: _Part.of(reference[:, columns], None if partner is None else partner[:, columns], clusters)
+            for part, clusters in CLUSTERS.items()
+            for columns in (layout.slice_of(part),)
         }
-        for name, value in of_part.items():
-            figures.setdefault(name, {})[part] = value
-    return figures
+        self._columns = {part: layout.slice_of(part) for part in CLUSTERS}
+
+    def figures(self, prediction: Motion, heard: Motion | None = None) -> dict[str, dict[str, float]]:
+        """name -> part -> figure. `heard` is the partner's motion that this prediction goes with, where it is not
+        the reference's: in P-FD and rPCC it takes its place on the prediction's side."""
+        same_shape(self.reference, prediction, AXES)
+        if heard is not None:
+            same_shape(self.reference, heard, AXES)
+        figures: dict[str, dict[str, float]] = {}
+        for part, columns in self._columns.items():
+            other = None if heard is None else heard[:, columns]
+            for name, value in self._parts[part].figures(prediction[:, columns], other).items():
+                figures.setdefault(name, {})[part] = value
+        return figures
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One part of the reference, with what is worked out of it alone."""
+
+    own: Motion
+    partner: Motion | None
+    clusters: int
+    gaussian: _Gaussian
+    joint: _Gaussian | None
+    model: KMeans | None
+    of_reference: dict[str, float]
+
+    @classmethod
+    def of(cls, own: Motion, partner: Motion | None, clusters: int) -> "_Part":
+        wide, model = own.astype(np.float64), _clusters(own, clusters)
+        joint = None if partner is None else _Gaussian.of(np.hstack([partner.astype(np.float64), wide]))
+        of_reference = {
+            "SID of the reference": _entropy(model, own),
+            "variance of the reference": variance(own),
+            "diversity of the reference": diversity(own),
+            "correlation with the partner": np.nan if partner is None else _pearson(own, partner),
+        }
+        return cls(own, partner, clusters, _Gaussian.of(wide), joint, model, of_reference)
+
+    def figures(self, made: Motion, heard: Motion | None) -> dict[str, float]:
+        wide = made.astype(np.float64)
+        other = self.partner if heard is None else heard
+        paired = residual = np.nan
+        if self.joint is not None:
+            paired = _distance(self.joint, _Gaussian.of(np.hstack([other.astype(np.float64), wide])))
+            residual = abs(self.of_reference["correlation with the partner"] - _pearson(made, other))
+        return {
+            "FD": _distance(self.gaussian, _Gaussian.of(wide)),
+            "P-FD": paired,
+            "MSE": mean_squared_error(self.own, made),
+            "SID": _entropy(self.model, made.astype(self.own.dtype)),
+            "SID as released": _entropy(self._clusters_of(made), self.own.astype(made.dtype)),
+            "SID of the reference": self.of_reference["SID of the reference"],
+            "rPCC": residual,
+            "STS": sts(self.own, made),
+            "variance": variance(made),
+            "variance of the reference": self.of_reference["variance of the reference"],
+            "diversity": diversity(made),
+            "diversity of the reference": self.of_reference["diversity of the reference"],
+        }
+
+    def _clusters_of(self, made: Motion) -> KMeans | None:
+        return self.model if np.array_equal(made, self.own) else _clusters(made, self.clusters)
 
 
 def still_control(reference: Motion) -> Motion:

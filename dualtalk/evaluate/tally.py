@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from dualtalk.errors import InputError
 
 RESAMPLES = 2000
+# Draws at a time, so that thousands of dialogues do not fill the memory.
+DRAWN_AT_ONCE = 200
 CONFIDENCE = 0.95
 
 
@@ -82,3 +85,31 @@ def over_dialogues(
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], tails)
     return Estimate(float(total / weight), float(low), float(high), count)
+
+
+def over_dialogues_together(
+    sums: Float[np.ndarray, "dialogue measure 2"], seed: int = 0, resamples: int = RESAMPLES
+) -> list[Estimate]:
+    """`over_dialogues` for many measures at once: every draw of dialogues serves them all.
+
+    Totals and weights stand in the last axis. A draw in which a measure has no weight counts for nothing.
+    """
+    count = len(sums)
+    total, weight = np.moveaxis(sums.sum(axis=0), -1, 0)
+    dialogues = (sums[..., 1] > 0).sum(axis=0)
+    value = np.divide(total, weight, out=np.full(len(total), np.nan), where=weight > 0)
+    flat, ratios = sums.reshape(count, -1), []
+    rng = np.random.default_rng(seed)
+    for first in range(0, resamples, DRAWN_AT_ONCE):
+        draws = rng.multinomial(count, np.full(count, 1 / count), size=min(DRAWN_AT_ONCE, resamples - first))
+        drawn = (draws @ flat).reshape(len(draws), -1, 2)
+        ratios.append(
+            np.divide(drawn[..., 0], drawn[..., 1], out=np.full(drawn.shape[:2], np.nan), where=drawn[..., 1] > 0)
+        )
+    ends = np.full((2, len(total)), np.nan)
+    several = dialogues > 1
+    if several.any():
+        tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+        ends[:, several] = np.nanquantile(np.concatenate(ratios)[:, several], tails, axis=0)
+    rows = zip(value, *ends, dialogues, strict=True)
+    return [Estimate(float(v), float(low), float(high), int(n)) for v, low, high, n in rows]

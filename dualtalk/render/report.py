@@ -5,7 +5,6 @@ are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT).
 """
 
 import base64
-import io
 import os
 from collections.abc import Iterable
 from importlib.resources import files
@@ -14,18 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
-from PIL import Image
 
 from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.conversation import PARTY, Conversation
 from dualtalk.files import written_whole
 from dualtalk.head import Head
-from dualtalk.render.page_text import filled, json_text, markup_text, plain, spans
+from dualtalk.html import filled, jpeg_uri, json_text, markup_text, plain
 from dualtalk.render.report_data import Curve, Moment, curves, talk_figures
 
 # Browsers open a page of a hundred megabytes slowly; a longer video stays a file of its own beside the page.
 LARGEST_EMBEDDED_BYTES = 60_000_000
-STILL_WIDTH, STILL_QUALITY = 480, 82
+STILL_WIDTH = 480
 PAGE = files("dualtalk.render") / "report_page"
 STYLES, SCRIPTS = ("uplot.min.css", "page.css"), ("uplot.min.js", "view.js", "charts.js", "page.js")
 
@@ -66,11 +64,11 @@ def write_report(
         "name": conversation.name,
         "durationS": conversation.duration_s,
         "fps": MOTION_FPS,
-        "speech": {label: spans(person) for label, person in zip(PARTY, conversation.people, strict=True)},
+        "speech": {label: person.spans_s for label, person in zip(PARTY, conversation.people, strict=True)},
         "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
         "curves": [_packed(curve) for curve in curves(conversation, head)],
         "stills": [
-            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": _jpeg_uri(image)}
+            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": jpeg_uri(image, STILL_WIDTH)}
             for moment, image in stills
         ],
         "figures": plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
@@ -86,7 +84,7 @@ def write_report(
         "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
     }
     with written_whole(path) as partial:
-        partial.write_text(filled(PAGE / "page.html", parts))
+        partial.write_text(filled((PAGE / "page.html").read_text(), parts))
 
 
 def _packed(curve: Curve) -> dict:
@@ -94,11 +92,3 @@ def _packed(curve: Curve) -> dict:
     scale = 10**curve.digits
     columns = {label: np.rint(getattr(curve, label) * scale).astype(int).tolist() for label in PARTY}
     return {"title": curve.title, "unit": curve.unit, "scale": scale, "digits": curve.digits, **columns}
-
-
-def _jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
-    picture = Image.fromarray(image)
-    picture.thumbnail((STILL_WIDTH, STILL_WIDTH), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=STILL_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -230,7 +230,7 @@ def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterato
         return
     before = {name: os.environ.get(name) for name in THREAD_COUNTS}
     os.environ.update(dict.fromkeys(THREAD_COUNTS, "1"))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=follow_parent)
     try:
         waiting, pending = iter(tasks), set[Future]()
         for task in waiting:
@@ -251,7 +251,7 @@ def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterato
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Work in one thread, and end when the process that started this one is gone, even if it was killed."""
     import torch
 

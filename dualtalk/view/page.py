@@ -26,7 +26,7 @@ from dualtalk.export.gltf import write_glb
 from dualtalk.files import written_whole
 from dualtalk.head import Head
 from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion
-from dualtalk.render.page_text import filled, json_text, markup_text, plain, spans
+from dualtalk.html import filled, json_text, markup_text, plain
 from dualtalk.render.paint import painted_vertices, parts
 from dualtalk.render.report_data import Curve, curves
 from dualtalk.render.scene import LOOKS
@@ -86,7 +86,7 @@ def write_viewer(
         "durationS": shown.duration_s,
         "fps": MOTION_FPS,
         "frames": shown.frames,
-        "speech": {label: spans(person) for label, person in zip(PARTY, shown.people, strict=True)},
+        "speech": {label: person.spans_s for label, person in zip(PARTY, shown.people, strict=True)},
         "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
         "nods": {label: _nods(person) for label, person in zip(PARTY, shown.people, strict=True)},
         "notes": told,
@@ -112,7 +112,7 @@ def write_viewer(
         "sound": "" if silent else base64.b64encode(encoded_sound(voices)).decode(),
     }
     with written_whole(path) as partial:
-        partial.write_text(filled(PAGE / "viewer.html", texts))
+        partial.write_text(filled((PAGE / "viewer.html").read_text(), texts))
     return told
 
 

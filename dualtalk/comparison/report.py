@@ -1,0 +1,129 @@
+"""One page that compares systems: a table of every measure, plots, curves around transitions, rasters, pictures.
+
+The page is a single file that asks the network for nothing; its own policy forbids it to. Data go in as JSON and
+are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT), which comes with `dualtalk.render`.
+"""
+
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+
+import numpy as np
+
+from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.comparison.strips import Strip
+from dualtalk.comparison.tables import CONTROL, best_of, printed
+from dualtalk.evaluate.controls import CONTROLS, REFERENCE
+from dualtalk.evaluate.measures import FAMILIES, MEASURES, WANTED_TEXT
+from dualtalk.evaluate.systems import Evaluation
+from dualtalk.evaluate.transition_curves import QUANTITIES, REACH_FRAMES, Curve
+from dualtalk.files import written_whole
+from dualtalk.html import filled, jpeg_uri, json_text, plain
+
+PAGE = files("dualtalk.comparison") / "report_page"
+CHARTS = files("dualtalk.render") / "report_page"
+STYLES = (CHARTS / "uplot.min.css", PAGE / "page.css")
+SCRIPTS = (CHARTS / "uplot.min.js", *(PAGE / name for name in ("table.js", "plots.js", "raster.js", "page.js")))
+STRIP_PX = 900
+SIGNIFICANT = 4
+
+
+def write_comparison(
+    evaluation: Evaluation,
+    path: str | os.PathLike,
+    *,
+    timelines: Sequence[dict],
+    strips: Sequence[Strip],
+    run: dict,
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    timelines
+        From `dualtalk.comparison.timelines`.
+    strips
+        From `dualtalk.comparison.worst_strips`; empty where nothing was drawn.
+    run : dict
+        How it was made, for the foot of the page.
+    """
+    data = {
+        "clips": len(evaluation.jobs),
+        "people": evaluation.people,
+        "dialogues": evaluation.dialogues,
+        "minutes": round(evaluation.frames / MOTION_FPS / 60, 1),
+        "space": evaluation.space,
+        "notes": list(evaluation.notes),
+        "families": list(FAMILIES),
+        "measures": [
+            {
+                "name": one.name,
+                "family": one.family,
+                "unit": one.unit,
+                "wanted": one.wanted,
+                "wantedText": WANTED_TEXT[one.wanted],
+                "formula": one.formula,
+                "source": one.source,
+            }
+            for one in MEASURES
+        ],
+        "rows": _rows(evaluation),
+        "reference": REFERENCE,
+        "quantities": QUANTITIES,
+        "curveTimes": [round(frame / MOTION_FPS, 2) for frame in range(-REACH_FRAMES, REACH_FRAMES + 1)],
+        "timelines": list(timelines),
+        "strips": [_strip(strip) for strip in strips],
+        "run": plain(run),
+    }
+    names = [row.name for row in evaluation.rows if row.regime]
+    parts = {
+        "title": f"{', '.join(names)} – evaluation".replace("<", "&lt;"),
+        "styles": "\n".join(style.read_text() for style in STYLES),
+        "scripts": "\n".join(script.read_text() for script in SCRIPTS),
+        "data": json_text(data),
+    }
+    with written_whole(path) as partial:
+        partial.write_text(filled((PAGE / "page.html").read_text(), parts))
+
+
+def _rows(evaluation: Evaluation) -> list[dict]:
+    best = best_of(evaluation)
+    return [
+        {
+            "name": row.name,
+            "regime": row.regime or CONTROL,
+            "about": CONTROLS.get(row.name, ""),
+            "figures": [[_short(value) for value in printed(row, measure)] for measure in MEASURES],
+            "best": [index for index, measure in enumerate(MEASURES) if (row.name, measure.name) in best],
+            "curves": {
+                kind: {name: _curve(curve) for name, curve in quantities.items()}
+                for kind, quantities in row.curves.items()
+            }
+            if row.regime or row.name == REFERENCE
+            else {},
+        }
+        for row in evaluation.rows
+    ]
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{SIGNIFICANT}g}")
+
+
+def _curve(curve: Curve) -> dict:
+    ends = {name: plain(getattr(curve, name).tolist(), 3) for name in ("mean", "low", "high")}
+    return {**ends, "transitions": curve.transitions, "clips": curve.clips}
+
+
+def _strip(strip: Strip) -> dict:
+    moment = strip.moment
+    return {
+        "system": strip.system,
+        "clip": moment.clip,
+        "speaker": moment.person + 1,
+        "kind": moment.kind,
+        "timeS": moment.frame / MOTION_FPS,
+        "distance": float(np.round(moment.distance, 2)),
+        "timesS": list(strip.times_s),
+        "image": jpeg_uri(strip.image, STRIP_PX),
+    }

@@ -1,0 +1,115 @@
+"use strict";
+
+// The table of figures: a row a system, a column a measure of the family that is shown.
+
+const REGIMES = { partner_given: "Partner given", closed_loop: "Closed loop: both people predicted", control: "Controls" };
+const SIGNS = { lower: "↓", higher: "↑", one: "→1", reference: "≈" };
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+const byId = id => document.getElementById(id);
+
+function numberText(value) {
+  if (value === null) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && size < 0.001) return value.toExponential(1).replace("e-", "e−");
+  if (size === 0) return "0";
+  return value.toFixed(size >= 100 ? 0 : Math.min(2 - Math.floor(Math.log10(size)), 5)).replace("-", "−");
+}
+
+class Table {
+  constructor(parent, data) {
+    Object.assign(this, { parent, data, sortedBy: null, turned: false });
+    this.truth = data.rows.find(row => row.name === data.reference);
+  }
+
+  show(family) {
+    this.family = family;
+    this.sortedBy = null;
+    this.draw();
+  }
+
+  columns() {
+    return this.data.measures.map((measure, index) => ({ measure, index })).filter(({ measure, index }) =>
+      measure.family === this.family && this.data.rows.some(row => row.figures[index][0] !== null));
+  }
+
+  // How far a figure is from what is wanted; what was not measured comes last.
+  distance(row, index) {
+    const value = row.figures[index][0], { wanted } = this.data.measures[index];
+    if (value === null) return Infinity;
+    if (wanted === "lower") return value;
+    if (wanted === "higher") return -value;
+    return Math.abs(value - (wanted === "one" ? 1 : this.truth.figures[index][0] ?? 0));
+  }
+
+  sort(index) {
+    this.turned = this.sortedBy === index && !this.turned;
+    this.sortedBy = index;
+    this.draw();
+  }
+
+  ordered(rows) {
+    if (this.sortedBy === null) return rows;
+    const sign = this.turned ? -1 : 1;
+    return [...rows].sort((one, two) => {
+      const [near, far] = [one, two].map(row => this.distance(row, this.sortedBy));
+      return near === far ? 0 : sign * (near < far ? -1 : 1);
+    });
+  }
+
+  draw() {
+    const columns = this.columns();
+    const table = element("table", {}, element("thead", {}, this.heading(columns)));
+    for (const regime of Object.keys(REGIMES)) {
+      const rows = this.data.rows.filter(row => row.regime === regime);
+      if (!rows.length) continue;
+      const title = element("th", { colSpan: columns.length + 1, scope: "rowgroup", className: "group" },
+        element("span", { textContent: REGIMES[regime] }));
+      table.append(element("tbody", {}, element("tr", {}, title),
+        ...this.ordered(rows).map(row => this.row(row, columns))));
+    }
+    this.parent.replaceChildren(columns.length ? table
+      : element("p", { className: "help", textContent: "Nothing of this kind could be measured here." }));
+  }
+
+  heading(columns) {
+    return element("tr", {}, element("th", { scope: "col", textContent: "" }), ...columns.map(({ measure, index }) => {
+      const mark = this.sortedBy === index ? (this.turned ? " ▾" : " ▴") : "";
+      const button = element("button", { type: "button", title: `${measure.formula}. Better: ${measure.wantedText}.` },
+        shortName(measure) + mark,
+        element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` }));
+      button.addEventListener("click", () => this.sort(index));
+      const sorted = this.sortedBy === index ? (this.turned ? "descending" : "ascending") : "none";
+      return element("th", { scope: "col", ariaSort: sorted }, button);
+    }));
+  }
+
+  row(row, columns) {
+    const dot = element("i", { className: "dot", style: `background:${colourOf(row, this.data)}` });
+    const cells = columns.map(({ index }) => {
+      const [value, low, high] = row.figures[index];
+      const cell = element("td", { textContent: numberText(value), className: row.best.includes(index) ? "best" : "" });
+      if (low !== null) cell.append(element("small", { textContent: `${numberText(low)} … ${numberText(high)}` }));
+      return cell;
+    });
+    return element("tr", { className: row.regime === "control" ? "control" : "" },
+      element("th", { scope: "row", title: row.about || row.name }, dot, row.name), ...cells);
+  }
+}
+
+// Without what its family says already.
+function shortName(measure) {
+  const around = measure.family.replace("Around: ", "");
+  return measure.name.startsWith(`${around}: `) ? measure.name.slice(around.length + 2) : measure.name;
+}
+
+function colourOf(row, data) {
+  if (row.name === data.reference) return "var(--reference)";
+  if (row.regime === "control") return "var(--control)";
+  return `var(--s${data.rows.indexOf(row) % 8})`;
+}

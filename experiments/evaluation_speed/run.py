@@ -1,0 +1,214 @@
+"""How long does an evaluation take, how much memory does it need, and what does sharing work save?
+
+Run: python experiments/evaluation_speed/run.py [--pairs 533] [--frames 750] [--space flame]
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pyannote.core import Annotation, Segment
+from scipy.linalg import LinAlgWarning, sqrtm
+from scipy.ndimage import gaussian_filter1d
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.audio.rttm import write_rttm
+from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.evaluate.published import CLUSTERS, Benchmark
+
+PARTS = {part: DUALTALK56.slice_of(part) for part in CLUSTERS}
+# Pairs measured by the plain loop, which is far too slow for all.
+LOOPED_PAIRS = 10
+
+
+def smooth(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """(frame, 56) motion as smooth and as large as people's, of no meaning."""
+    motion = gaussian_filter1d(rng.standard_normal((frames, DUALTALK56.width)), 4, axis=0) * 3.8
+    motion[:, PARTS["jaw"]] *= 0.05
+    motion[:, PARTS["head"]] *= 0.1
+    return (0.3 * motion).astype(np.float32)
+
+
+def turns(rng: np.random.Generator, duration_s: float) -> Annotation:
+    """People who take turns of 1 to 4 s."""
+    spoken, start_s, speaker = Annotation(), 0.3, 0
+    while start_s < duration_s - 1:
+        end_s = min(start_s + rng.uniform(1, 4), duration_s)
+        spoken[Segment(start_s, end_s), start_s] = "ab"[speaker]
+        start_s, speaker = end_s + rng.uniform(-0.3, 0.6), 1 - speaker
+    return spoken
+
+
+def write_folders(root: Path, pairs: int, frames: int, space: str) -> None:
+    """A reference in the published layout, with turns in place of sound, and one system's predictions."""
+    rng = np.random.default_rng(0)
+    for name in ("reference", "predicted"):
+        (root / name).mkdir()
+    for pair in range(pairs):
+        clip = f"talk{pair:04d}"
+        write_rttm(root / "reference" / f"{clip}.rttm", turns(rng, frames / MOTION_FPS))
+        for number in (1, 2):
+            own = smooth(rng, frames)
+            HeadMotion(own, space, DUALTALK56).save(root / "reference" / f"{clip}_speaker{number}.npz")
+            np.save(root / "predicted" / f"{clip}_speaker{number}.npy", own + 0.4 * smooth(rng, frames))
+
+
+def plain_figures(reference: np.ndarray, prediction: np.ndarray, partner: np.ndarray) -> dict:
+    """The published figures, each written down as it is defined."""
+    figures = {}
+    for part, columns in PARTS.items():
+        own, made, other = (motion[:, columns].astype(np.float64) for motion in (reference, prediction, partner))
+        step = (np.diff(own, axis=0) - np.diff(made, axis=0)) ** 2 / 0.1
+        rng = np.random.default_rng(0)
+        draws = [rng.choice(len(made), 100, replace=False) for _ in range(2)]
+        figures[part] = (
+            plain_distance(own, made),
+            plain_distance(np.hstack([other, own]), np.hstack([other, made])),
+            ((own - made) ** 2).mean(),
+            plain_entropy(own, made, CLUSTERS[part]),
+            plain_entropy(made, own, CLUSTERS[part]),
+            plain_entropy(own, own, CLUSTERS[part]),
+            abs(plain_r(own, other) - plain_r(made, other)),
+            np.sqrt(step.sum()),
+            (made.var(axis=0).mean(), own.var(axis=0).mean()),
+            np.linalg.norm(made[draws[0]] - made[draws[1]], axis=1).mean(),
+        )
+    return figures
+
+
+def plain_distance(one: np.ndarray, two: np.ndarray) -> float:
+    shift, a, b = one.mean(axis=0) - two.mean(axis=0), np.cov(one, rowvar=False), np.cov(two, rowvar=False)
+    root = sqrtm(a @ b)
+    if not np.isfinite(root).all():
+        offset = 1e-6 * np.eye(len(a))
+        root = sqrtm((a + offset) @ (b + offset))
+    return float(shift @ shift + np.trace(a) + np.trace(b) - 2 * np.trace(root.real))
+
+
+def plain_entropy(fitted: np.ndarray, counted: np.ndarray, clusters: int) -> float:
+    labels = KMeans(n_clusters=clusters, n_init="auto", random_state=0).fit(fitted).predict(counted)
+    share = np.bincount(labels, minlength=clusters) / len(counted)
+    return float(-(share * np.log2(share + 1e-6)).sum())
+
+
+def plain_r(one: np.ndarray, two: np.ndarray) -> float:
+    return float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Processor seconds: others may be at work on the machine."""
+    start_s = time.process_time()
+    work()
+    return time.process_time() - start_s
+
+
+def compare_loops(frames: int) -> None:
+    """Processor time a person and clip, of one system's published figures, without and with those of controls."""
+    rng = np.random.default_rng(1)
+    for name, make in (("a system alone", alone), ("a system and six controls", with_controls)):
+        people = [[smooth(rng, frames) for _ in range(5)] for _ in range(2 * LOOPED_PAIRS)]
+
+        def plainly(people=people, make=make) -> None:
+            for reference, partner, *others in people:
+                for prediction, heard in make(reference, partner, *others):
+                    plain_figures(reference, prediction, heard)
+
+        def shared(people=people, make=make) -> None:
+            for reference, partner, *others in people:
+                benchmark = Benchmark(reference, partner)
+                for prediction, heard in make(reference, partner, *others):
+                    benchmark.figures(prediction, heard)
+
+        with threadpool_limits(1), warnings.catch_warnings():
+            # The plain loop asks k-means for forty clusters, and a root, of a pose that is held.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", LinAlgWarning)
+            plain, ours = (1000 * min(timed(work) for _ in range(2)) / len(people) for work in (plainly, shared))
+        print(f"| {name} | plain {plain:.0f} ms | ours {ours:.0f} ms | {plain / ours:.1f} times |", flush=True)
+    print()
+
+
+def alone(reference: np.ndarray, partner: np.ndarray, made: np.ndarray, *_: np.ndarray) -> list[tuple]:
+    return [(made, partner)]
+
+
+def with_controls(
+    reference: np.ndarray, partner: np.ndarray, made: np.ndarray, foreign: np.ndarray, pose: np.ndarray
+) -> list[tuple]:
+    """Predictions with their partners: the reference, a pose and the mean held, random, mirror, wrong partner."""
+    still = [np.broadcast_to(one, reference.shape).copy() for one in (pose[0], reference.mean(axis=0))]
+    own_partner = [(one, partner) for one in (made, reference, *still, foreign, partner)]
+    return [*own_partner, (reference, foreign)]
+
+
+def time_command(root: Path, workers: int) -> tuple[float, float, float]:
+    """Seconds of the whole command, processor seconds of all its processes, and the most memory of any one, MB."""
+    out = root / f"out{workers}"
+    folders = [root / "predicted", "--reference", root / "reference", "--out", out]
+    command = [sys.executable, "-m", "dualtalk.cli", "evaluate", *map(str, folders), "--workers", str(workers)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peak_kb, start_s, before_s = 0, time.perf_counter(), children_s()
+    while process.poll() is None:
+        peak_kb = max([peak_kb, *map(resident_kb, family(process.pid))])
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"the command failed with {process.returncode}")
+    return time.perf_counter() - start_s, children_s() - before_s, peak_kb / 1024
+
+
+def children_s() -> float:
+    """Processor seconds of the children that are over, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    return [pid, *map(int, children)]
+
+
+def resident_kb(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--pairs", type=int, nargs="+", default=[533])
+    options.add_argument("--frames", type=int, default=750)
+    options.add_argument("--space", default="flame")
+    options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--no-loop", action="store_true", help="leave the plain loop out")
+    asked = options.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {asked.frames} frames, space {asked.space}\n")
+    if not asked.no_loop:
+        compare_loops(asked.frames)
+    for pairs in asked.pairs:
+        with tempfile.TemporaryDirectory() as folder:
+            write_folders(Path(folder), pairs, asked.frames, asked.space)
+            for workers in asked.workers:
+                seconds, processor_s, peak_mb = time_command(Path(folder), workers)
+                took = f"{seconds:.0f} s | {processor_s:.0f} s of processor | {peak_mb:.0f} MB"
+                print(f"| {pairs} pairs | {workers} workers | {took} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The verb `evaluate`: what it ranks, what it says of bad input, and that it says the same again."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyannote.core import Annotation, Segment
+from typer.testing import CliRunner
+
+from dualtalk.audio.rttm import write_rttm
+from dualtalk.cli import app
+from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.evaluate.controls import CONTROLS
+from dualtalk.evaluate.measures import MEASURES, NAMES, markdown
+from dualtalk.evaluate.tally import Tally, over_dialogues, over_dialogues_together
+
+FRAMES = [90, 75]
+CLIPS = ("test000", "test001")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments), "--workers", "0"])
+
+
+def write_folders(root, space) -> None:
+    """A reference of noise with turns, and predictions that are the truth with a little noise, and with much."""
+    rng = np.random.default_rng(0)
+    for name in ("reference", "near", "far"):
+        (root / name).mkdir()
+    for clip, frames in zip(CLIPS, FRAMES, strict=True):
+        for speaker in (1, 2):
+            own = rng.uniform(-0.3, 0.3, (frames, 56)).astype(np.float32)
+            HeadMotion(own, space, DUALTALK56).save(root / "reference" / f"{clip}_speaker{speaker}.npz")
+            for name, noise in (("near", 0.03), ("far", 0.3)):
+                made = own + noise * rng.standard_normal(own.shape).astype(np.float32)
+                np.save(root / name / f"{clip}_speaker{speaker}.npy", made)
+        spoken = Annotation()
+        spoken[Segment(0, 1.4), 0], spoken[Segment(1.5, frames / 25), 1] = "a", "b"
+        write_rttm(root / "reference" / f"{clip}.rttm", spoken)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """The folder of results, and what was printed; the head is the open one."""
+    root = tmp_path_factory.mktemp("open")
+    write_folders(root, "open")
+    out = root / "out"
+    result = run(root / "near", root / "far", "--reference", root / "reference", "--out", out, "--no-frames")
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Folders of motion in FLAME's space, for which there is no head here: quicker to measure."""
+    write_folders(tmp_path, "flame")
+    return tmp_path
+
+
+def with_one_clip(root) -> None:
+    """Half the work, where a second clip would say nothing new."""
+    for path in root.glob(f"*/{CLIPS[1]}*"):
+        path.unlink()
+
+
+def evaluate(root, *options, systems=("near",)):
+    folders = [root / name for name in systems]
+    return run(*folders, "--reference", root / "reference", "--out", root / "out", "--no-frames", *options)
+
+
+def rows_of(out) -> dict[tuple[str, str], dict]:
+    with (out / "figures.csv").open() as file:
+        return {(row["system"], row["measure"]): row for row in csv.DictReader(file)}
+
+
+def test_ranks_systems_and_controls(evaluated):
+    out, printed = evaluated
+    rows = rows_of(out)
+    assert {system for system, _ in rows} == {"near", "far", *CONTROLS}
+    assert {measure for _, measure in rows} == set(NAMES)
+    assert all(name in printed for name in ("near", "far", *CONTROLS))
+    for name in ("FD expression", "P-FD head", "MSE jaw", "LVE", "MTM", "FRDist", "listen to speak: head error"):
+        near, far = (float(rows[system, name]["value"]) for system in ("near", "far"))
+        assert 0 <= float(rows["reference", name]["value"]) < near < far, name
+        assert (rows["near", name]["best"], rows["far", name]["best"]) == ("1", "0")
+        assert not int(rows["reference", name]["best"])
+
+
+def test_the_reference_is_perfect_and_the_wrong_partner_is_not(evaluated):
+    rows = rows_of(evaluated[0])
+    for measure in MEASURES:
+        value = rows["reference", measure.name]["value"]
+        if measure.perfect is not None and value:
+            assert float(value) == pytest.approx(measure.perfect, abs=1e-9), measure.name
+    assert float(rows["shuffled partner", "FD expression"]["value"]) == 0
+    assert float(rows["shuffled partner", "P-FD expression"]["value"]) > 0.01
+    assert float(rows["shuffled partner", "rPCC expression"]["value"]) > 0
+
+
+def test_same_input_same_bytes_for_any_number_of_workers(root):
+    written = []
+    for workers in ("0", "2"):
+        assert evaluate(root, "--workers", workers, "--overwrite").exit_code == 0
+        written.append({path.name: path.read_bytes() for path in (root / "out").iterdir()})
+    assert set(written[0]) == {"evaluation.json", "figures.csv", "report.html"}
+    assert written[0] == written[1]
+
+
+def test_the_page_is_whole_and_asks_the_network_for_nothing(evaluated):
+    page = (evaluated[0] / "report.html").read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", page)
+    assert not re.search(r"@import|url\(\s*['\"]?http|fetch\(|XMLHttpRequest|WebSocket", page)
+    assert "default-src 'none'" in page
+    assert page.count("</script>") == 2
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+    assert [row["name"] for row in data["rows"]] == ["near", "far", *CONTROLS]
+    assert data["rows"][0]["curves"]["listen to speak"]["mouth opening"]["transitions"] > 0
+    assert {one["clip"] for one in data["timelines"]} == {"test000", "test001"}
+    assert data["strips"] == []
+
+
+def test_json_says_how_it_was_made(evaluated):
+    content = json.loads((evaluated[0] / "evaluation.json").read_text())
+    assert [path.rpartition("/")[2] for path in content["run"]["predicted"]] == ["near", "far"]
+    assert content["dialogues"] == 2
+    worst = content["systems"][1]["worst_transitions"]
+    assert worst[0]["distance"] >= worst[-1]["distance"] > 0
+
+
+def test_lengths_are_cut_and_it_is_said(root):
+    with_one_clip(root)
+    path = root / "near" / "test000_speaker1.npy"
+    np.save(path, np.load(path)[:-2])
+    result = evaluate(root)
+    assert result.exit_code == 0, result.output
+    assert "near: 1 predictions differ in length from the reference, by -2 to -2 frames" in result.stdout
+    assert float(rows_of(root / "out")["near", "FD expression"]["value"]) < 0.1
+
+
+def test_frames_that_nobody_saw_are_left_out(root):
+    with_one_clip(root)
+    path = root / "reference" / "test000_speaker1.npz"
+    arrays = dict(np.load(path))
+    arrays["valid"] = np.arange(FRAMES[0]) >= 30
+    arrays["exp"][:30] = 0
+    np.savez(path, **arrays)
+    result = evaluate(root)
+    assert "1 clips have frames in which somebody was not observed" in result.stdout
+    error = float(rows_of(root / "out")["near", "MSE expression"]["value"])
+    assert error == pytest.approx(10 * 0.03**2, rel=0.05)
+
+
+def test_one_frame_and_no_motion_at_all(root):
+    for speaker in (1, 2):
+        path = root / "near" / f"test000_speaker{speaker}.npy"
+        np.save(path, np.load(path)[:1])
+        np.save(root / "near" / f"test001_speaker{speaker}.npy", np.zeros((FRAMES[1], 56), np.float32))
+    result = evaluate(root)
+    assert result.exit_code == 0, result.output
+    assert "1 clips have fewer than 2 frames, left out: test000" in result.stdout
+    assert "one dialogue" in result.stdout
+    rows = rows_of(root / "out")
+    assert float(rows["near", "FD expression"]["value"]) > 0
+    assert rows["near", "rPCC expression"]["value"] == ""
+
+
+def test_without_the_partner(root):
+    (root / "near" / "test000_speaker2.npy").unlink()
+    (root / "reference" / "test001_speaker2.npz").unlink()
+    result = evaluate(root)
+    assert result.exit_code == 0, result.output
+    assert "near: 1 of the reference are not predicted: test000_speaker2" in result.stdout
+    assert "1 clips have no motion of the partner, so nothing of the two: test001" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "said"),
+    [
+        (lambda f: [p.unlink() for p in f.iterdir()], (), "holds no predictions"),
+        (lambda f: np.save(f / "test000_speaker1.npy", np.zeros((90, 62), np.float32)), (), "wanted (frame, 56)"),
+        (
+            lambda f: np.save(f / "test001_speaker2.npy", np.full((75, 56), np.inf, np.float32)),
+            (),
+            "NaN or infinite value, first in frame 0",
+        ),
+        (lambda f: (f / "test000_speaker2.npy").unlink(), ("--regime", "closed_loop"), "has no test000_speaker2"),
+        (lambda f: None, ("--name", "a", "--name", "b"), "2 names for 1 folders"),
+        (lambda f: None, ("--name", "mirror"), "none of a control"),
+        (lambda f: None, ("--regime", "closed_loop") * 2, "2 regimes for 1 folders"),
+    ],
+)
+def test_bad_input_is_one_line(root, spoil, options, said):
+    spoil(root / "near")
+    result = evaluate(root, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (root / "out").exists()
+
+
+def test_regimes_are_kept_apart(root):
+    with_one_clip(root)
+    regimes = ("--regime", "partner_given", "--regime", "closed_loop")
+    result = evaluate(root, *regimes, systems=("near", "far"))
+    assert result.exit_code == 0, result.output
+    rows = rows_of(root / "out")
+    assert {rows[name, "FD jaw"]["regime"] for name in ("near", "far")} == {"partner_given", "closed_loop"}
+    assert not any(int(row["best"]) for row in rows.values())
+
+
+def test_motion_of_another_space_than_the_head_is_measured_without_skin(root):
+    with_one_clip(root)
+    result = run(root / "reference", "--name", "itself", "--reference", root / "reference", "--out", root / "out")
+    assert result.exit_code == 0, result.output
+    assert "nothing is measured on the skin" in result.stdout
+    assert "no frames are drawn" in result.stdout
+    rows = rows_of(root / "out")
+    assert rows["itself", "LVE"]["value"] == ""
+    assert float(rows["itself", "FD head"]["value"]) == 0
+
+
+def test_many_measures_pool_as_one_does():
+    rng = np.random.default_rng(0)
+    sums = rng.uniform(0.5, 1, (12, 3, 2))
+    sums[:, 2] = 0
+    sums[:11, 1] = 0
+    one = over_dialogues([Tally(*pair) for pair in sums[:, 0]])
+    together = over_dialogues_together(sums)
+    assert together[0].value == pytest.approx(one.value)
+    assert (together[0].low, together[0].high) == pytest.approx((one.low, one.high), rel=0.01)
+    assert (together[1].dialogues, np.isnan(together[1].low)) == (1, True)
+    assert np.isnan(together[2].value)
+
+
+def test_the_documentation_lists_every_measure():
+    assert markdown() in (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()

@@ -1,0 +1,228 @@
+"""Folders of predictions and references: what is found, what goes together, and what is said of the rest."""
+
+import numpy as np
+import pytest
+from pyannote.core import Segment, Timeline
+
+from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.errors import InputError
+from dualtalk.evaluate.controls import as_long, control_motions, strangers
+from dualtalk.evaluate.folders import (
+    ClipFiles,
+    ReferencePerson,
+    cut,
+    find_reference,
+    find_system,
+    matched,
+    read_clip,
+    read_prediction,
+)
+from dualtalk.evaluate.measures import MEASURES, NAMES
+from dualtalk.evaluate.sides import Act, Side
+
+
+def motion(frames: int, seed: int = 0, space: str = "flame") -> HeadMotion:
+    rng = np.random.default_rng(seed)
+    return HeadMotion(rng.uniform(-0.3, 0.3, (frames, 56)).astype(np.float32), space, DUALTALK56)
+
+
+@pytest.fixture
+def reference(tmp_path):
+    folder = tmp_path / "reference"
+    folder.mkdir()
+    for number, clip in enumerate(("tea_sub_video_1_000", "tea_sub_video_2_000", "walk")):
+        for speaker in (1, 2):
+            motion(30, 2 * number + speaker).save(folder / f"{clip}_speaker{speaker}.npz")
+    return folder
+
+
+def predicted(folder, *names, frames=30):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        np.save(folder / f"{name}.npy", motion(frames).coefficients)
+    return find_system(folder, folder.name, "partner_given", "test")
+
+
+def test_the_published_layout_is_found_with_its_dialogues(reference):
+    clips = find_reference(reference, "test")
+    assert [one.clip for one in clips] == ["tea_sub_video_1_000", "tea_sub_video_2_000", "walk"]
+    assert [one.dialogue for one in clips] == ["tea", "tea", "walk"]
+    assert all(one.motions[0] and one.motions[1] and not one.waves[0] for one in clips)
+
+
+def test_a_split_folder_is_gone_into(reference):
+    inner = reference / "test"
+    inner.mkdir()
+    motion(30).save(inner / "only_speaker1.npz")
+    assert [one.clip for one in find_reference(reference, "test")] == ["only"]
+    assert len(find_reference(reference, "ood")) == 3
+
+
+def test_a_store_is_found_by_its_manifest(make_store):
+    store = make_store({"test": [30, 40], "train": [30]})
+    clips = find_reference(store.root, "test")
+    assert [one.clip for one in clips] == ["test000", "test001"]
+    people = read_clip(clips[0])
+    assert people[0].motion.layout is DUALTALK56
+    assert people[0].speech.duration() > 0
+    with pytest.raises(InputError, match="no clip in split 'ood'; it has test, train"):
+        find_reference(store.root, "ood")
+
+
+def test_speech_is_heard_where_no_turns_are_kept(one_wave_each):
+    clip = find_reference(one_wave_each[0].parent, "test")[0]
+    people = read_clip(clip)
+    assert clip.turns is None
+    assert people[0].motion is not None
+    assert people[1].motion is None
+    assert all(person.speech.duration() > 1 for person in people)
+
+
+@pytest.mark.parametrize("what", ["reference", "predictions"])
+def test_nothing_there_is_one_line(tmp_path, what):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def find(path):
+        return (
+            find_reference(path, "test") if what == "reference" else find_system(path, "x", "closed_loop", "test")
+        )
+
+    with pytest.raises(InputError, match="nothing; wanted"):
+        find(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no"):
+        find(empty)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="a file; wanted"):
+        find(tmp_path / "file")
+
+
+def test_names_without_a_match_are_listed(reference, tmp_path):
+    system = predicted(tmp_path / "ours", "walk_speaker1", "stroll_speaker1")
+    pairs, notes = matched(find_reference(reference, "test"), [system])
+    assert [(files.clip, people) for files, people in pairs] == [("walk", (0,))]
+    assert notes[0] == "ours: 1 not in the reference, left out: stroll_speaker1"
+    assert notes[1].startswith("ours: 5 of the reference are not predicted: tea_sub_video_1_000_speaker1, ")
+
+
+def test_systems_are_compared_on_what_all_have(reference, tmp_path):
+    one = predicted(tmp_path / "one", "walk_speaker1", "walk_speaker2")
+    two = predicted(tmp_path / "two", "walk_speaker2")
+    pairs, notes = matched(find_reference(reference, "test"), [one, two])
+    assert [people for _, people in pairs] == [(1,)]
+    assert notes[-1] == "measured on the 1 that all 2 systems have"
+
+
+def test_no_match_at_all_is_an_error(reference, tmp_path):
+    system = predicted(tmp_path / "ours", "stroll_speaker1")
+    with pytest.raises(
+        InputError, match="ours has stroll_speaker1, and the reference tea_sub_video_1_000_speaker1"
+    ):
+        matched(find_reference(reference, "test"), [system])
+
+
+def test_two_files_for_one_person_are_refused(tmp_path):
+    predicted(tmp_path / "ours", "walk_speaker1")
+    motion(30).save(tmp_path / "ours" / "walk_speaker1.npz")
+    with pytest.raises(InputError, match=r"both walk_speaker1\.npy and walk_speaker1\.npz"):
+        find_system(tmp_path / "ours", "ours", "partner_given", "test")
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((30, 58), np.float32), "wanted (frame, 56) of float; is it expression 50, jaw 3, head 3?"),
+        (np.zeros((1, 30, 56), np.float32), "was a batch axis left on?"),
+        (np.zeros((30, 56), int), "of int64; wanted (frame, 56) of float"),
+        (np.full((30, 56), np.nan, np.float32), "NaN or infinite value, first in frame 0"),
+        (np.full((30, 56), 50, np.float32), "were degrees passed?"),
+    ],
+)
+def test_what_is_no_motion_is_named(tmp_path, array, said):
+    path = tmp_path / "walk_speaker1.npy"
+    np.save(path, array)
+    with pytest.raises(InputError) as error:
+        read_prediction(path, "flame")
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_pickles_are_not_opened(tmp_path):
+    path = tmp_path / "walk_speaker1.npy"
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    with pytest.raises(InputError, match="not a readable npy"):
+        read_prediction(path, "flame")
+
+
+def test_spaces_are_not_mixed(tmp_path):
+    path = tmp_path / "walk_speaker1.npz"
+    motion(30, space="open").save(path)
+    with pytest.raises(InputError, match="in space 'open', the reference in 'flame'"):
+        read_prediction(path, "flame")
+    assert read_prediction(path, "open").frames == 30
+
+
+def test_a_cut_is_timed_from_its_start():
+    person = ReferencePerson(motion(50), np.zeros(50 * 640, np.float32), Timeline([Segment(0.5, 1.5)]), None)
+    part = cut(person, 25, 50)
+    assert part.motion.frames == 25
+    assert len(part.audio) == 25 * 640
+    assert [tuple(span) for span in part.speech] == [(0.0, 0.5)]
+
+
+def test_strangers_are_of_other_dialogues_and_repeat(reference):
+    clips = [ClipFiles(f"clip{n}", f"talk{n // 2}", (None, None), (None, None)) for n in range(10)]
+    drawn = strangers(clips, seed=3)
+    assert drawn == strangers(clips, seed=3)
+    for clip, others in zip(clips, drawn, strict=True):
+        assert len({clip.clip, *(one.clip for one in others)}) == 3
+        assert clip.dialogue not in {one.dialogue for one in others}
+    assert strangers(clips[:2]) == [(), ()]
+
+
+def test_a_short_motion_is_made_long_without_a_jump():
+    ramp = np.arange(4.0)[:, None] * np.ones(56)
+    assert as_long(ramp, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert as_long(ramp[:1], 3)[:, 0].tolist() == [0, 0, 0]
+
+
+def side(frames=60, partner=True):
+    own, other = Act(motion(frames, 1), None), Act(motion(frames, 2), None)
+    foreign = motion(frames, 3).coefficients
+    return Side(own, other if partner else None, foreign, foreign, None, None, None)
+
+
+def test_controls_are_what_they_say():
+    one = side()
+    made = {name: (motions, heard) for name, motions, heard in control_motions(one, np.full(56, 0.5))}
+    assert list(made) == ["reference", "mean pose", "clip mean", "random clip", "mirror", "shuffled partner"]
+    assert (made["mean pose"][0] == 0.5).all()
+    assert np.allclose(made["clip mean"][0], one.own.coefficients.mean(axis=0))
+    assert made["mirror"][0] is one.partner.coefficients
+    assert made["shuffled partner"][0] is one.own.coefficients
+    assert made["shuffled partner"][1] is one.foreign
+    assert "mirror" not in {name for name, *_ in control_motions(side(partner=False), np.zeros(56))}
+
+
+def test_what_is_measured_is_listed():
+    measured = side().figures(side().own)
+    unlisted = {name for name in measured if name not in NAMES}
+    assert all(name.rpartition(" ")[0].endswith("of the reference") for name in unlisted)
+    assert len(set(NAMES)) == len(MEASURES)
+
+
+def test_the_reference_has_every_measure_s_perfect_score():
+    one = side()
+    for name, tally in one.figures(one.own).items():
+        perfect = MEASURES[NAMES.index(name)].perfect if name in NAMES else None
+        if perfect is not None and tally.weight:
+            assert tally.value == pytest.approx(perfect, abs=1e-9), name
+
+
+def test_without_a_partner_nothing_of_two_is_measured():
+    alone = side(partner=False)
+    figures = alone.figures(alone.act(motion(60, 5).coefficients))
+    assert not figures["P-FD expression"].weight
+    assert not figures["rPCC head"].weight
+    assert figures["FD expression"].weight
+    assert "FRSyn" not in figures
