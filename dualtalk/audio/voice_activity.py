@@ -15,7 +15,7 @@ from pyannote.core import Segment, Timeline
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ
+from dualtalk.audio.clock import AUDIO_RATE_HZ, runs
 
 CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64
@@ -109,5 +109,4 @@ def spans_with_hysteresis(values: Float[np.ndarray, "time"], onset: float, offse
         return []
     latest = np.searchsorted(known, np.arange(len(values)), side="right") - 1
     on = (latest >= 0) & (state[known[latest]] == 1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    return runs(on)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
+from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME, runs
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.corpora.seamless import FILE_NAME
 from dualtalk.errors import InputError, SetupError
@@ -114,6 +114,6 @@ def _side(value: bytes | None, key: str) -> Side:
     audio = np.asarray(arrays["audio"], np.float32).reshape(-1)[: len(code) * SAMPLES_PER_FRAME]
     speech = None
     if "speech_mask" in arrays:
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], arrays["speech_mask"].reshape(-1) > 0.5, [0]])))
-        speech = Timeline([Segment(a / MOTION_FPS, b / MOTION_FPS) for a, b in edges.reshape(-1, 2).tolist()])
+        spoken = runs(arrays["speech_mask"].reshape(-1) > 0.5)
+        speech = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in spoken])
     return Side(audio, motion, speech=speech)

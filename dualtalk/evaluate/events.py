@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.audio.clock import MOTION_FPS, runs
 from dualtalk.conversation import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.evaluate.arrays import finite
@@ -127,13 +127,6 @@ def _held(kind: str, level: Curve, begins_at: float) -> list[FaceEvent]:
     reached = np.concatenate([[0], np.cumsum(level >= begins_at)])
     spans = [span for span in runs(above) if reached[span[1]] > reached[span[0]]]
     return [FaceEvent(kind, first, end) for first, end in spans if end - first >= SHORTEST_S * MOTION_FPS]
-
-
-def runs(mask: Bool[np.ndarray, "frame"]) -> list[tuple[int, int]]:
-    """First frame, and frame after the last, of each stretch of true frames."""
-    edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
-    firsts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    return list(zip(firsts.tolist(), ends.tolist(), strict=True))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from dualtalk.audio.clock import runs
 from dualtalk.conversation import DUALTALK56, Space
 from dualtalk.errors import InputError
 from dualtalk.evaluate.folders import SHOWN_NAMES, ClipFiles, System, read_clip, read_prediction
@@ -105,12 +106,7 @@ def look_over(job: Job) -> Looked:
 
 
 def _longest_run(mask: Bool[np.ndarray, "frame"]) -> tuple[int, int]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    runs = edges.reshape(-1, 2)
-    if not len(runs):
-        return 0, 0
-    first, end = runs[np.diff(runs)[:, 0].argmax()].tolist()
-    return first, end
+    return max(runs(mask), key=lambda run: run[1] - run[0], default=(0, 0))
 
 
 def measurable(jobs: Sequence[Job], looked: Sequence[Looked]) -> tuple[list[Job], list[str]]:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 from scipy.ndimage import uniform_filter1d
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
+from dualtalk.audio.clock import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples, runs
 from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.rttm import PARTY
 from dualtalk.audio.tracks import separate
@@ -121,8 +121,7 @@ def without_leaks(
     """Speech less the frames in which the other channel is far louder, so that this one holds its echo."""
     power = [_power(audio) for audio in (own, other)]
     leaked = 10 * np.log10(power[1] / power[0]) > LEAK_DB
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], leaked, [False]]).astype(int)))
-    leaks = Timeline([Segment(a / MOTION_FPS, b / MOTION_FPS) for a, b in edges.reshape(-1, 2).tolist()])
+    leaks = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(leaked)])
     kept = speech.extrude(leaks) if leaks else speech
     return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
 
