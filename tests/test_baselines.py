@@ -27,7 +27,8 @@ def a_pose(batch: int = 2) -> Tensor:
 
 def mean_pose() -> MeanPose:
     model = MeanPose(COEFFICIENTS)
-    model.fit(talk(seed=3)[1])
+    motion = talk(seed=3)[1]
+    model.fit(motion, torch.ones(motion.shape[:3], dtype=torch.bool))
     return model
 
 
@@ -205,7 +206,7 @@ def test_who_holds_still_keeps_the_pose_before():
 def test_the_mean_pose_is_the_best_constant():
     audio, motion = talk()
     model = MeanPose(COEFFICIENTS)
-    model.fit(motion)
+    model.fit(motion, torch.ones(motion.shape[:3], dtype=torch.bool))
     error = (model(audio, motion) - motion).square().mean()
     for shift in (-0.01, 0.01):
         model.pose += shift

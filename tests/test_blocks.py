@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.blocks import CausalTransformer, FeedForward, SlidingAttention, Standardised, rotary
+from dualtalk.models.blocks import CausalTransformer, FeedForward, SlidingAttention, Standardised, rotary, turns
 
 WIDTH, HEADS, WINDOW = 16, 2, 5
 
@@ -23,12 +23,12 @@ def transformer(layers: int = 2, window: int = WINDOW) -> CausalTransformer:
     return CausalTransformer(WIDTH, layers, HEADS, window, hidden=32).eval()
 
 
-def streamed(block, *sequences: Tensor) -> Tensor:
+def streamed(block, *sequences: Tensor, at_once: int = 1) -> Tensor:
     cache, answers = block.start(len(sequences[0])), []
-    for frames in zip(*(sequence.unbind(1) for sequence in sequences), strict=True):
-        answer, cache = block.step(cache, *frames)
+    for frames in zip(*(sequence.split(at_once, dim=1) for sequence in sequences), strict=True):
+        answer, cache = block.extend(cache, *frames)
         answers.append(answer)
-    return torch.stack(answers, dim=1)
+    return torch.cat(answers, dim=1)
 
 
 def seen_by(block, frame: int, frames: int) -> list[int]:
@@ -39,13 +39,15 @@ def seen_by(block, frame: int, frames: int) -> list[int]:
 
 
 @pytest.mark.parametrize("frames", [1, 4, 5, 6, 15, 23])
-def test_streamed_equals_whole(frames):
+@pytest.mark.parametrize("at_once", [1, 3, 7])
+def test_streamed_equals_whole(frames, at_once):
     x, context = torch.randn(2, 3, frames, WIDTH)
     with torch.no_grad():
         for block in (attention(), transformer()):
-            torch.testing.assert_close(streamed(block, x), block(x), atol=1e-5, rtol=0)
+            torch.testing.assert_close(streamed(block, x, at_once=at_once), block(x), atol=1e-5, rtol=0)
         block = attention()
-        torch.testing.assert_close(streamed(block, x, context), block(x, context), atol=1e-5, rtol=0)
+        together = streamed(block, x, context, at_once=at_once)
+        torch.testing.assert_close(together, block(x, context), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 100])
@@ -71,11 +73,12 @@ def test_what_comes_later_changes_nothing_before():
 
 def test_a_dense_mask_agrees():
     block, x = attention(), torch.randn(2, 18, WIDTH)
-    turned = [rotary(part(x).unflatten(-1, (HEADS, -1)).transpose(1, 2), 0) for part in (block.query, block.key)]
+    queries, keys, values = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in block.qkv(x).chunk(3, -1))
+    turned = [rotary(part, turns(x, WIDTH // HEADS // 2, 0, 18)) for part in (queries, keys)]
     scores = turned[0] @ turned[1].mT / (WIDTH / HEADS) ** 0.5
     distance = torch.arange(18)[:, None] - torch.arange(18)
     weights = scores.masked_fill((distance < 0) | (distance >= WINDOW), -torch.inf).softmax(dim=-1)
-    mixed = weights @ block.value(x).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+    mixed = weights @ values
     torch.testing.assert_close(block(x), block.out(mixed.transpose(1, 2).flatten(2)), atol=1e-5, rtol=0)
 
 
@@ -83,23 +86,26 @@ def test_rotary_turns_complex_numbers():
     x = torch.randn(7, 8)
     rates = 10_000.0 ** (-torch.arange(4) / 4)
     turned = torch.complex(x[:, :4], x[:, 4:]) * torch.exp(1j * torch.arange(3, 10)[:, None] * rates)
-    torch.testing.assert_close(rotary(x, 3), torch.cat([turned.real, turned.imag], dim=1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        rotary(x, turns(x, 4, 3, 7)), torch.cat([turned.real, turned.imag], dim=1), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("hours", [1, 100])
 def test_distance_alone_counts_hours_in_as_at_the_start(hours):
     query, key = torch.randn(2, 6, WIDTH)
     late = hours * 3600 * 25
-    at_start, later = (rotary(query, place) @ rotary(key, place).mT for place in (0, late))
+    placed = (turns(query, WIDTH // 2, place, 6) for place in (0, late))
+    at_start, later = (rotary(query, by) @ rotary(key, by).mT for by in placed)
     torch.testing.assert_close(at_start, later, atol=1e-5, rtol=0)
 
 
 def test_a_cache_does_not_grow():
     block = transformer()
-    caches, x = block.start(1), torch.randn(1, WIDTH)
+    caches, x = block.start(1), torch.randn(1, 1, WIDTH)
     with torch.no_grad():
         for _ in range(50):
-            _, caches = block.step(caches, x)
+            _, caches = block.extend(caches, x)
     assert all(
         cache.keys.shape == cache.values.shape == (1, HEADS, WINDOW - 1, WIDTH // HEADS) for cache in caches
     )
@@ -110,12 +116,12 @@ def test_a_state_can_be_stepped_from_twice():
     block = transformer()
     with torch.no_grad():
         caches = block.start(1)
-        for x in torch.randn(9, 1, WIDTH):
-            _, caches = block.step(caches, x)
-        x = torch.randn(1, WIDTH)
-        once, _ = block.step(caches, x)
-        block.step(caches, torch.randn(1, WIDTH))
-        again, _ = block.step(caches, x)
+        for x in torch.randn(9, 1, 1, WIDTH):
+            _, caches = block.extend(caches, x)
+        x = torch.randn(1, 1, WIDTH)
+        once, _ = block.extend(caches, x)
+        block.extend(caches, torch.randn(1, 1, WIDTH))
+        again, _ = block.extend(caches, x)
     assert torch.equal(once, again)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from dualtalk.errors import InputError
 from dualtalk.models.duet import Duet, DuetConfig, Flow
 from dualtalk.models.front_ends import CausalLogMel
-from dualtalk.models.interface import SAMPLES_PER_FRAME, roll_out
+from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
 
 COEFFICIENTS, FRAMES = 6, 40
 SMALL = {"width": 16, "layers": 2, "heads": 2, "window_frames": 6, "hidden": 24, "flow_width": 16}
@@ -19,7 +19,7 @@ def duet() -> Duet:
     model = Duet(DuetConfig(COEFFICIENTS, **SMALL), CausalLogMel(mels=10)).eval()
     # As after training: the flow does something.
     torch.nn.init.normal_(model.flow.out.weight, std=0.3)
-    model.scale.fit(numbers(2, 2, FRAMES, COEFFICIENTS, seed=3) * 3 + 1)
+    model.fit(numbers(2, 2, FRAMES, COEFFICIENTS, seed=3) * 3 + 1, torch.ones(2, 2, FRAMES, dtype=torch.bool))
     return model
 
 
@@ -80,12 +80,14 @@ def test_one_network_serves_several_look_aheads(duet, ahead):
         torch.testing.assert_close(streamed, duet(audio, motion), atol=1e-5, rtol=0)
 
 
-def test_by_gradient_a_frame_sees_both_people_before_it_and_nothing_after(duet):
-    audio, motion, _ = talk(batch=1)
-    motion.requires_grad_()
-    duet(audio, motion)[0, 1, 5].sum().backward()
-    seen = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
-    assert seen == [[person, frame] for person in (0, 1) for frame in range(5)]
+def test_by_gradient_a_frame_sees_motion_before_it_and_none_after(duet):
+    """A sample that of both people, the mean that of the partner."""
+    for sampled, people in ((True, (0, 1)), (False, (0,))):
+        audio, motion, noise = talk(batch=1)
+        motion.requires_grad_()
+        duet(audio, motion, noise=noise if sampled else None)[0, 1, 5].sum().backward()
+        seen = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
+        assert seen == [[person, frame] for person in people for frame in range(5)]
 
 
 def test_a_look_ahead_it_was_not_made_for_is_refused(duet):
@@ -100,13 +102,11 @@ def test_memory_and_time_of_a_step_do_not_grow(duet):
     audio, motion, _ = talk(batch=1)
     state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
     sizes = []
-    from dualtalk.models.interface import Frame
-
     with torch.no_grad():
         for t in range(FRAMES - 3):
             sound = audio[..., (t + 3) * SAMPLES_PER_FRAME : (t + 4) * SAMPLES_PER_FRAME]
             _, state = duet.step(state, Frame(sound, motion[:, :, t]))
-            sizes.append(sum(one.keys.numel() for caches in state[1] for one in (caches.own, caches.partner)))
+            sizes.append(sum(one.keys.numel() for caches in (*state.hearing, state.moving) for one in caches))
     assert sizes[10:] == [sizes[10]] * len(sizes[10:])
 
 

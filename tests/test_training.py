@@ -1,5 +1,6 @@
 """What training promises: masked errors, a past of its own, runs that go on, files that say what they are."""
 
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -16,6 +17,7 @@ from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head
 from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
 from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
+from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.simulation import simulate
@@ -110,16 +112,16 @@ def test_the_scale_is_that_of_valid_frames():
     batch = a_batch()
     batch.motion[0, 0, :6] = 1e3
     batch.valid[0, 0, :6] = False
-    training.fit_scale([batch])
+    training.fit([batch])
     assert training.model.scale.mean.abs().max() < 0.2
     empty = batch._replace(valid=torch.zeros_like(batch.valid))
     with pytest.raises(InputError, match="no frame of the training data is valid"):
-        training.fit_scale([empty])
+        training.fit([empty])
 
 
 def test_baselines_take_what_they_need():
     training = ConversationTraining(MeanPose(62))
-    training.fit_scale([a_batch()])
+    training.fit([a_batch()])
     assert torch.allclose(training.model.pose, a_batch().motion.mean(dim=(0, 1, 2)), atol=1e-6)
 
 
@@ -128,7 +130,9 @@ def test_its_own_past_knows_nothing_of_the_truth():
     training = ConversationTraining(small_duet().eval())
     batch = a_batch()
     other = batch._replace(motion=batch.motion + 1)
-    assert torch.equal(training._own_motion(batch), training._own_motion(other))
+    own = torch.ones(2, dtype=torch.bool)
+    moved = [training._past(one, own, 0.1, partial(training.model, batch.audio)) for one in (batch, other)]
+    assert torch.equal(*moved)
 
 
 def test_a_batch_without_a_valid_frame_gives_no_gradient():
@@ -157,10 +161,13 @@ def parameters(model: torch.nn.Module) -> list[Tensor]:
     return [weight.detach().clone() for weight in model.state_dict().values()]
 
 
-@pytest.mark.parametrize("kind", ["duet", "one_voice", "mean_pose"])
+@pytest.mark.parametrize("kind", ["duet", "one_voice", "mean_pose", "dualtalk"])
 def test_a_model_is_read_as_it_was_written(tmp_path, kind):
     made = {
-        "duet": lambda: Duet(DuetConfig(**SMALL)),
+        "duet": lambda: Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)),
+        "dualtalk": lambda: DualTalk(
+            DualTalkConfig(feature_dim=8, motion_dim=62, hidden_dim=8), (CausalLogMel(8), CausalLogMel(8))
+        ),
         "one_voice": lambda: OneVoice(OneVoiceConfig("partner", 62, width=16, layers=1, heads=2, hidden=24)),
         "mean_pose": lambda: MeanPose(62),
     }[kind]()
@@ -259,6 +266,7 @@ def test_a_trained_model_moves_both_people(tmp_path):
     model = Duet(DuetConfig(**SMALL))
     torch.nn.init.normal_(model.flow.out.weight, std=0.1)
     model.scale.deviation.fill_(0.02)
+    model.changes.deviation.fill_(0.02)
     path = tmp_path / "m.safetensors"
     save_model(path, model, space="open", layout="full62")
     rng = np.random.default_rng(0)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
@@ -54,7 +54,7 @@ class HoldStill(ConversationModel):
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> None:
         """The pose is known from the first frame on."""
 
-    def step(
+    def move(
         self, state: Float[Tensor, "batch 2 coef"] | None, frame: Frame
     ) -> tuple[Float[Tensor, "batch 2 coef"], Float[Tensor, "batch 2 coef"]]:
         pose = frame.before if state is None else state
@@ -69,9 +69,9 @@ class MeanPose(ConversationModel):
         self.coefficients = coefficients
         self.register_buffer("pose", torch.zeros(coefficients))
 
-    def fit(self, motion: Float[Tensor, "*batch coef"]) -> None:
-        """Take the mean over all frames and people."""
-        self.pose.copy_(motion.reshape(-1, self.coefficients).mean(dim=0))
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        """Take the mean over all valid frames and people."""
+        self.pose.copy_(motion[valid].mean(dim=0))
 
     def forward(
         self,
@@ -86,7 +86,7 @@ class MeanPose(ConversationModel):
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> None:
         """There is nothing to remember."""
 
-    def step(self, state: None, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], None]:
+    def move(self, state: None, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], None]:
         return self.pose.expand_as(frame.before), None
 
 
@@ -124,7 +124,7 @@ class Mirror(ConversationModel):
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> None:
         """There is nothing to mirror before the first frame."""
 
-    def step(
+    def move(
         self, state: Float[Tensor, "batch 2 frame coef"] | None, frame: Frame
     ) -> tuple[Float[Tensor, "batch 2 coef"], Float[Tensor, "batch 2 frame coef"]]:
         latest = frame.before[:, :, None]
@@ -208,10 +208,10 @@ class NearestNeighbour(ConversationModel):
         silence = self._silence().expand(batch, 2, self.window_frames, -1)
         return self.front_end.start(2 * batch), silence, self.begins.new_zeros(batch, 2), 0
 
-    def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
+    def move(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
         hearing, past, begins, played = state
-        features, hearing = self.front_end.step(hearing, frame.audio.flatten(0, 1))
-        past = torch.cat([past[:, :, 1:], _bands(features).unflatten(0, (-1, 2))[:, :, None]], dim=2)
+        features, hearing = self.front_end.extend(hearing, frame.heard.flatten(0, 1))
+        past = torch.cat([past[:, :, 1:], _bands(features).unflatten(0, (-1, 2))], dim=2)
         if played == 0:
             begins = self._nearest(self._keys(past[:, :, None]))[:, :, 0]
         return self.motions[begins + played], (hearing, past, begins, (played + 1) % self.hold_frames)
@@ -305,7 +305,7 @@ class OneVoice(ConversationModel):
     Attributes
     ----------
     scale : Standardised
-        Scale of each coefficient, in and out; to be fitted to training motion before training.
+        Scale of each coefficient, in and out; `fit` sets it before training.
     """
 
     def __init__(self, config: OneVoiceConfig, front_end: FrontEnd | None = None) -> None:
@@ -322,6 +322,9 @@ class OneVoice(ConversationModel):
             config.width, config.layers, config.heads, config.window_frames, config.hidden, config.dropout
         )
         self.motion_out = nn.Linear(config.width, config.coefficients)
+
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        self.scale.fit(motion[valid])
 
     def forward(
         self,
@@ -340,14 +343,20 @@ class OneVoice(ConversationModel):
             return super().start(ahead)
         return start_hearing(self.front_end, ahead.flatten(0, 1)), self.transformer.start(2 * len(ahead))
 
-    def step(
+    def hear(
+        self, state: tuple[State, tuple[Cache, ...]], audio: Float[Tensor, "batch 2 sample"]
+    ) -> tuple[Float[Tensor, "batch 2 frame feature"], tuple[State, tuple[Cache, ...]]]:
+        hearing, caches = state
+        heard, hearing = self.front_end.extend(hearing, audio.flatten(0, 1))
+        return heard.unflatten(0, (-1, 2)), (hearing, caches)
+
+    def move(
         self, state: tuple[State, tuple[Cache, ...]], frame: Frame
     ) -> tuple[Float[Tensor, "batch 2 coef"], tuple[State, tuple[Cache, ...]]]:
         hearing, caches = state
-        heard, hearing = self.front_end.step(hearing, frame.audio.flatten(0, 1))
-        tokens = self._tokens(heard.unflatten(0, (-1, 2)), frame.before)
-        answer, caches = self.transformer.step(caches, tokens.flatten(0, 1))
-        return self._moved(answer), (hearing, caches)
+        tokens = self._tokens(frame.heard, frame.before).flatten(0, 1)
+        answer, caches = self.transformer.extend(caches, tokens[:, None])
+        return self._moved(answer[:, 0]), (hearing, caches)
 
     def _tokens(
         self, heard: Float[Tensor, "batch 2 *frame feature"], before: Float[Tensor, "batch 2 *frame coef"]

@@ -1,8 +1,8 @@
 """Blocks that causal models share: attention to the last frames alone, and what stands around it.
 
-Every block has two ways in that give the same: `forward` for a whole sequence and `step` for its next frame. A
-cache holds at most a window of keys and values, so a step costs the same after hours as after seconds. Caches are
-replaced rather than written to: a state can be stepped from twice, and gradients pass through steps.
+Every block has two ways in that give the same: `forward` for a whole sequence and `extend` for its next frames,
+one or more. A cache holds at most a window of keys and values, so a frame costs the same after hours as after
+seconds. Caches are replaced rather than written to: one can be extended twice, and gradients pass through.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, pad, scaled_dot_product_attention, silu
 
 from dualtalk.errors import InputError
 
@@ -18,19 +18,32 @@ from dualtalk.errors import InputError
 ROTARY_BASE = 10_000.0
 
 
-def rotary(x: Float[Tensor, "*batch frame coef"], start: int) -> Float[Tensor, "*batch frame coef"]:
+@dataclass(frozen=True)
+class Turns:
+    """Cosine and sine of each frame's turns; see `turns`."""
+
+    cos: Float[Tensor, "frame half"]
+    sin: Float[Tensor, "frame half"]
+
+
+def turns(like: Float[Tensor, "*any"], half: int, start: int, frames: int) -> Turns:
+    """By how much each of `half` pairs of coefficients is turned at each position, from `start` on.
+
+    Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", equation 34. Angles are worked
+    out in double precision: hours in, single precision would be wrong by hundredths of a radian.
+    """
+    rates = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(start, start + frames, dtype=torch.float64)[:, None] * rates
+    return Turns(angles.cos().to(like), angles.sin().to(like))
+
+
+def rotary(x: Float[Tensor, "*batch frame coef"], by: Turns) -> Float[Tensor, "*batch frame coef"]:
     """Turn pairs of coefficients by angles that grow with position, so that products know distances alone.
 
-    Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", equation 34; pairs are the
-    first and second half of the coefficients. `start` is the position of the first frame. Angles are worked out
-    in double precision: hours in, single precision would be wrong by hundredths of a radian.
+    Pairs are the first and second half of the coefficients.
     """
-    half = x.shape[-1] // 2
-    rates = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
-    angles = torch.arange(start, start + x.shape[-2], dtype=torch.float64)[:, None] * rates
-    cos, sin = (turn.to(x) for turn in (angles.cos(), angles.sin()))
     left, right = x.chunk(2, dim=-1)
-    return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
+    return torch.cat([left * by.cos - right * by.sin, left * by.sin + right * by.cos], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,8 @@ class SlidingAttention(nn.Module):
                 "heads, and a window of 1 or more"
             )
         self.heads, self.window, self.dropout = heads, window, dropout
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
+        # Queries, keys and values in one product.
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(
@@ -91,14 +103,13 @@ class SlidingAttention(nn.Module):
         In blocks of a window's length, each against itself and the one before: memory grows with the frames, not
         with their square.
         """
-        context = x if context is None else context
         frames = x.shape[1]
         block = min(self.window, frames)
         blocks = -(-frames // block)
         fill = blocks * block - frames
-        queries = self._in_blocks(rotary(self._heads(self.query(x)), 0), (0, fill), block, block)
-        keys = self._in_blocks(rotary(self._heads(self.key(context)), 0), (block, fill), 2 * block, block)
-        values = self._in_blocks(self._heads(self.value(context)), (block, fill), 2 * block, block)
+        queries, keys, values = self._projected(x, context, turns(x, self._half, 0, frames))
+        queries = self._in_blocks(queries, (0, fill), block, block)
+        keys, values = (self._in_blocks(part, (block, fill), 2 * block, block) for part in (keys, values))
         visible = self._visible(blocks, block, x.device).expand(len(x), -1, -1, -1, -1).flatten(0, 1)
         # Four axes, with blocks as part of the batch: torch's quick kernels take no more.
         answers = scaled_dot_product_attention(
@@ -111,26 +122,53 @@ class SlidingAttention(nn.Module):
 
     def start(self, batch: int) -> Cache:
         """The cache before the first frame."""
-        empty = self.key.weight.new_zeros(batch, self.heads, 0, self.key.out_features // self.heads)
+        empty = self.out.weight.new_zeros(batch, self.heads, 0, 2 * self._half)
         return Cache(empty, empty, 0)
 
-    def step(
-        self, cache: Cache, x: Float[Tensor, "batch coef"], context: Float[Tensor, "batch coef"] | None = None
-    ) -> tuple[Float[Tensor, "batch coef"], Cache]:
-        """The next frame of `forward`, and the cache after it."""
-        context = x if context is None else context
-        query, key = (
-            rotary(self._heads(part[:, None]), cache.position) for part in (self.query(x), self.key(context))
-        )
-        keys = torch.cat([cache.keys, key], dim=2)
-        values = torch.cat([cache.values, self._heads(self.value(context)[:, None])], dim=2)
-        answer = scaled_dot_product_attention(query, keys, values, None, self.dropout if self.training else 0.0)
-        oldest = max(keys.shape[2] - (self.window - 1), 0)
-        kept = Cache(keys[:, :, oldest:], values[:, :, oldest:], cache.position + 1)
-        return self.out(answer.transpose(1, 2).flatten(1)), kept
+    def turns_after(self, cache: Cache, frames: int) -> Turns:
+        """The turns of the next frames: the same for all blocks of one shape that go on beside each other."""
+        return turns(cache.keys, self._half, cache.position, frames)
 
-    def _heads(self, x: Float[Tensor, "batch frame coef"]) -> Float[Tensor, "batch head frame part"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def extend(
+        self,
+        cache: Cache,
+        x: Float[Tensor, "batch frame coef"],
+        context: Float[Tensor, "batch frame coef"] | None = None,
+        by: Turns | None = None,
+    ) -> tuple[Float[Tensor, "batch frame coef"], Cache]:
+        """The next frames of `forward`, and the cache after them. `by` is `turns_after`, where it is known."""
+        frames = x.shape[1]
+        queries, new_keys, new_values = self._projected(x, context, by or self.turns_after(cache, frames))
+        keys, values = torch.cat([cache.keys, new_keys], dim=2), torch.cat([cache.values, new_values], dim=2)
+        answer = scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            None if frames == 1 else self._visible_after(keys.shape[2] - frames, frames, x.device),
+            self.dropout if self.training else 0.0,
+        )
+        oldest = max(keys.shape[2] - (self.window - 1), 0)
+        kept = Cache(keys[:, :, oldest:], values[:, :, oldest:], cache.position + frames)
+        return self.out(answer.transpose(1, 2).flatten(2)), kept
+
+    @property
+    def _half(self) -> int:
+        return self.out.in_features // (2 * self.heads)
+
+    def _projected(
+        self, x: Float[Tensor, "batch frame coef"], context: Float[Tensor, "batch frame coef"] | None, by: Turns
+    ) -> tuple[Float[Tensor, "batch head frame part"], ...]:
+        """Queries and keys, turned to their positions, and values."""
+        if context is None:
+            queries, keys, values = self.qkv(x).chunk(3, dim=-1)
+        else:
+            width = x.shape[-1]
+            queries = linear(x, self.qkv.weight[:width])
+            keys, values = linear(context, self.qkv.weight[width:]).chunk(2, dim=-1)
+        queries, keys, values = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (queries, keys, values)
+        )
+        return rotary(queries, by), rotary(keys, by), values
 
     def _in_blocks(
         self, x: Float[Tensor, "batch head frame coef"], padding: tuple[int, int], size: int, hop: int
@@ -145,18 +183,25 @@ class SlidingAttention(nn.Module):
         exists = (torch.arange(blocks, device=device)[:, None, None] > 0) | (key >= block)
         return (near & exists)[:, None]
 
+    def _visible_after(self, known: int, frames: int, device: torch.device) -> Bool[Tensor, "query key"]:
+        """Which of `known` frames and of the new ones each new one may see."""
+        query = torch.arange(known, known + frames, device=device)[:, None]
+        key = torch.arange(known + frames, device=device)
+        return (key <= query) & (key > query - self.window)
+
 
 class FeedForward(nn.Module):
     """Two gated layers, frame by frame: Shazeer 2020, "GLU variants improve transformer", SwiGLU (equation 6)."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=False)
-        self.up = nn.Linear(width, hidden, bias=False)
+        # Gate and value in one product.
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return self.down(silu(self.gate(x)) * self.up(x))
+        gate, value = self.up(x).chunk(2, dim=-1)
+        return self.down(silu(gate) * value)
 
 
 class CausalBlock(nn.Module):
@@ -175,8 +220,10 @@ class CausalBlock(nn.Module):
     def start(self, batch: int) -> Cache:
         return self.attention.start(batch)
 
-    def step(self, cache: Cache, x: Float[Tensor, "batch coef"]) -> tuple[Float[Tensor, "batch coef"], Cache]:
-        answer, cache = self.attention.step(cache, self.attention_norm(x))
+    def extend(
+        self, cache: Cache, x: Float[Tensor, "batch frame coef"], by: Turns
+    ) -> tuple[Float[Tensor, "batch frame coef"], Cache]:
+        answer, cache = self.attention.extend(cache, self.attention_norm(x), by=by)
         return self._after(x, answer), cache
 
     def _after(
@@ -207,12 +254,13 @@ class CausalTransformer(nn.Module):
     def start(self, batch: int) -> tuple[Cache, ...]:
         return tuple(block.start(batch) for block in self.blocks)
 
-    def step(
-        self, caches: tuple[Cache, ...], x: Float[Tensor, "batch coef"]
-    ) -> tuple[Float[Tensor, "batch coef"], tuple[Cache, ...]]:
+    def extend(
+        self, caches: tuple[Cache, ...], x: Float[Tensor, "batch frame coef"]
+    ) -> tuple[Float[Tensor, "batch frame coef"], tuple[Cache, ...]]:
+        by = self.blocks[0].attention.turns_after(caches[0], x.shape[1])
         after = []
         for block, cache in zip(self.blocks, caches, strict=True):
-            x, cache = block.step(cache, x)
+            x, cache = block.extend(cache, x, by)
             after.append(cache)
         return self.norm(x), tuple(after)
 

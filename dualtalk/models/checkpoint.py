@@ -9,18 +9,25 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from dualtalk.errors import InputError
 from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
+from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.front_ends import CausalLogMel, FrontEnd, TransformersEncoder
 from dualtalk.models.interface import ConversationModel
 
 FORMAT = "1"
 # Models that are made from one config, and models that are made from the width of a motion vector.
-CONFIGS = {"duet": (Duet, DuetConfig), "one_voice": (OneVoice, OneVoiceConfig)}
+CONFIGS = {
+    "duet": (Duet, DuetConfig),
+    "dualtalk": (DualTalk, DualTalkConfig),
+    "one_voice": (OneVoice, OneVoiceConfig),
+}
 PLAIN = {
     "hold_still": HoldStill,
     "mean_pose": MeanPose,
@@ -66,10 +73,12 @@ def save_model(
     if kind is None:
         raise InputError(f"a {type(model).__name__} cannot be kept in a file; there are {', '.join(kinds)}")
     sizes = asdict(model.config) if kind in CONFIGS else {"coefficients": model.coefficients}
+    heard_by = [_described(part) for part in _front_ends(model)] if kind in CONFIGS else []
     metadata = {
         "format": FORMAT,
         "kind": kind,
         "config": json.dumps(sizes),
+        "front_ends": json.dumps(heard_by),
         "space": space,
         "layout": layout,
         "about": json.dumps(dict(about or {})),
@@ -97,7 +106,8 @@ def load_model(path: str | os.PathLike) -> TrainedModel:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path} is a safetensors file, but no model of ours; its metadata is {sorted(metadata)}")
     try:
-        model = _made(metadata["kind"], json.loads(metadata["config"]))
+        heard_by = [_front_end(**one) for one in json.loads(metadata.get("front_ends", "[]"))]
+        model = _made(metadata["kind"], json.loads(metadata["config"]), heard_by)
         model.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -105,8 +115,30 @@ def load_model(path: str | os.PathLike) -> TrainedModel:
     return TrainedModel(model.eval(), metadata["space"], metadata["layout"], json.loads(metadata["about"]))
 
 
-def _made(kind: str, sizes: dict) -> ConversationModel:
+def _made(kind: str, sizes: dict, heard_by: list[FrontEnd]) -> ConversationModel:
     if kind in PLAIN:
         return PLAIN[kind](**sizes)
     made, config = CONFIGS[kind]
-    return made(config(**sizes))
+    if made is DualTalk:
+        return made(config(**sizes), tuple(heard_by) or None)
+    return made(config(**sizes), *heard_by)
+
+
+def _front_ends(model: ConversationModel) -> list[FrontEnd]:
+    """What a model is made with beside its config, in order."""
+    if not isinstance(model, DualTalk):
+        return [model.front_end]
+    encoders = [model.joint_encoder.audio_encoder1, model.joint_encoder.audio_encoder2]
+    return encoders if isinstance(encoders[0], FrontEnd) else []
+
+
+def _described(front_end: FrontEnd) -> dict:
+    if isinstance(front_end, CausalLogMel):
+        return {"kind": "log_mel", "mels": front_end.mels}
+    if isinstance(front_end, TransformersEncoder):
+        return {"kind": "transformers", "name_or_path": front_end.name, "tuned": front_end.tuned}
+    raise InputError(f"a model that hears by a {type(front_end).__name__} cannot be kept in a file")
+
+
+def _front_end(kind: str, **made_with: Any) -> FrontEnd:
+    return {"log_mel": CausalLogMel, "transformers": TransformersEncoder}[kind](**made_with)

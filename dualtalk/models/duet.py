@@ -1,23 +1,28 @@
 """Duet: one causal network for the pair, and the model of this project.
 
-Each person has a stream of tokens, one a frame: what that person's voice is, and what that person's motion was a
-frame before. The two streams share all weights. In every layer a stream looks at its own past and, by another
-attention with weights of its own, at the partner's; both see the frame itself and a window before it. (With
-one attention for both voices lips suffer: Chu et al. 2026, "UniLS".) From the last layer come the mean of both
-motions, and the condition of a small flow that samples them.
+It hears, then it moves. **Hearing** goes by the two voices alone: each person has a stream of tokens, one a frame,
+and in every layer a stream looks at its own past and, by another attention with weights of its own, at the
+partner's; both see the frame itself and a window before it. (With one attention for both voices lips suffer: Chu
+et al. 2026, "UniLS".) **Moving** goes frame by frame, since each frame goes on from the motion before it, and is
+kept small for that: one attention to what the partner was heard and seen to do gives the mean motion; one more, to
+what oneself did, the condition of a flow that samples the change from the frame before.
+
+So the mean does not depend on one's own past, of which in a closed loop the voices tell it all; it neither drifts
+nor learns to copy. A sample does, or it could not be smooth. The two people share all weights.
 
 Streaming keeps a window of keys and values, so a conversation of hours costs what one of seconds does.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from dualtalk.errors import InputError
-from dualtalk.models.blocks import Cache, FeedForward, SlidingAttention, Standardised
+from dualtalk.models.blocks import Cache, FeedForward, SlidingAttention, Standardised, Turns
 from dualtalk.models.front_ends import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import ConversationModel, Frame, State, motion_before, require_fit
 
@@ -32,22 +37,22 @@ class DuetConfig:
     coefficients: int = 62
     """Width of a motion vector."""
 
-    width: int = 256
+    width: int = 192
     """Width of both streams."""
 
     layers: int = 4
-    """Blocks, each with attention to oneself, attention to the partner, and a feed-forward."""
+    """Blocks that hear, each with attention to oneself, attention to the partner, and a feed-forward."""
 
     heads: int = 4
     """Attention heads; the width is an even multiple of it."""
 
-    window_frames: int = 250
-    """How many frames a block sees, its own among them, 25 a second."""
+    window_frames: int = 100
+    """How many frames an attention sees, its own among them, 25 a second; blocks add up."""
 
-    hidden: int = 640
+    hidden: int = 512
     """Width of the feed-forward layers."""
 
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of activations dropped in training."""
 
     look_ahead_frames: int = 3
@@ -56,14 +61,36 @@ class DuetConfig:
     largest_look_ahead_frames: int = 5
     """One network serves every look-ahead from 0 to this; it is told which."""
 
-    flow_width: int = 384
+    flow_width: int = 192
     """Width of the flow that samples."""
 
-    flow_layers: int = 3
+    flow_layers: int = 2
     """Residual layers of the flow."""
 
-    flow_steps: int = 6
+    flow_steps: int = 4
     """Steps from noise to a sample."""
+
+
+class Understood(NamedTuple):
+    """What is made of each frame: what the mean goes by, and what a sample goes by."""
+
+    mean: Float[Tensor, "batch 2 *frame width"]
+    sample: Float[Tensor, "batch 2 *frame width"]
+
+
+class DuetState(NamedTuple):
+    """What is remembered between frames."""
+
+    front_end: State
+    hearing: tuple["Caches", ...]
+    moving: "Caches"
+
+
+class Caches(NamedTuple):
+    """Keys and values of one's own past, and of the partner's."""
+
+    own: Cache
+    partner: Cache
 
 
 class Duet(ConversationModel):
@@ -80,7 +107,9 @@ class Duet(ConversationModel):
     look_ahead_frames : int or None
         May be set to anything from 0 to `config.largest_look_ahead_frames`.
     scale : Standardised
-        Scale of each coefficient, in and out; to be fitted to training motion before training.
+        Scale of each coefficient, in and out.
+    changes : Standardised
+        Scale of each coefficient's change from one frame to the next. `fit` sets both before training.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -91,17 +120,19 @@ class Duet(ConversationModel):
         self.coefficients = config.coefficients
         self.front_end = front_end or CausalLogMel()
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
-        self.scale = Standardised(config.coefficients)
+        self.scale, self.changes = Standardised(config.coefficients), Standardised(config.coefficients)
         self.audio_in = nn.Linear(self.front_end.width, config.width)
-        self.motion_in = nn.Linear(config.coefficients, config.width, bias=False)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
-        self.blocks = nn.ModuleList(
-            DuetBlock(config.width, config.heads, config.window_frames, config.hidden, config.dropout)
-            for _ in range(config.layers)
-        )
-        self.norm = nn.RMSNorm(config.width)
+        self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
+        self.moving = MovingBlock(config)
         self.mean_out = nn.Linear(config.width, config.coefficients)
         self.flow = Flow(config.coefficients, config.width, config.flow_width, config.flow_layers)
+
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        self.scale.fit(motion[valid])
+        both = valid[:, :, 1:] & valid[:, :, :-1]
+        if both.any():
+            self.changes.fit(motion.diff(dim=2)[both])
 
     def forward(
         self,
@@ -110,58 +141,68 @@ class Duet(ConversationModel):
         first: Float[Tensor, "batch 2 coef"] | None = None,
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        return self.moved(self.understood(audio, motion, first), noise)
+        require_fit(self, audio, motion)
+        before = motion_before(motion, first)
+        return self.moved(self.understood(self.heard(audio), before), before, noise)
+
+    def heard(self, audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 frame width"]:
+        """What is made of both voices, a whole recording of them."""
+        features = heard_ahead(self.front_end, audio.flatten(0, 1), self.look_ahead_frames or 0)
+        x = self._tokens(features)
+        for block in self.hearing:
+            x = block(x)
+        return x.unflatten(0, (-1, 2))
 
     def understood(
-        self,
-        audio: Float[Tensor, "batch 2 sample"],
-        motion: Float[Tensor, "batch 2 frame coef"],
-        first: Float[Tensor, "batch 2 coef"] | None = None,
-    ) -> Float[Tensor, "batch 2 frame width"]:
-        """What the last layer makes of each frame: all that `moved` and the flow go by."""
-        require_fit(self, audio, motion)
-        heard = heard_ahead(self.front_end, audio.flatten(0, 1), self.look_ahead_frames or 0)
-        x = self._tokens(heard.unflatten(0, (-1, 2)), motion_before(motion, first)).flatten(0, 1)
-        for block in self.blocks:
-            x = block(x)
-        return self.norm(x).unflatten(0, (-1, 2))
+        self, heard: Float[Tensor, "batch 2 frame width"], before: Float[Tensor, "batch 2 frame coef"]
+    ) -> Understood:
+        """What is made of each frame, given the motion before it: all that `moved` and the flow go by."""
+        return _in_pairs(self.moving(heard.flatten(0, 1), self.scale(before).flatten(0, 1)))
 
     def moved(
         self,
-        understood: Float[Tensor, "batch 2 *frame width"],
+        understood: Understood,
+        before: Float[Tensor, "batch 2 *frame coef"],
         noise: Float[Tensor, "batch 2 *frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 *frame coef"]:
         """The mean motion, or, from noise, a sample of it."""
         if noise is None:
-            return self.scale.inverse(self.mean_out(understood))
-        return self.scale.inverse(self.flow.sample(understood, noise, self.config.flow_steps))
+            return self.scale.inverse(self.mean_out(understood.mean))
+        return before + self.changes.inverse(self.flow.sample(understood.sample, noise, self.config.flow_steps))
 
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
         if self.look_ahead_frames is None:
             return super().start(ahead)
-        return start_hearing(self.front_end, ahead.flatten(0, 1)), tuple(
-            block.start(2 * len(ahead)) for block in self.blocks
+        people = 2 * len(ahead)
+        front_end = start_hearing(self.front_end, ahead.flatten(0, 1))
+        return DuetState(
+            front_end, tuple(block.start(people) for block in self.hearing), self.moving.start(people)
         )
 
-    def step(
-        self, state: tuple[State, tuple["Caches", ...]], frame: Frame
-    ) -> tuple[Float[Tensor, "batch 2 coef"], tuple[State, tuple["Caches", ...]]]:
-        hearing, before = state
-        heard, hearing = self.front_end.step(hearing, frame.audio.flatten(0, 1))
-        x = self._tokens(heard.unflatten(0, (-1, 2)), frame.before).flatten(0, 1)
-        after = []
-        for block, caches in zip(self.blocks, before, strict=True):
-            x, caches = block.step(caches, x)
+    def hear(
+        self, state: DuetState, audio: Float[Tensor, "batch 2 sample"]
+    ) -> tuple[Float[Tensor, "batch 2 frame width"], DuetState]:
+        features, front_end = self.front_end.extend(state.front_end, audio.flatten(0, 1))
+        x, after = self._tokens(features), []
+        by = self.moving.own.turns_after(state.hearing[0].own, x.shape[1])
+        for block, caches in zip(self.hearing, state.hearing, strict=True):
+            x, caches = block.extend(caches, x, by)
             after.append(caches)
-        return self.moved(self.norm(x).unflatten(0, (-1, 2)), frame.noise), (hearing, tuple(after))
+        return x.unflatten(0, (-1, 2)), DuetState(front_end, tuple(after), state.moving)
 
-    def _tokens(
-        self, heard: Float[Tensor, "batch 2 *frame feature"], before: Float[Tensor, "batch 2 *frame coef"]
-    ) -> Float[Tensor, "batch 2 *frame width"]:
-        token = self.audio_in(heard) + self.motion_in(self.scale(before))
+    def move(self, state: DuetState, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], DuetState]:
+        before, sampled = self.scale(frame.before).flatten(0, 1), frame.noise is not None
+        understood, moving = self.moving.extend(
+            state.moving, frame.heard.flatten(0, 1)[:, None], before[:, None], sampled=sampled
+        )
+        understood = Understood(*(part[:, :, 0] for part in _in_pairs(understood)))
+        return self.moved(understood, frame.before, frame.noise), state._replace(moving=moving)
+
+    def _tokens(self, features: Float[Tensor, "people frame feature"]) -> Float[Tensor, "people frame width"]:
+        tokens = self.audio_in(features)
         if self.look_ahead_frames is None:
-            return token
-        return token + self.look_ahead_in.weight[self._checked_look_ahead()]
+            return tokens
+        return tokens + self.look_ahead_in.weight[self._checked_look_ahead()]
 
     def _checked_look_ahead(self) -> int:
         if not 0 <= self.look_ahead_frames <= self.config.largest_look_ahead_frames:
@@ -172,27 +213,18 @@ class Duet(ConversationModel):
         return self.look_ahead_frames
 
 
-@dataclass(frozen=True)
-class Caches:
-    """What one block remembers: keys and values of one's own past, and of the partner's."""
-
-    own: Cache
-    partner: Cache
-
-
 class DuetBlock(nn.Module):
     """Attention to oneself, attention to the partner and a feed-forward, each behind an RMS norm and added.
 
     People are a batch of (2 n): person 0 and person 1 of each conversation beside each other.
     """
 
-    def __init__(self, width: int, heads: int, window: int, hidden: int, dropout: float) -> None:
+    def __init__(self, config: DuetConfig) -> None:
         super().__init__()
-        self.own_norm, self.partner_norm, self.feed_forward_norm = (nn.RMSNorm(width) for _ in range(3))
-        self.own = SlidingAttention(width, heads, window, dropout)
-        self.partner = SlidingAttention(width, heads, window, dropout)
-        self.feed_forward = FeedForward(width, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.own_norm, self.partner_norm, self.feed_forward_norm = (nn.RMSNorm(config.width) for _ in range(3))
+        self.own, self.partner = _attention(config), _attention(config)
+        self.feed_forward = FeedForward(config.width, config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Float[Tensor, "people frame width"]) -> Float[Tensor, "people frame width"]:
         x = x + self.dropout(self.own(self.own_norm(x)))
@@ -203,15 +235,92 @@ class DuetBlock(nn.Module):
     def start(self, people: int) -> Caches:
         return Caches(self.own.start(people), self.partner.start(people))
 
-    def step(
-        self, caches: Caches, x: Float[Tensor, "people width"]
-    ) -> tuple[Float[Tensor, "people width"], Caches]:
-        answer, own = self.own.step(caches.own, self.own_norm(x))
+    def extend(
+        self, caches: Caches, x: Float[Tensor, "people frame width"], by: Turns
+    ) -> tuple[Float[Tensor, "people frame width"], Caches]:
+        answer, own = self.own.extend(caches.own, self.own_norm(x), by=by)
         x = x + self.dropout(answer)
         normed = self.partner_norm(x)
-        answer, partner = self.partner.step(caches.partner, normed, exchanged(normed))
+        answer, partner = self.partner.extend(caches.partner, normed, exchanged(normed), by)
         x = x + self.dropout(answer)
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), Caches(own, partner)
+
+
+class MovingBlock(nn.Module):
+    """Attention to the partner, heard and seen, for the mean; then attention to oneself, for samples.
+
+    What was seen is the motion before each frame, standardised, (people, frame, coef); people are batched as in
+    `DuetBlock`.
+    """
+
+    def __init__(self, config: DuetConfig) -> None:
+        super().__init__()
+        self.motion_in = nn.Linear(config.coefficients, config.width, bias=False)
+        self.seen_norm, self.partner_norm, self.mean_norm, self.mean_out_norm = (
+            nn.RMSNorm(config.width) for _ in range(4)
+        )
+        self.own_norm, self.sample_norm, self.sample_out_norm = (nn.RMSNorm(config.width) for _ in range(3))
+        self.own, self.partner = _attention(config), _attention(config)
+        self.mean, self.sample = (FeedForward(config.width, config.hidden) for _ in range(2))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, heard: Float[Tensor, "people frame width"], before: Float[Tensor, "people frame coef"]
+    ) -> Understood:
+        seen = self._seen(heard, before)
+        x = self._after_partner(heard, self.partner(self.partner_norm(heard), exchanged(seen)))
+        y = self._after_own(x, before, self.own(self.own_norm(x), seen))
+        return Understood(self.mean_out_norm(x), self.sample_out_norm(y))
+
+    def start(self, people: int) -> Caches:
+        return Caches(self.own.start(people), self.partner.start(people))
+
+    def extend(
+        self,
+        caches: Caches,
+        heard: Float[Tensor, "people frame width"],
+        before: Float[Tensor, "people frame coef"],
+        *,
+        sampled: bool,
+    ) -> tuple[Understood, Caches]:
+        """The next frames of `forward`; unless `sampled`, what a sample goes by is left out (it is the mean's)."""
+        by = self.own.turns_after(caches.own, heard.shape[1])
+        seen = self._seen(heard, before)
+        answer, partner = self.partner.extend(caches.partner, self.partner_norm(heard), exchanged(seen), by)
+        x = self._after_partner(heard, answer)
+        mean = self.mean_out_norm(x)
+        answer, own = self.own.extend(caches.own, self.own_norm(x), seen, by)
+        return Understood(mean, self.sample_out_norm(self._after_own(x, before, answer)) if sampled else mean), (
+            Caches(own, partner)
+        )
+
+    def _seen(
+        self, heard: Float[Tensor, "people frame width"], before: Float[Tensor, "people frame coef"]
+    ) -> Float[Tensor, "people frame width"]:
+        return self.seen_norm(heard + self.motion_in(before))
+
+    def _after_partner(
+        self, heard: Float[Tensor, "people frame width"], answer: Float[Tensor, "people frame width"]
+    ) -> Float[Tensor, "people frame width"]:
+        x = heard + self.dropout(answer)
+        return x + self.dropout(self.mean(self.mean_norm(x)))
+
+    def _after_own(
+        self,
+        x: Float[Tensor, "people frame width"],
+        before: Float[Tensor, "people frame coef"],
+        answer: Float[Tensor, "people frame width"],
+    ) -> Float[Tensor, "people frame width"]:
+        y = x + self.dropout(answer) + self.motion_in(before)
+        return y + self.dropout(self.sample(self.sample_norm(y)))
+
+
+def _attention(config: DuetConfig) -> SlidingAttention:
+    return SlidingAttention(config.width, config.heads, config.window_frames)
+
+
+def _in_pairs(understood: Understood) -> Understood:
+    return Understood(*(part.unflatten(0, (-1, 2)) for part in understood))
 
 
 def exchanged(people: Float[Tensor, "people *rest"]) -> Float[Tensor, "people *rest"]:
@@ -229,8 +338,8 @@ class Flow(nn.Module):
     def __init__(self, coefficients: int, condition: int, width: int, layers: int) -> None:
         super().__init__()
         self.motion_in = nn.Linear(coefficients, width)
-        self.condition_in = nn.Linear(condition, width)
-        self.time_in = nn.Linear(2 * TIME_RATES, width)
+        self.condition_in = nn.Linear(condition, 2 * width * layers)
+        self.time_in = nn.Linear(2 * TIME_RATES, 2 * width * layers, bias=False)
         self.layers = nn.ModuleList(FlowLayer(width) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
         self.out = nn.Linear(width, coefficients)
@@ -245,13 +354,7 @@ class Flow(nn.Module):
         time: Float[Tensor, "*batch 1"],
     ) -> Float[Tensor, "*batch coef"]:
         """The velocity at a place between noise (time 0) and scaled motion (time 1)."""
-        rates = torch.pi * 2.0 ** torch.arange(TIME_RATES, device=time.device)
-        turns = torch.cat([(time * rates).cos(), (time * rates).sin()], dim=-1)
-        told = self.condition_in(condition) + self.time_in(turns)
-        x = self.motion_in(motion)
-        for layer in self.layers:
-            x = layer(x, told)
-        return self.out(self.norm(x))
+        return self._velocity(self.condition_in(condition) + self._told(time), motion)
 
     def error(
         self,
@@ -268,11 +371,24 @@ class Flow(nn.Module):
         self, condition: Float[Tensor, "*batch width"], noise: Float[Tensor, "*batch coef"], steps: int
     ) -> Float[Tensor, "*batch coef"]:
         """Scaled motion from noise, in `steps` of Euler's method."""
+        told = self.condition_in(condition)
+        times = self._told(torch.arange(steps, device=noise.device)[:, None] / steps)
         x = noise
-        for step in range(steps):
-            time = torch.full_like(x[..., :1], step / steps)
-            x = x + self(condition, x, time) / steps
+        for time in times:
+            x = x + self._velocity(told + time, x) / steps
         return x
+
+    def _told(self, time: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch told"]:
+        rates = torch.pi * 2.0 ** torch.arange(TIME_RATES, device=time.device)
+        return self.time_in(torch.cat([(time * rates).cos(), (time * rates).sin()], dim=-1))
+
+    def _velocity(
+        self, told: Float[Tensor, "*batch told"], motion: Float[Tensor, "*batch coef"]
+    ) -> Float[Tensor, "*batch coef"]:
+        x = self.motion_in(motion)
+        for layer, for_layer in zip(self.layers, told.chunk(len(self.layers), dim=-1), strict=True):
+            x = layer(x, for_layer)
+        return self.out(self.norm(x))
 
 
 class FlowLayer(nn.Module):
@@ -282,11 +398,10 @@ class FlowLayer(nn.Module):
         super().__init__()
         self.norm = nn.RMSNorm(width)
         self.up = nn.Linear(width, 2 * width)
-        self.told = nn.Linear(width, 2 * width, bias=False)
         self.down = nn.Linear(width, width)
 
     def forward(
-        self, x: Float[Tensor, "*batch width"], told: Float[Tensor, "*batch width"]
+        self, x: Float[Tensor, "*batch width"], told: Float[Tensor, "*batch told"]
     ) -> Float[Tensor, "*batch width"]:
-        gate, value = (self.up(self.norm(x)) + self.told(told)).chunk(2, dim=-1)
+        gate, value = (self.up(self.norm(x)) + told).chunk(2, dim=-1)
         return x + self.down(silu(gate) * value)

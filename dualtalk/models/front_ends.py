@@ -42,8 +42,8 @@ class FrontEnd(nn.Module, ABC):
     width : int
         Features a frame.
     causal : bool
-        Whether a frame's features depend on samples up to the end of that frame alone, so that `step` gives them
-        as they come; if not, they depend on the whole recording and there is `forward` alone.
+        Whether a frame's features depend on samples up to the end of that frame alone, so that `extend` gives
+        them as they come; if not, they depend on the whole recording and there is `forward` alone.
     """
 
     width: int
@@ -69,10 +69,13 @@ class FrontEnd(nn.Module, ABC):
         """
         raise not_streamable(self)
 
-    def step(
-        self, state: State, audio: Float[Tensor, "batch 640"]
-    ) -> tuple[Float[Tensor, "batch feature"], State]:
-        """Features of the next frame, as `forward` gives them, and the state after it; `state` stays as it was."""
+    def extend(
+        self, state: State, audio: Float[Tensor, "batch sample"]
+    ) -> tuple[Float[Tensor, "batch frame feature"], State]:
+        """Features of the next frames, as `forward` gives them, and the state after them; `state` stays as it was.
+
+        `audio` has 640 samples for each.
+        """
         raise not_streamable(self)
 
 
@@ -92,6 +95,7 @@ class CausalLogMel(FrontEnd):
 
     def __init__(self, mels: int = 64) -> None:
         super().__init__()
+        self.mels = mels
         self.width = HOPS_PER_FRAME * mels
         self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
         self.register_buffer("filters", mel_filters(mels), persistent=False)
@@ -102,11 +106,11 @@ class CausalLogMel(FrontEnd):
     def start(self, batch: int) -> Float[Tensor, "batch 240"]:
         return self.window.new_zeros(batch, OVERLAP_SAMPLES)
 
-    def step(
-        self, state: Float[Tensor, "batch 240"], audio: Float[Tensor, "batch 640"]
-    ) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "batch 240"]]:
+    def extend(
+        self, state: Float[Tensor, "batch 240"], audio: Float[Tensor, "batch sample"]
+    ) -> tuple[Float[Tensor, "batch frame feature"], Float[Tensor, "batch 240"]]:
         heard = torch.cat([state, audio], dim=-1)
-        return self._features(heard)[:, 0], heard[:, -OVERLAP_SAMPLES:]
+        return self._features(heard), heard[:, -OVERLAP_SAMPLES:]
 
     def _features(self, audio: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame feature"]:
         spectrum = torch.fft.rfft(audio.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * self.window, FFT_SAMPLES)
@@ -142,7 +146,7 @@ class TransformersEncoder(FrontEnd):
         super().__init__()
         from dualtalk.models.third_party import AutoConfig, AutoModel
 
-        name = os.fspath(name_or_path)
+        self.name = name = os.fspath(name_or_path)
         try:
             config = AutoConfig.from_pretrained(name)
             # Spans masked and layers dropped at random belong to its pretraining.
@@ -193,11 +197,9 @@ def heard_ahead(
 
 
 def start_hearing(front_end: FrontEnd, ahead: Float[Tensor, "batch sample"]) -> State:
-    """The state of a causal front end from which its steps give `heard_ahead`: having heard as many frames."""
+    """The state of a causal front end that `extend` takes on to `heard_ahead`: having heard as many frames."""
     state = front_end.start(len(ahead))
-    for t in range(0, ahead.shape[-1], SAMPLES_PER_FRAME):
-        _, state = front_end.step(state, ahead[:, t : t + SAMPLES_PER_FRAME])
-    return state
+    return front_end.extend(state, ahead)[1] if ahead.shape[-1] else state
 
 
 def normalised(audio: Float[Tensor, "*batch sample"]) -> Float[Tensor, "*batch sample"]:

@@ -20,11 +20,11 @@ draws the noise, and so holds the seed.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
@@ -32,6 +32,8 @@ from dualtalk.errors import InputError
 # The clock of dualtalk.audio.clock, which a test holds this to: models import nothing but errors.
 AUDIO_RATE_HZ = 16_000
 SAMPLES_PER_FRAME = 640
+# How much of a recording `roll_out` hears before it moves people through it: bounds memory, changes nothing.
+HEARD_AT_ONCE_FRAMES = 250
 
 # Whatever a model remembers between steps: tensors in tuples and dataclasses. Callers keep it and hand it back.
 State = Any
@@ -44,8 +46,9 @@ class Frame:
 
     Attributes
     ----------
-    audio : (batch, 2, 640)
-        Both voices over frame t + `look_ahead_frames`; silence where that is past the end.
+    heard : (batch, 2, feature)
+        For `ConversationModel.step`, the 640 samples of both voices over frame t + `look_ahead_frames`, silence
+        where that is past the end; for `ConversationModel.move`, what `ConversationModel.hear` made of them.
     before : (batch, 2, coef)
         Both motions at frame t - 1, as the caller takes them to have been: observed, or what the model gave for
         that frame, or one of each. At frame 0, what `ConversationModel.forward` calls `first`.
@@ -53,7 +56,7 @@ class Frame:
         Standard normal numbers, for a sample; None for the model's mean. A model without randomness ignores it.
     """
 
-    audio: Float[Tensor, "batch 2 640"]
+    heard: Float[Tensor, "batch 2 feature"]
     before: Float[Tensor, "batch 2 coef"]
     noise: Float[Tensor, "batch 2 coef"] | None = None
 
@@ -71,6 +74,9 @@ class ConversationModel(nn.Module, ABC):
 
     coefficients: int
     look_ahead_frames: int | None = 0
+
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        """Take from training motion what must be known before training, such as the scale of coefficients."""
 
     @abstractmethod
     def forward(
@@ -112,6 +118,20 @@ class ConversationModel(nn.Module, ABC):
         """
         raise not_streamable(self)
 
+    def hear(
+        self, state: State, audio: Float[Tensor, "batch 2 sample"]
+    ) -> tuple[Float[Tensor, "batch 2 frame feature"], State]:
+        """What the model makes of the audio of the next frames, however people move, and the state after it.
+
+        Many frames at once cost far less than one by one, so what can be heard is best heard before anybody moves.
+        Unless a model says otherwise it is the samples themselves.
+        """
+        return audio.unflatten(-1, (-1, SAMPLES_PER_FRAME)), state
+
+    def move(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
+        """Both motions of the next frame that was heard, and the state after it."""
+        raise not_streamable(self)
+
     def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
         """Both motions of the next frame, and the state after it.
 
@@ -119,7 +139,8 @@ class ConversationModel(nn.Module, ABC):
         left as it was, so a conversation can go on from it in more than one way, and gradients pass through.
         Time and memory of a step do not grow with the number of steps.
         """
-        raise not_streamable(self)
+        heard, state = self.hear(state, frame.heard)
+        return self.move(state, replace(frame, heard=heard[:, :, 0]))
 
 
 def roll_out(
@@ -161,15 +182,26 @@ def roll_out(
                 f"(batch, {frames}, {model.coefficients})"
             )
     ahead = (model.look_ahead_frames or 0) * SAMPLES_PER_FRAME
-    heard = nn.functional.pad(audio, (0, ahead))
-    state = model.start(heard[..., :ahead])
+    padded = nn.functional.pad(audio, (0, ahead))
+    state = model.start(padded[..., :ahead])
     before = audio.new_zeros(len(audio), 2, model.coefficients) if first is None else first
     answers = []
-    for t, sound in enumerate(heard[..., ahead:].split(SAMPLES_PER_FRAME, dim=-1)):
-        answer, state = model.step(state, Frame(sound, before, None if noise is None else noise[:, :, t]))
-        answers.append(answer)
-        before = torch.stack([answer[:, p] if given[p] is None else given[p][:, t] for p in range(2)], dim=1)
+    for sound in padded[..., ahead:].split(HEARD_AT_ONCE_FRAMES * SAMPLES_PER_FRAME, dim=-1):
+        heard, state = model.hear(state, sound)
+        for features in heard.unbind(2):
+            t = len(answers)
+            answer, state = model.move(state, Frame(features, before, None if noise is None else noise[:, :, t]))
+            answers.append(answer)
+            before = _fed(answer, given, t)
     return torch.stack(answers, dim=2)
+
+
+def _fed(
+    answer: Float[Tensor, "batch 2 coef"], given: tuple[OnePersonsMotion, OnePersonsMotion], t: int
+) -> Float[Tensor, "batch 2 coef"]:
+    if given == (None, None):
+        return answer
+    return torch.stack([answer[:, p] if given[p] is None else given[p][:, t] for p in range(2)], dim=1)
 
 
 def not_streamable(what: nn.Module) -> InputError:

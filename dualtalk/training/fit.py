@@ -23,7 +23,7 @@ from dualtalk.store.layout import MANIFEST
 from dualtalk.training.module import ConversationTraining
 
 MODEL, LAST = "model.safetensors", "last.ckpt"
-EMA_DECAY = 0.999
+EMA_DECAY = 0.995
 
 
 class TrainCLI(LightningCLI):

@@ -2,30 +2,35 @@
 
 A model that is always given the true past learns to go on from it, and drifts once it has to go on from its own.
 So a share of the conversations of each batch is given, in place of the truth, what the model itself makes of the
-audio: first from no past at all, then from that. These train the mean, which at run time eats its own output;
-the others, with a little noise on their past, train the flow, whose samples look like the truth.
+audio. These train the mean, which at run time is fed its own output; the others, with a little noise on their
+past, train the flow too, whose samples look like the truth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import lightning
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from dualtalk.conversation import LAYOUTS
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
-from dualtalk.models.baselines import MeanPose, NearestNeighbour
+from dualtalk.models.blocks import Standardised
 from dualtalk.models.checkpoint import save_model
 from dualtalk.models.duet import Duet
-from dualtalk.models.interface import ConversationModel
+from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
+from dualtalk.training.microphones import otherwise_recorded
 
 # Windows from which the scale of the coefficients is taken before the first step.
 SCALE_WINDOWS = 256
+# The noise on the past drifts about so slowly: a second.
+DRIFT_FRAMES = 25
 
 
 class ConversationTraining(lightning.LightningModule):
@@ -43,8 +48,10 @@ class ConversationTraining(lightning.LightningModule):
     own_past : float
         Share of conversations that go on from the model's own motion.
     past_noise : float
-        Deviation of the noise on the true past, on the scale of the coefficients.
+        Deviation of the drift put on the true past, on the scale of the coefficients.
     velocity_weight, lips_weight, flow_weight : float
+    microphones : bool
+        Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
     """
 
     def __init__(
@@ -52,14 +59,15 @@ class ConversationTraining(lightning.LightningModule):
         model: ConversationModel,
         layout: str = "full62",
         head: str = "open",
-        learning_rate: float = 3e-4,
+        learning_rate: float = 1e-3,
         weight_decay: float = 0.01,
         warmup_steps: int = 200,
-        own_past: float = 0.6,
-        past_noise: float = 0.1,
+        own_past: float = 0.5,
+        past_noise: float = 0.05,
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
         flow_weight: float = 0.5,
+        microphones: bool = True,
     ) -> None:
         super().__init__()
         width = LAYOUTS[layout].width
@@ -68,29 +76,35 @@ class ConversationTraining(lightning.LightningModule):
         self.model, self.layout = model, layout
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
+        self.microphones = microphones
         loaded = load_head(head)
         self.space = loaded.space
+        self.scale = Standardised(width)
         self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight)
         self._seed = torch.initial_seed()
 
-    def fit_scale(self, windows: Iterable[Window]) -> None:
-        """Take what the model needs of the data before training: the scale of its coefficients, or its mean."""
-        motion = torch.cat([window.motion[window.valid] for window in windows])
-        if not len(motion):
+    def fit(self, windows: Iterable[Window]) -> None:
+        """Take what must be known of the data before training: the scale of its coefficients."""
+        windows = list(windows)
+        motion, valid = (
+            torch.cat([one.reshape(-1, *one.shape[-axes:]) for one in parts])
+            for axes, parts in (
+                (3, [window.motion for window in windows]),
+                (2, [window.valid for window in windows]),
+            )
+        )
+        if not valid.any():
             raise InputError("no frame of the training data is valid; does the store hold motion?")
-        for part in self.model.modules():
-            if hasattr(part, "fit") and not isinstance(part, ConversationModel | NearestNeighbour):
-                part.fit(motion)
-        if isinstance(self.model, MeanPose):
-            self.model.fit(motion)
+        self.scale.fit(motion[valid])
+        self.model.fit(motion, valid)
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule
         if data.space not in ("", self.space):
             raise InputError(f"training motion is in space {data.space!r}, the head of the loss in {self.space!r}")
         if self.trainer.ckpt_path is None:
-            self.fit_scale(_some(data.windows("train"), SCALE_WINDOWS))
-            self.model.to(self.device)
+            self.fit(_some(data.windows("train"), SCALE_WINDOWS))
+            self.to(self.device)
 
     def on_train_batch_start(self, batch: Window, index: int) -> None:
         # What a step draws depends on its number alone, so that a run that was stopped goes on exactly.
@@ -100,6 +114,8 @@ class ConversationTraining(lightning.LightningModule):
         if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
             # One network for every look-ahead: each batch draws its own.
             self.model.look_ahead_frames = int(torch.randint(self.model.config.largest_look_ahead_frames + 1, ()))
+        if self.microphones:
+            batch = batch._replace(audio=otherwise_recorded(batch.audio))
         terms = self._terms(batch, torch.rand(len(batch.motion), device=self.device) < self.own_past)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -127,35 +143,54 @@ class ConversationTraining(lightning.LightningModule):
         self, batch: Window, own: Bool[Tensor, "batch"], noise: float | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """Weighted terms of the loss; `own` says which conversations go on from the model's own motion."""
-        deviation = self._deviation()
         noise = self.past_noise if noise is None else noise
-        past = batch.motion + noise * deviation * torch.randn_like(batch.motion)
-        if own.any():
-            past = torch.where(own[:, None, None, None], self._own_motion(batch), past)
         if not isinstance(self.model, Duet):
-            return self.loss(self.model(batch.audio, past), batch.motion, batch.valid, deviation)
-        understood = self.model.understood(batch.audio, past)
-        terms = self.loss(self.model.moved(understood), batch.motion, batch.valid, deviation)
+            past = self._past(batch, own, noise, partial(self.model, batch.audio))
+            return self._errors(self.model(batch.audio, past), batch)
+        heard = self.model.heard(batch.audio)
+        past = self._past(batch, own, noise, partial(self._mean, heard))
+        before = motion_before(past, None)
+        understood = self.model.understood(heard, before)
+        terms = self._errors(self.model.moved(understood, before), batch)
         if self.flow_weight and not own.all():
-            target = self.model.scale(batch.motion[~own])
+            target = self.model.changes(batch.motion - before)[~own]
             error = self.model.flow.error(
-                understood[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
+                understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
             )
-            terms["flow"] = self.flow_weight * masked_mean(error, batch.valid[~own])
+            # What went before the window is not known, so what changed to its first frame is not either.
+            terms["flow"] = self.flow_weight * masked_mean(error[:, :, 1:], batch.valid[~own][:, :, 1:])
         return terms
 
-    @torch.no_grad()
-    def _own_motion(self, batch: Window) -> Float[Tensor, "batch 2 frame coef"]:
-        """What the model makes of the audio when it goes on from what it makes of the audio."""
-        neutral = torch.zeros_like(batch.motion)
-        if hasattr(self.model, "scale"):
-            neutral = neutral + self.model.scale.mean
-        return self.model(batch.audio, neutral)
+    def _errors(self, moved: Float[Tensor, "batch 2 frame coef"], batch: Window) -> dict[str, Float[Tensor, ""]]:
+        return self.loss(moved, batch.motion, batch.valid, self.scale.deviation)
 
-    def _deviation(self) -> Float[Tensor, "coef"]:
-        if hasattr(self.model, "scale"):
-            return self.model.scale.deviation
-        return torch.ones(self.model.coefficients, device=self.device)
+    def _mean(
+        self, heard: Float[Tensor, "batch 2 frame width"], past: Float[Tensor, "batch 2 frame coef"]
+    ) -> Float[Tensor, "batch 2 frame coef"]:
+        before = motion_before(past, None)
+        return self.model.moved(self.model.understood(heard, before), before)
+
+    def _past(
+        self, batch: Window, own: Bool[Tensor, "batch"], noise: float, model: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "batch 2 frame coef"]:
+        """The motion that each conversation goes on from: what `model` makes of neutral faces, or the truth."""
+        past = self._blurred(batch.motion, noise)
+        if not own.any():
+            return past
+        with torch.no_grad():
+            answered = model(self.scale.mean.expand_as(past))
+        return torch.where(own[:, None, None, None], answered, past)
+
+    def _blurred(
+        self, motion: Float[Tensor, "batch 2 frame coef"], noise: float
+    ) -> Float[Tensor, "batch 2 frame coef"]:
+        """`motion` with noise, some of it from frame to frame and as much that drifts over a second."""
+        if not noise:
+            return motion
+        quick = torch.randn_like(motion)
+        knots = motion.new_empty(*motion.shape[:2], 2 + motion.shape[2] // DRIFT_FRAMES, motion.shape[3]).normal_()
+        drift = interpolate(knots.flatten(0, 1).mT, motion.shape[2], mode="linear", align_corners=True).mT
+        return motion + noise * self.scale.deviation * (quick / DRIFT_FRAMES**0.5 + drift.view_as(motion))
 
     def configure_optimizers(self) -> dict:
         optimiser = torch.optim.AdamW(
