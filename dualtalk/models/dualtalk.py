@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
+from dualtalk.models.blocks import Standardised
 from dualtalk.models.front_ends import FrontEnd, filled_to_frames, normalised, stretched
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, require_fit
 from dualtalk.models.third_party import Wav2Vec2Config, Wav2Vec2Model
@@ -61,6 +62,10 @@ class DualTalkConfig:
 
     dropout: float = 0.5
     """Share of activations dropped in the interaction module, in training."""
+
+    standardised: bool = False
+    """Whether the network's motion is on the scale of its training data, which `DualTalk.fit` takes; as published
+    it is not, and a layout of angles and expression together then learns its expression alone."""
 
     wav2vec2: Mapping[str, Any] = field(default_factory=lambda: dict(WAV2VEC2_LARGE))
     """Arguments of transformers' Wav2Vec2Config, for both speech encoders; unused with other front ends."""
@@ -181,6 +186,12 @@ class DualTalk(ConversationModel):
         self.temporal_enhancer = TemporalEnhancer(self.config)
         self.interaction_module = InteractionModule(self.config)
         self.synthesis_module = SynthesisModule(self.config)
+        if self.config.standardised:
+            self.scale = Standardised(self.coefficients)
+
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        if self.config.standardised:
+            self.scale.fit(motion[valid])
 
     def forward(
         self,
@@ -208,8 +219,10 @@ class DualTalk(ConversationModel):
         published files they differ by one or two.
         """
         frames = filled_to_frames(own_audio).shape[-1] // SAMPLES_PER_FRAME
-        own, partner, moved = self.joint_encoder(own_audio, partner_audio, partner_motion, frames)
-        return self.synthesis_module(self.interaction_module(own, self.temporal_enhancer(partner, moved)))
+        seen = self.scale(partner_motion) if self.config.standardised else partner_motion
+        own, partner, moved = self.joint_encoder(own_audio, partner_audio, seen, frames)
+        answer = self.synthesis_module(self.interaction_module(own, self.temporal_enhancer(partner, moved)))
+        return self.scale.inverse(answer) if self.config.standardised else answer
 
 
 def _wav2vec2(config: DualTalkConfig) -> Wav2Vec2Model:
