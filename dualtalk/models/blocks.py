@@ -268,10 +268,11 @@ class CausalTransformer(nn.Module):
 class Standardised(nn.Module):
     """Motion coefficients on one scale: less their mean, over their standard deviation.
 
-    Expression coefficients and radians differ by orders of magnitude. Until `fit`, it changes nothing.
+    Expression coefficients and radians differ by orders of magnitude. A coefficient that never moves in the data is
+    0 on that scale, and its mean whatever comes back: errors in it would add up unseen. Until `fit`, nothing changes.
     """
 
-    # A coefficient that never moves in the data is left on the scale of the smallest that counts.
+    # What moves less than this never moves: a thousandth of an expression's unit, or of a radian.
     SMALLEST_DEVIATION = 1e-3
 
     def __init__(self, coefficients: int) -> None:
@@ -285,8 +286,13 @@ class Standardised(nn.Module):
         self.mean.copy_(frames.mean(dim=0))
         self.deviation.copy_(frames.std(dim=0, correction=0).clamp(min=self.SMALLEST_DEVIATION))
 
+    @property
+    def moves(self) -> Bool[Tensor, "coef"]:
+        """Which coefficients ever move."""
+        return self.deviation > self.SMALLEST_DEVIATION
+
     def forward(self, motion: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return (motion - self.mean) / self.deviation
+        return (motion - self.mean) * (self.moves / self.deviation)
 
     def inverse(self, scaled: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return scaled * self.deviation + self.mean
+        return scaled * (self.moves * self.deviation) + self.mean

@@ -5,7 +5,7 @@ and in every layer a stream looks at its own past and, by another attention with
 partner's; both see the frame itself and a window before it. (With one attention for both voices lips suffer: Chu
 et al. 2026, "UniLS".) **Moving** goes frame by frame, since each frame goes on from the motion before it, and is
 kept small for that: one attention to what the partner was heard and seen to do gives the mean motion; one more, to
-what oneself did, the condition of a flow that samples the change from the frame before.
+what oneself did, the condition of a flow that samples how the motion departs from going on as it went.
 
 So the mean does not depend on one's own past, of which in a closed loop the voices tell it all; it neither drifts
 nor learns to copy. A sample does, or it could not be smooth. The two people share all weights.
@@ -28,6 +28,8 @@ from dualtalk.models.interface import ConversationModel, Frame, State, motion_be
 
 # Frequencies by which a flow is told how far it is; from half a turn to 32 turns over the whole way.
 TIME_RATES = 7
+# Under the sum of the squares of changes, where nothing changes.
+SMALLEST_SQUARES = 1e-12
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,20 @@ class Understood(NamedTuple):
     sample: Float[Tensor, "batch 2 *frame width"]
 
 
+class Seen(NamedTuple):
+    """What of the motion before each frame is gone by: where people were, and how that had changed."""
+
+    before: Float[Tensor, "batch 2 *frame coef"]
+    change: Float[Tensor, "batch 2 *frame coef"]
+
+
 class DuetState(NamedTuple):
-    """What is remembered between frames."""
+    """What is remembered between frames; `before` is None until a frame was moved."""
 
     front_end: State
     hearing: tuple["Caches", ...]
     moving: "Caches"
+    before: Float[Tensor, "batch 2 coef"] | None
 
 
 class Caches(NamedTuple):
@@ -109,7 +119,11 @@ class Duet(ConversationModel):
     scale : Standardised
         Scale of each coefficient, in and out.
     changes : Standardised
-        Scale of each coefficient's change from one frame to the next. `fit` sets both before training.
+        Scale of each coefficient's change from one frame to the next.
+    momentum : (coef,)
+        How much of its last change each coefficient repeats, by least squares.
+    departures : Standardised
+        Scale of what is left of the changes then. `fit` sets all of these before training.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -120,7 +134,8 @@ class Duet(ConversationModel):
         self.coefficients = config.coefficients
         self.front_end = front_end or CausalLogMel()
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
-        self.scale, self.changes = Standardised(config.coefficients), Standardised(config.coefficients)
+        self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
+        self.register_buffer("momentum", torch.zeros(config.coefficients))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
         self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
@@ -131,8 +146,14 @@ class Duet(ConversationModel):
     def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
         self.scale.fit(motion[valid])
         both = valid[:, :, 1:] & valid[:, :, :-1]
-        if both.any():
-            self.changes.fit(motion.diff(dim=2)[both])
+        three = both[:, :, 1:] & both[:, :, :-1]
+        if not three.any():
+            return
+        changes = motion.diff(dim=2)
+        self.changes.fit(changes[both])
+        last, now = changes[:, :, :-1][three], changes[:, :, 1:][three]
+        self.momentum.copy_((last * now).sum(dim=0) / last.square().sum(dim=0).clamp(min=SMALLEST_SQUARES))
+        self.departures.fit(now - self.momentum * last)
 
     def forward(
         self,
@@ -142,8 +163,8 @@ class Duet(ConversationModel):
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 frame coef"]:
         require_fit(self, audio, motion)
-        before = motion_before(motion, first)
-        return self.moved(self.understood(self.heard(audio), before), before, noise)
+        seen = seen_before(motion_before(motion, first))
+        return self.moved(self.understood(self.heard(audio), seen), seen, noise)
 
     def heard(self, audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 frame width"]:
         """What is made of both voices, a whole recording of them."""
@@ -153,31 +174,33 @@ class Duet(ConversationModel):
             x = block(x)
         return x.unflatten(0, (-1, 2))
 
-    def understood(
-        self, heard: Float[Tensor, "batch 2 frame width"], before: Float[Tensor, "batch 2 frame coef"]
-    ) -> Understood:
+    def understood(self, heard: Float[Tensor, "batch 2 frame width"], seen: Seen) -> Understood:
         """What is made of each frame, given the motion before it: all that `moved` and the flow go by."""
-        return _in_pairs(self.moving(heard.flatten(0, 1), self.scale(before).flatten(0, 1)))
+        return _in_pairs(self.moving(heard.flatten(0, 1), *self._scaled(seen)))
 
     def moved(
         self,
         understood: Understood,
-        before: Float[Tensor, "batch 2 *frame coef"],
+        seen: Seen,
         noise: Float[Tensor, "batch 2 *frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 *frame coef"]:
         """The mean motion, or, from noise, a sample of it."""
         if noise is None:
             return self.scale.inverse(self.mean_out(understood.mean))
-        return before + self.changes.inverse(self.flow.sample(understood.sample, noise, self.config.flow_steps))
+        departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
+        return self.going_on(seen) + self.departures.inverse(departure)
+
+    def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
+        """Where people would be if they went on as they went."""
+        return seen.before + self.momentum * seen.change
 
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
         if self.look_ahead_frames is None:
             return super().start(ahead)
         people = 2 * len(ahead)
         front_end = start_hearing(self.front_end, ahead.flatten(0, 1))
-        return DuetState(
-            front_end, tuple(block.start(people) for block in self.hearing), self.moving.start(people)
-        )
+        caches = tuple(block.start(people) for block in self.hearing)
+        return DuetState(front_end, caches, self.moving.start(people), None)
 
     def hear(
         self, state: DuetState, audio: Float[Tensor, "batch 2 sample"]
@@ -188,15 +211,20 @@ class Duet(ConversationModel):
         for block, caches in zip(self.hearing, state.hearing, strict=True):
             x, caches = block.extend(caches, x, by)
             after.append(caches)
-        return x.unflatten(0, (-1, 2)), DuetState(front_end, tuple(after), state.moving)
+        return x.unflatten(0, (-1, 2)), state._replace(front_end=front_end, hearing=tuple(after))
 
     def move(self, state: DuetState, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], DuetState]:
-        before, sampled = self.scale(frame.before).flatten(0, 1), frame.noise is not None
+        earlier = frame.before if state.before is None else state.before
+        seen = Seen(frame.before, frame.before - earlier)
+        before, change = (part[:, None] for part in self._scaled(seen))
         understood, moving = self.moving.extend(
-            state.moving, frame.heard.flatten(0, 1)[:, None], before[:, None], sampled=sampled
+            state.moving, frame.heard.flatten(0, 1)[:, None], before, change, sampled=frame.noise is not None
         )
         understood = Understood(*(part[:, :, 0] for part in _in_pairs(understood)))
-        return self.moved(understood, frame.before, frame.noise), state._replace(moving=moving)
+        return self.moved(understood, seen, frame.noise), state._replace(moving=moving, before=frame.before)
+
+    def _scaled(self, seen: Seen) -> tuple[Float[Tensor, "people *frame coef"], ...]:
+        return self.scale(seen.before).flatten(0, 1), self.changes(seen.change).flatten(0, 1)
 
     def _tokens(self, features: Float[Tensor, "people frame feature"]) -> Float[Tensor, "people frame width"]:
         tokens = self.audio_in(features)
@@ -249,13 +277,14 @@ class DuetBlock(nn.Module):
 class MovingBlock(nn.Module):
     """Attention to the partner, heard and seen, for the mean; then attention to oneself, for samples.
 
-    What was seen is the motion before each frame, standardised, (people, frame, coef); people are batched as in
-    `DuetBlock`.
+    What was seen is the motion before each frame and how it had changed, both standardised, (people, frame, coef);
+    people are batched as in `DuetBlock`.
     """
 
     def __init__(self, config: DuetConfig) -> None:
         super().__init__()
         self.motion_in = nn.Linear(config.coefficients, config.width, bias=False)
+        self.own_motion_in = nn.Linear(2 * config.coefficients, config.width, bias=False)
         self.seen_norm, self.partner_norm, self.mean_norm, self.mean_out_norm = (
             nn.RMSNorm(config.width) for _ in range(4)
         )
@@ -265,11 +294,14 @@ class MovingBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, heard: Float[Tensor, "people frame width"], before: Float[Tensor, "people frame coef"]
+        self,
+        heard: Float[Tensor, "people frame width"],
+        before: Float[Tensor, "people frame coef"],
+        change: Float[Tensor, "people frame coef"],
     ) -> Understood:
         seen = self._seen(heard, before)
         x = self._after_partner(heard, self.partner(self.partner_norm(heard), exchanged(seen)))
-        y = self._after_own(x, before, self.own(self.own_norm(x), seen))
+        y = self._after_own(x, before, change, self.own(self.own_norm(x), seen))
         return Understood(self.mean_out_norm(x), self.sample_out_norm(y))
 
     def start(self, people: int) -> Caches:
@@ -280,6 +312,7 @@ class MovingBlock(nn.Module):
         caches: Caches,
         heard: Float[Tensor, "people frame width"],
         before: Float[Tensor, "people frame coef"],
+        change: Float[Tensor, "people frame coef"],
         *,
         sampled: bool,
     ) -> tuple[Understood, Caches]:
@@ -290,9 +323,8 @@ class MovingBlock(nn.Module):
         x = self._after_partner(heard, answer)
         mean = self.mean_out_norm(x)
         answer, own = self.own.extend(caches.own, self.own_norm(x), seen, by)
-        return Understood(mean, self.sample_out_norm(self._after_own(x, before, answer)) if sampled else mean), (
-            Caches(own, partner)
-        )
+        sample = self.sample_out_norm(self._after_own(x, before, change, answer)) if sampled else mean
+        return Understood(mean, sample), Caches(own, partner)
 
     def _seen(
         self, heard: Float[Tensor, "people frame width"], before: Float[Tensor, "people frame coef"]
@@ -309,10 +341,16 @@ class MovingBlock(nn.Module):
         self,
         x: Float[Tensor, "people frame width"],
         before: Float[Tensor, "people frame coef"],
+        change: Float[Tensor, "people frame coef"],
         answer: Float[Tensor, "people frame width"],
     ) -> Float[Tensor, "people frame width"]:
-        y = x + self.dropout(answer) + self.motion_in(before)
+        y = x + self.dropout(answer) + self.own_motion_in(torch.cat([before, change], dim=-1))
         return y + self.dropout(self.sample(self.sample_norm(y)))
+
+
+def seen_before(before: Float[Tensor, "batch 2 frame coef"]) -> Seen:
+    """What is seen of motion, given as `motion_before` gives it; before the first frame nobody moved."""
+    return Seen(before, nn.functional.pad(before.diff(dim=2), (0, 0, 1, 0)))
 
 
 def _attention(config: DuetConfig) -> SlidingAttention:
