@@ -12,29 +12,18 @@ from dualtalk.data import write_shards
 from dualtalk.models.checkpoint import load_model
 from dualtalk.training.fit import train
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "train"
-TINY = [
-    *("--config", str(CONFIGS / "duet.yaml")),
-    *("--model.model.init_args.config.width", "16", "--model.model.init_args.config.layers", "1"),
-    *("--model.model.init_args.config.heads", "2", "--model.model.init_args.config.window_frames", "8"),
-    *("--model.model.init_args.config.hidden", "24", "--model.model.init_args.config.flow_width", "16"),
-    *("--data.frames", "10", "--data.workers", "0", "--data.role_swap", "false"),
-    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-    *("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "3", "--every", "3"),
-    *("--trainer.accelerator", "cpu", "--trainer.max_steps", "6"),
-]
 TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 # Each process draws numbers of its own, so the law can be seen where nothing is drawn.
 NOTHING_DRAWN = [
     *("--model.own_past", "0", "--model.past_noise", "0", "--model.flow_weight", "0"),
-    *("--model.microphones", "false"),
+    *("--model.microphones", "false", "--data.role_swap", "false"),
     *("--model.model.init_args.config.look_ahead_frames", "0"),
     *("--model.model.init_args.config.largest_look_ahead_frames", "0"),
 ]
 
 
-def trained_together(*options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "dualtalk.cli", "train", *TINY, *TOGETHER, *options]
+def trained_together(options: list[str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "dualtalk.cli", "train", *options, *TOGETHER]
     return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
@@ -44,14 +33,14 @@ def weights(run: Path) -> dict[str, Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
-def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tmp_path):
+def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_duet, tmp_path):
     """Frames count the same wherever they are: a process has 20 of them, or 9, or any two of these clips."""
     store = make_store({"train": [10, 6, 10, 3], "validation": [20]})
-    options = ["--data.source", str(store.root), *NOTHING_DRAWN]
-    ended = trained_together("--out", str(tmp_path / "two"), "--data.batch_size", "2", *options)
+    options = [*tiny_duet, "--data.source", str(store.root), "--trainer.max_steps", "6", *NOTHING_DRAWN]
+    ended = trained_together([*options, "--out", str(tmp_path / "two"), "--data.batch_size", "2"])
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == f"{tmp_path / 'two' / 'model.safetensors'}\n"
-    train([*TINY, *options, "--out", str(tmp_path / "one"), "--data.batch_size", "4"])
+    train([*options, "--out", str(tmp_path / "one"), "--data.batch_size", "4"])
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()
     for name in one:
@@ -60,10 +49,10 @@ def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tmp_p
     assert max((averaged[name] - two[f"model.{name}"]).abs().max() for name in averaged) > 1e-3
 
 
-def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tmp_path):
+def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_duet, tmp_path):
     """Where every conversation of a process goes on from its own motion, it has nothing to teach the flow."""
     write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_a_shard=1)
-    options = ["--data.source", str(tmp_path / "shards"), "--data.batch_size", "1", "--model.own_past", "0.5"]
-    ended = trained_together("--out", str(tmp_path / "run"), *options)
+    options = [*tiny_duet, "--data.source", str(tmp_path / "shards"), "--data.batch_size", "1"]
+    ended = trained_together([*options, "--out", str(tmp_path / "run"), "--trainer.max_steps", "6"])
     assert ended.returncode == 0, ended.stderr
     assert load_model(tmp_path / "run" / "model.safetensors").about["steps"] == 6

@@ -10,20 +10,12 @@ from typer.testing import CliRunner
 
 from dualtalk.cli import app
 from dualtalk.cli.training import SampleVideos
+from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import load_model
 from dualtalk.simulation.closed_loop import close_the_loop
 from dualtalk.training.fit import train
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"
-TINY = [
-    *("--model.model.init_args.config.width", "16", "--model.model.init_args.config.layers", "1"),
-    *("--model.model.init_args.config.heads", "2", "--model.model.init_args.config.window_frames", "8"),
-    *("--model.model.init_args.config.hidden", "24", "--model.model.init_args.config.flow_width", "16"),
-    *("--data.frames", "10", "--data.batch_size", "2", "--data.workers", "0"),
-    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-    *("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2", "--every", "2"),
-    *("--trainer.accelerator", "cpu", "--trainer.max_steps", "4"),
-]
 
 
 @pytest.fixture
@@ -41,9 +33,9 @@ def films(monkeypatch) -> list:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
-def test_a_run_with_videos_learns_what_one_without_learns(make_store, tmp_path, films):
+def test_a_run_with_videos_learns_what_one_without_learns(make_store, tiny_duet, tmp_path, films):
     store = make_store({"train": [40, 40], "validation": [20]})
-    options = ["--config", str(CONFIGS / "duet.yaml"), *TINY, "--data.source", str(store.root)]
+    options = [*tiny_duet, "--data.source", str(store.root), "--trainer.max_steps", "4"]
     plain = load_model(train([*options, "--out", str(tmp_path / "plain")]))
     assert not films
     filmed = load_model(train([*options, "--out", str(tmp_path / "filmed")], [SampleVideos(2)]))
@@ -74,4 +66,18 @@ def test_a_model_that_cannot_be_streamed_is_not_filmed(make_store, tmp_path, fil
     small = ["--model.model.init_args.config.hidden_dim", 8, "--data.workers", 0, "--data.frames", 10]
     result = CliRunner().invoke(app, ["train", *map(str, [*options, *small, "--videos", 1])])
     assert result.exit_code == 2
-    assert "dualtalk: DualTalk hears a whole recording before it moves; leave out --videos\n" in result.stderr
+    assert result.stderr == "dualtalk: DualTalk hears a whole recording before it moves; leave out --videos\n"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_a_film_that_fails_does_not_stop_the_run(make_store, tiny_duet, tmp_path, films, monkeypatch):
+    def refuse(*_) -> None:
+        raise InputError("head rotation has a norm of 3.5 rad; were degrees passed?")
+
+    monkeypatch.setattr("dualtalk.cli.training.render_conversation", refuse)
+    store = make_store({"train": [10], "validation": [10]})
+    options = ["--data.source", str(store.root), "--out", str(tmp_path / "run"), "--trainer.max_steps", "2"]
+    result = CliRunner().invoke(app, ["train", *tiny_duet, *options, "--videos", "1"])
+    assert result.exit_code == 0
+    assert "dualtalk: no video of step 2: head rotation has a norm of 3.5 rad" in result.stderr
+    assert (tmp_path / "run" / "model.safetensors").is_file()

@@ -1,5 +1,7 @@
 """The verb `train`: a run by its config, and, on request, videos that show what the model has learnt so far."""
 
+import logging
+import warnings
 from pathlib import Path
 
 from lightning import Callback, Trainer
@@ -12,7 +14,7 @@ from dualtalk.conversation import Conversation, Participant
 from dualtalk.data.module import ConversationData
 from dualtalk.data.processes import process_number
 from dualtalk.data.windows import Window
-from dualtalk.errors import InputError
+from dualtalk.errors import DualTalkError, InputError
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import TrainedModel
 from dualtalk.render import render_conversation
@@ -34,6 +36,8 @@ def run(config: Path, overrides: list[str], *, videos: int | None) -> list[str]:
     DualTalkError
         The config, the data or the machine is not as it should be.
     """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     callbacks = [] if videos is None else [SampleVideos(videos)]
     path = train(["--config", str(config), *overrides], callbacks)
     return [] if process_number() else [str(path)]
@@ -71,8 +75,12 @@ class SampleVideos(Callback):
         folder = Path(trainer.default_root_dir) / "videos"
         folder.mkdir(parents=True, exist_ok=True)
         with isolate_rng():
-            moved = close_the_loop(shown_conversation(trainer.datamodule), averaged(trainer, training))
-            render_conversation(moved, load_head(training.head), folder / f"step{step:08d}.mp4")
+            try:
+                moved = close_the_loop(shown_conversation(trainer.datamodule), averaged(trainer, training))
+                render_conversation(moved, load_head(training.head), folder / f"step{step:08d}.mp4")
+            except DualTalkError as error:
+                # A model that has learnt little yet may turn heads by more than a motion file can hold.
+                warnings.warn(f"no video of step {step}: {error}", stacklevel=1)
 
 
 def averaged(trainer: Trainer, training: ConversationTraining) -> TrainedModel:
