@@ -46,7 +46,8 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     Raises
     ------
     InputError
-        A config with a field that no class has, missing data, or a loss that is not finite.
+        A config with a field that no class has, missing data, a checkpoint of another model, or a loss that is not
+        finite.
     """
     cli = parsed(arguments)
     out = Path(cli.config["out"])
@@ -61,7 +62,12 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
             ModelCheckpoint(out / "checkpoints", save_last=True, every_n_train_steps=cli.config["every"]),
         ],
     )
-    trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    try:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
     about = {
         "version": __version__,
         "steps": trainer.global_step,
