@@ -48,6 +48,22 @@ def make_store(tmp_path):
     return made
 
 
+@pytest.fixture(scope="session")
+def tiny_duet() -> list[str]:
+    """Arguments of `train`: duet, so small that a step takes hundredths of a second, on windows of 10 frames.
+
+    Data, folder and number of steps are left to say.
+    """
+    sizes = {"width": 16, "layers": 1, "heads": 2, "window_frames": 8, "hidden": 24, "flow_width": 16}
+    return [
+        *("--config", str(Path(__file__).parents[1] / "configs" / "train" / "duet.yaml")),
+        *(word for name, size in sizes.items() for word in (f"--model.model.init_args.config.{name}", str(size))),
+        *("--data.frames", "10", "--data.hop", "10", "--data.batch_size", "2", "--data.workers", "0"),
+        *("--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2"),
+        *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false", "--every", "2"),
+    ]
+
+
 @pytest.fixture
 def random_clip():
     """A clip of noise from a task whose entry is its number of frames."""

@@ -215,19 +215,8 @@ def test_a_config_with_a_slip_is_refused(tmp_path, wrong, said):
         parsed(["--config", str(CONFIGS / "duet.yaml"), "--out", str(tmp_path), *wrong])
 
 
-TINY = [
-    *("--model.model.init_args.config.width", "16", "--model.model.init_args.config.layers", "1"),
-    *("--model.model.init_args.config.heads", "2", "--model.model.init_args.config.window_frames", "8"),
-    *("--model.model.init_args.config.hidden", "24", "--model.model.init_args.config.flow_width", "16"),
-    *("--data.frames", "10", "--data.hop", "10", "--data.batch_size", "2", "--data.workers", "0"),
-    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-    *("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2", "--every", "2"),
-    *("--trainer.max_steps", "8"),
-]
-
-
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
-def test_a_run_that_was_stopped_goes_on_exactly(make_store, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path, monkeypatch):
     store = make_store({"train": [40, 40, 40], "validation": [20], "test": [20]})
     real = ConversationTraining.training_step
 
@@ -239,7 +228,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tmp_path, monkeypatc
 
         monkeypatch.setattr(ConversationTraining, "training_step", step)
         options = ["--out", str(tmp_path / name), "--data.source", str(store.root), "--data.role_swap", "false"]
-        return load_model(train(["--config", str(CONFIGS / "duet.yaml"), *TINY, *options]))
+        return load_model(train([*tiny_duet, *options, "--trainer.max_steps", "8"]))
 
     whole = run("whole")
     assert whole.about["steps"] == 8

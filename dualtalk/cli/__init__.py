@@ -422,12 +422,26 @@ def export(
     print(*lines, *(f"  {folder / path.name}" for path in sorted(folder.iterdir())), sep="\n")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"ignore_unknown_options": True})
 def train(
-    context: typer.Context,
     config: Annotated[
         Path, typer.Option(show_default=False, metavar="FILE.yaml", help="What to train on what, and how.")
     ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="--FIELD VALUE", show_default=False, help="Any field of the config, by its dotted name."
+        ),
+    ] = None,
+    videos: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="none",
+            metavar="STEPS",
+            help="Every so many steps, film a validation conversation as the model moves it: OUT/videos.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model on stores or shards, as a config says; any of its fields can be given here, too.
 
@@ -435,10 +449,12 @@ def train(
 
     Writes checkpoints, logs and, in the end, model.safetensors for simulate
     --model. A run that was stopped is gone on with by the same command.
+    docs/training.md tells more.
     """
-    from dualtalk.training.fit import train as run
+    from dualtalk.cli.training import run
 
-    print(run(["--config", str(config), *context.args]))
+    for line in run(config, overrides or [], videos=videos):
+        print(line)
 
 
 @app.command()

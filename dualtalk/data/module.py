@@ -4,9 +4,12 @@ import warnings
 from pathlib import Path
 
 import lightning
+import torch
 from torch.utils.data import ConcatDataset, Dataset
 from torchdata.stateful_dataloader import StatefulDataLoader
+from torchdata.stateful_dataloader.sampler import StatefulDistributedSampler
 
+from dualtalk.data.processes import process_count
 from dualtalk.data.shards import INDEX, ShardedWindows
 from dualtalk.data.windows import StoreWindows, one_space
 from dualtalk.errors import InputError
@@ -27,6 +30,7 @@ class ConversationData(lightning.LightningDataModule):
     layout : str
         "full62", or "dualtalk56" for motion without eyes.
     batch_size, workers : int
+        Of each process, where several train together; each of them reads a share of the windows.
     role_swap : bool
         Exchange the two people in every other training window.
 
@@ -48,6 +52,7 @@ class ConversationData(lightning.LightningDataModule):
         self.sources = [str(one) for one in (source if isinstance(source, list) else [source])]
         self.frames, self.hop, self.layout = frames, hop, layout
         self.batch_size, self.workers, self.role_swap = batch_size, workers, role_swap
+        self._seed = torch.initial_seed()
 
     @property
     def space(self) -> str:
@@ -84,12 +89,18 @@ class ConversationData(lightning.LightningDataModule):
         return self._loader("test")
 
     def _loader(self, split: str) -> StatefulDataLoader:
-        windows = self.windows(split)
-        shuffle = None if isinstance(windows, ShardedWindows) else split == "train"
+        windows, sampler = self.windows(split), None
+        shuffle = split == "train"
+        if isinstance(windows, ShardedWindows):
+            # They shuffle, and divide themselves among processes.
+            shuffle = None
+        elif process_count() > 1:
+            sampler = StatefulDistributedSampler(windows, shuffle=shuffle, seed=self._seed % 2**32)
+            shuffle = None
         with warnings.catch_warnings():
             # torchdata 0.11 calls a function of torch that newer versions warn about; nothing depends on it.
             warnings.filterwarnings("ignore", message="'set_vital' is deprecated", category=UserWarning)
-            return StatefulDataLoader(windows, self.batch_size, shuffle=shuffle, num_workers=self.workers)
+            return StatefulDataLoader(windows, self.batch_size, shuffle, sampler, num_workers=self.workers)
 
 
 def _is_sharded(source: str) -> bool:

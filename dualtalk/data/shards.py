@@ -25,6 +25,7 @@ import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
+from dualtalk.data.processes import process_count, process_number
 from dualtalk.data.windows import Window, as_window, layout_named, one_space, window_count, window_starts
 from dualtalk.errors import InputError
 from dualtalk.files import written_whole
@@ -170,9 +171,8 @@ class ShardedWindows(IterableDataset[Window]):
         self._shards = [
             Shard(one["name"], tuple(one["clips"]), tuple(one["frames"])) for one in content["splits"][split]
         ]
-        here, there = _distributed()
-        self.process = here if process is None else process
-        self.processes = there if processes is None else processes
+        self.process = process_number() if process is None else process
+        self.processes = process_count() if processes is None else processes
         self._epoch_seed: int | None = None
         self._given = 0
         self._resumed = False
@@ -285,10 +285,3 @@ class _Sample:
 
     def _open(self, name: str) -> BufferedIOBase | None:
         return io.BytesIO(self._files[name]) if name in self._files else None
-
-
-def _distributed() -> tuple[int, int]:
-    """This process's number, and how many there are."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

@@ -8,9 +8,11 @@ import argparse
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from lightning import Callback
 from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -35,15 +37,17 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("data.layout", "model.layout")
 
 
-def train(arguments: list[str]) -> Path:
+def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     """Train as `arguments` say, as on the command line: `--config FILE`, then overrides; the model's file.
 
     A run that was stopped goes on from its last checkpoint when it is started again with the same folder.
+    `callbacks` look on beside those of every run.
 
     Raises
     ------
     InputError
-        A config with a field that no class has, missing data, or a loss that is not finite.
+        A config with a field that no class has, missing data, a checkpoint of another model, or a loss that is not
+        finite.
     """
     cli = parsed(arguments)
     out = Path(cli.config["out"])
@@ -54,17 +58,24 @@ def train(arguments: list[str]) -> Path:
         callbacks=[
             EMAWeightAveraging(decay=EMA_DECAY),
             LearningRateMonitor("step"),
+            *callbacks,
             ModelCheckpoint(out / "checkpoints", save_last=True, every_n_train_steps=cli.config["every"]),
         ],
     )
-    trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    try:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
     about = {
         "version": __version__,
         "steps": trainer.global_step,
         "data": [_data_card(source) for source in cli.datamodule.sources],
         "seed": cli.config["seed_everything"],
     }
-    cli.model.save(out / MODEL, about)
+    if trainer.is_global_zero:
+        cli.model.save(out / MODEL, about)
     return out / MODEL
 
 

@@ -6,7 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.conversation import HeadMotion, MotionLayout
+from dualtalk.data.processes import process_count
 from dualtalk.head import Head, Region
+from dualtalk.training.processes import summed
 
 # Lips are measured in millimetres, by how far this much of a coefficient moves them: an ARKit unit is at most 1, a
 # jaw opens by some tenths of a radian.
@@ -16,9 +18,14 @@ EXPRESSION_STEP, JAW_STEP_RAD = 0.5, 0.1
 def masked_mean(
     errors: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]
 ) -> Float[Tensor, ""]:
-    """Mean over the coefficients of valid frames; zero, with a gradient of zero, where there is none."""
-    counted = valid[..., None].to(errors)
-    return (errors * counted).sum() / (counted.sum() * errors.shape[-1]).clamp(min=1)
+    """Mean over the coefficients of valid frames; zero, with a gradient of zero, where there is none.
+
+    Processes that train together divide by the valid frames of a process on average, so that the mean over
+    processes, which their gradients are, is the mean over the valid frames of all. In single precision at least:
+    half cannot count them.
+    """
+    frames = summed(valid.sum()).clamp(min=1) / process_count()
+    return (errors.float() * valid[..., None]).sum() / (frames * errors.shape[-1])
 
 
 def lip_basis_mm(head: Head, layout: MotionLayout) -> Float[Tensor, "coef place"]:
@@ -64,5 +71,7 @@ class MotionLoss(nn.Module):
         if self.velocity and moved.shape[2] > 1:
             terms["velocity"] = self.velocity * masked_mean(error.diff(dim=2).square(), both)
         if self.lips:
-            terms["lips"] = self.lips * masked_mean(((moved - wanted) @ self.lips_mm).square(), valid)
+            with torch.autocast(moved.device.type, enabled=False):
+                moved_mm = (moved - wanted).float() @ self.lips_mm
+            terms["lips"] = self.lips * masked_mean(moved_mm.square(), valid)
         return terms

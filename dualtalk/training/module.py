@@ -4,9 +4,13 @@ A model that is always given the true past learns to go on from it, and drifts o
 So a share of the conversations of each batch is given, in place of the truth, what the model itself makes of the
 audio. These train the mean, which at run time is fed its own output; the others, with a little noise on their
 past, train the flow too, whose samples look like the truth.
+
+Several processes that train together learn what one would learn from all their batches at once: every valid frame
+counts the same, whichever process has it. Each draws its own noise; the look-ahead is drawn for all.
 """
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +25,12 @@ from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.models.blocks import Standardised
-from dualtalk.models.checkpoint import save_model
+from dualtalk.models.checkpoint import TrainedModel, save_model
 from dualtalk.models.duet import Duet
 from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
 from dualtalk.training.microphones import otherwise_recorded
+from dualtalk.training.processes import share_buffers, summed
 
 # Windows from which the scale of the coefficients is taken before the first step.
 SCALE_WINDOWS = 256
@@ -77,6 +82,7 @@ class ConversationTraining(lightning.LightningModule):
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
         self.microphones = microphones
+        self.head = head
         loaded = load_head(head)
         self.space = loaded.space
         self.scale = Standardised(width)
@@ -105,39 +111,46 @@ class ConversationTraining(lightning.LightningModule):
         if self.trainer.ckpt_path is None:
             self.fit(_some(data.windows("train"), SCALE_WINDOWS))
             self.to(self.device)
+            # Of shards each process has seen others.
+            share_buffers(self)
 
     def on_train_batch_start(self, batch: Window, index: int) -> None:
         # What a step draws depends on its number alone, so that a run that was stopped goes on exactly.
+        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
+            # One network for every look-ahead: each step draws its own.
+            torch.manual_seed(hash((self._seed, self.global_step)) % 2**32)
+            self.model.look_ahead_frames = int(torch.randint(self.model.config.largest_look_ahead_frames + 1, ()))
         torch.manual_seed(hash((self._seed, self.global_rank, self.global_step)) % 2**32)
 
     def training_step(self, batch: Window, index: int) -> Tensor:
-        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
-            # One network for every look-ahead: each batch draws its own.
-            self.model.look_ahead_frames = int(torch.randint(self.model.config.largest_look_ahead_frames + 1, ()))
         if self.microphones:
             batch = batch._replace(audio=otherwise_recorded(batch.audio))
         terms = self._terms(batch, torch.rand(len(batch.motion), device=self.device) < self.own_past)
         loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
+        if summed((~torch.isfinite(loss)).int()):
             clips = ", ".join(dict.fromkeys(batch.clip))
-            raise InputError(
-                f"the loss became {float(loss.detach())} at batch {index} ({clips}); the last checkpoint holds"
-            )
+            became = f"the loss became {float(loss.detach())} at batch {index} ({clips})"
+            if torch.isfinite(loss):
+                became = f"the loss of another process is not finite at batch {index}"
+            raise InputError(f"{became}; the last checkpoint holds")
+        # Processes wait for the gradient of every weight, so all take part in every step, if by nothing of them.
+        loss = loss + 0 * sum(weight.sum() for weight in self.model.parameters() if weight.requires_grad)
         self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Window, index: int) -> None:
-        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
-            self.model.look_ahead_frames = self.model.config.look_ahead_frames
+        _as_configured(self.model)
         own = torch.ones(len(batch.motion), dtype=torch.bool, device=self.device)
         count = len(batch.motion)
         for regime, chosen in (("own_past", own), ("true_past", ~own)):
             torch.manual_seed(index)
             terms = self._terms(batch, chosen, noise=0.0)
-            self.log_dict({f"validation/{regime}/{name}": term for name, term in terms.items()}, batch_size=count)
+            named = {f"validation/{regime}/{name}": term for name, term in terms.items()}
+            self.log_dict(named, batch_size=count, sync_dist=True)
             if regime == "own_past":
-                self.log("validation/error", terms["coefficients"], batch_size=count, prog_bar=True)
+                error = terms["coefficients"]
+                self.log("validation/error", error, batch_size=count, prog_bar=True, sync_dist=True)
 
     def _terms(
         self, batch: Window, own: Bool[Tensor, "batch"], noise: float | None = None
@@ -152,7 +165,8 @@ class ConversationTraining(lightning.LightningModule):
         before = motion_before(past, None)
         understood = self.model.understood(heard, before)
         terms = self._errors(self.model.moved(understood, before), batch)
-        if self.flow_weight and not own.all():
+        # In training even where it is over no conversation, as processes that train together must all have it.
+        if self.flow_weight and (self.training or not own.all()):
             target = self.model.changes(batch.motion - before)[~own]
             error = self.model.flow.error(
                 understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
@@ -210,9 +224,21 @@ class ConversationTraining(lightning.LightningModule):
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def as_it_is(self) -> TrainedModel:
+        """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
+        model = deepcopy(self.model).cpu().eval()
+        _as_configured(model)
+        return TrainedModel(model, self.space, self.layout, {})
+
     def save(self, path: Path, about: dict) -> None:
         """Write the model as one file; see `dualtalk.models.checkpoint`."""
         save_model(path, self.model, space=self.space, layout=self.layout, about=about)
+
+
+def _as_configured(model: ConversationModel) -> None:
+    """Give a model that hears ahead by another length each step its own length back."""
+    if isinstance(model, Duet) and model.look_ahead_frames is not None:
+        model.look_ahead_frames = model.config.look_ahead_frames
 
 
 def _some(windows: torch.utils.data.Dataset, count: int) -> list[Window]:

@@ -1,0 +1,58 @@
+"""Laws of processes that train together: they learn what one learns, write once, and end together."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dualtalk.data import write_shards
+from dualtalk.models.checkpoint import load_model
+from dualtalk.training.fit import train
+
+TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+# Each process draws numbers of its own, so the law can be seen where nothing is drawn.
+NOTHING_DRAWN = [
+    *("--model.own_past", "0", "--model.past_noise", "0", "--model.flow_weight", "0"),
+    *("--model.microphones", "false", "--data.role_swap", "false"),
+    *("--model.model.init_args.config.look_ahead_frames", "0"),
+    *("--model.model.init_args.config.largest_look_ahead_frames", "0"),
+]
+
+
+def trained_together(options: list[str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "dualtalk.cli", "train", *options, *TOGETHER]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    """As the last step left them, not averaged over steps."""
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["current_model_state"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_duet, tmp_path):
+    """Frames count the same wherever they are: a process has 20 of them, or 9, or any two of these clips."""
+    store = make_store({"train": [10, 6, 10, 3], "validation": [20]})
+    options = [*tiny_duet, "--data.source", str(store.root), "--trainer.max_steps", "6", *NOTHING_DRAWN]
+    ended = trained_together([*options, "--out", str(tmp_path / "two"), "--data.batch_size", "2"])
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{tmp_path / 'two' / 'model.safetensors'}\n"
+    train([*options, "--out", str(tmp_path / "one"), "--data.batch_size", "4"])
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=2e-5), (name, (one[name] - two[name]).abs().max())
+    averaged = load_model(tmp_path / "two" / "model.safetensors").model.state_dict()
+    assert max((averaged[name] - two[f"model.{name}"]).abs().max() for name in averaged) > 1e-3
+
+
+def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_duet, tmp_path):
+    """Where every conversation of a process goes on from its own motion, it has nothing to teach the flow."""
+    write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_a_shard=1)
+    options = [*tiny_duet, "--data.source", str(tmp_path / "shards"), "--data.batch_size", "1"]
+    ended = trained_together([*options, "--out", str(tmp_path / "run"), "--trainer.max_steps", "6"])
+    assert ended.returncode == 0, ended.stderr
+    assert load_model(tmp_path / "run" / "model.safetensors").about["steps"] == 6
