@@ -268,8 +268,9 @@ class CausalTransformer(nn.Module):
 class Standardised(nn.Module):
     """Motion coefficients on one scale: less their mean, over their standard deviation.
 
-    Expression coefficients and radians differ by orders of magnitude. A coefficient that never moves in the data is
-    0 on that scale, and its mean whatever comes back: errors in it would add up unseen. Until `fit`, nothing changes.
+    Expression coefficients and radians differ by orders of magnitude. A coefficient that never moves in the data
+    is 0 on that scale, and its mean whatever comes back: errors in it would add up unseen. Until `fit`, nothing
+    changes.
     """
 
     # What moves less than this never moves: a thousandth of an expression's unit, or of a radian.

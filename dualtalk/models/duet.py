@@ -123,7 +123,9 @@ class Duet(ConversationModel):
     momentum : (coef,)
         How much of its last change each coefficient repeats, by least squares.
     departures : Standardised
-        Scale of what is left of the changes then. `fit` sets all of these before training.
+        Scale of what is left of the changes then.
+    lowest, highest : (coef,)
+        Least and most of each coefficient in training; samples stay within. `fit` sets all of these.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -136,6 +138,8 @@ class Duet(ConversationModel):
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
         self.register_buffer("momentum", torch.zeros(config.coefficients))
+        self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
+        self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
         self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
@@ -144,7 +148,10 @@ class Duet(ConversationModel):
         self.flow = Flow(config.coefficients, config.width, config.flow_width, config.flow_layers)
 
     def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
-        self.scale.fit(motion[valid])
+        known = motion[valid]
+        self.scale.fit(known)
+        self.lowest.copy_(known.amin(dim=0))
+        self.highest.copy_(known.amax(dim=0))
         both = valid[:, :, 1:] & valid[:, :, :-1]
         three = both[:, :, 1:] & both[:, :, :-1]
         if not three.any():
@@ -188,7 +195,8 @@ class Duet(ConversationModel):
         if noise is None:
             return self.scale.inverse(self.mean_out(understood.mean))
         departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
-        return self.going_on(seen) + self.departures.inverse(departure)
+        moved = self.going_on(seen) + self.departures.inverse(departure)
+        return torch.minimum(torch.maximum(moved, self.lowest), self.highest)
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""

@@ -2,8 +2,9 @@
 
 A model that is always given the true past learns to go on from it, and drifts once it has to go on from its own.
 So a share of the conversations of each batch is given, in place of the truth, what the model itself makes of the
-audio. These train the mean, which at run time is fed its own output; the others, with a little noise on their
-past, train the flow too, whose samples look like the truth.
+audio. These train the mean, which at run time is fed its own output; the others train the flow too, whose samples
+look like the truth. Their past is strayed from, now little, now far, and what they are to do is to come back: the
+way of samples that go on from samples.
 
 Several processes that train together learn what one would learn from all their batches at once: every valid frame
 counts the same, whichever process has it. Each draws its own noise; the look-ahead is drawn for all.
@@ -26,7 +27,7 @@ from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.models.blocks import Standardised
 from dualtalk.models.checkpoint import TrainedModel, save_model
-from dualtalk.models.duet import Duet
+from dualtalk.models.duet import Duet, Seen, seen_before
 from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
 from dualtalk.training.microphones import otherwise_recorded
@@ -34,8 +35,11 @@ from dualtalk.training.processes import share_buffers, summed
 
 # Windows from which the scale of the coefficients is taken before the first step.
 SCALE_WINDOWS = 256
-# The noise on the past drifts about so slowly: a second.
+# A past that strays from the truth drifts about so slowly: a second. By so many deviations at least.
 DRIFT_FRAMES = 25
+LEAST_STRAYED = 0.02
+# Share of the way back to the truth in one frame: a sample that has strayed returns within about a quarter second.
+RETURNED = 0.15
 
 
 class ConversationTraining(lightning.LightningModule):
@@ -53,7 +57,7 @@ class ConversationTraining(lightning.LightningModule):
     own_past : float
         Share of conversations that go on from the model's own motion.
     past_noise : float
-        Deviation of the drift put on the true past, on the scale of the coefficients.
+        How far the true past is strayed from at most, in deviations of the coefficients.
     velocity_weight, lips_weight, flow_weight : float
     microphones : bool
         Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
@@ -67,11 +71,11 @@ class ConversationTraining(lightning.LightningModule):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.01,
         warmup_steps: int = 200,
-        own_past: float = 0.5,
-        past_noise: float = 0.05,
+        own_past: float = 0.3,
+        past_noise: float = 2.0,
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
-        flow_weight: float = 0.5,
+        flow_weight: float = 1.0,
         microphones: bool = True,
     ) -> None:
         super().__init__()
@@ -92,13 +96,8 @@ class ConversationTraining(lightning.LightningModule):
     def fit(self, windows: Iterable[Window]) -> None:
         """Take what must be known of the data before training: the scale of its coefficients."""
         windows = list(windows)
-        motion, valid = (
-            torch.cat([one.reshape(-1, *one.shape[-axes:]) for one in parts])
-            for axes, parts in (
-                (3, [window.motion for window in windows]),
-                (2, [window.valid for window in windows]),
-            )
-        )
+        motion = torch.cat([window.motion.reshape(-1, *window.motion.shape[-3:]) for window in windows])
+        valid = torch.cat([window.valid.reshape(-1, *window.valid.shape[-2:]) for window in windows])
         if not valid.any():
             raise InputError("no frame of the training data is valid; does the store hold motion?")
         self.scale.fit(motion[valid])
@@ -162,12 +161,13 @@ class ConversationTraining(lightning.LightningModule):
             return self._errors(self.model(batch.audio, past), batch)
         heard = self.model.heard(batch.audio)
         past = self._past(batch, own, noise, partial(self._mean, heard))
-        before = motion_before(past, None)
-        understood = self.model.understood(heard, before)
-        terms = self._errors(self.model.moved(understood, before), batch)
+        seen = _seen(past)
+        understood = self.model.understood(heard, seen)
+        terms = self._errors(self.model.moved(understood, seen), batch)
         # In training even where it is over no conversation, as processes that train together must all have it.
         if self.flow_weight and (self.training or not own.all()):
-            target = self.model.changes(batch.motion - before)[~own]
+            wanted = batch.motion + self._on_the_way_back(past - batch.motion)
+            target = self.model.departures(wanted - self.model.going_on(seen))[~own]
             error = self.model.flow.error(
                 understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
             )
@@ -175,14 +175,23 @@ class ConversationTraining(lightning.LightningModule):
             terms["flow"] = self.flow_weight * masked_mean(error[:, :, 1:], batch.valid[~own][:, :, 1:])
         return terms
 
+    def _on_the_way_back(
+        self, strayed: Float[Tensor, "batch 2 frame coef"]
+    ) -> Float[Tensor, "batch 2 frame coef"]:
+        """How far from the truth a sample may be that was so far from it a frame before: some of the way back, at
+        the speed at which people move, for a jump would be seen."""
+        before = motion_before(strayed, strayed[:, :, 0])
+        fastest = self.model.changes.deviation
+        return before - (RETURNED * before).clamp(-fastest, fastest)
+
     def _errors(self, moved: Float[Tensor, "batch 2 frame coef"], batch: Window) -> dict[str, Float[Tensor, ""]]:
         return self.loss(moved, batch.motion, batch.valid, self.scale.deviation)
 
     def _mean(
         self, heard: Float[Tensor, "batch 2 frame width"], past: Float[Tensor, "batch 2 frame coef"]
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        before = motion_before(past, None)
-        return self.model.moved(self.model.understood(heard, before), before)
+        seen = _seen(past)
+        return self.model.moved(self.model.understood(heard, seen), seen)
 
     def _past(
         self, batch: Window, own: Bool[Tensor, "batch"], noise: float, model: Callable[[Tensor], Tensor]
@@ -198,13 +207,17 @@ class ConversationTraining(lightning.LightningModule):
     def _blurred(
         self, motion: Float[Tensor, "batch 2 frame coef"], noise: float
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        """`motion` with noise, some of it from frame to frame and as much that drifts over a second."""
+        """`motion` strayed from: for half of the people hardly, for the others by up to `noise` deviations, in
+        some of their coefficients, drifting over a second."""
         if not noise:
             return motion
-        quick = torch.randn_like(motion)
-        knots = motion.new_empty(*motion.shape[:2], 2 + motion.shape[2] // DRIFT_FRAMES, motion.shape[3]).normal_()
-        drift = interpolate(knots.flatten(0, 1).mT, motion.shape[2], mode="linear", align_corners=True).mT
-        return motion + noise * self.scale.deviation * (quick / DRIFT_FRAMES**0.5 + drift.view_as(motion))
+        people, frames, width = motion.shape[:2], motion.shape[2], motion.shape[3]
+        far = noise * (LEAST_STRAYED / noise) ** torch.rand(*people, 1, 1, device=motion.device)
+        level = torch.where(torch.rand_like(far) < 0.5, LEAST_STRAYED, far)
+        strays = torch.rand(*people, 1, width, device=motion.device) < torch.rand_like(far)
+        knots = motion.new_empty(*people, 2 + frames // DRIFT_FRAMES, width).normal_()
+        drift = interpolate(knots.flatten(0, 1).mT, frames, mode="linear", align_corners=True).mT.view_as(motion)
+        return motion + self.scale.deviation * level * strays * drift
 
     def configure_optimizers(self) -> dict:
         optimiser = torch.optim.AdamW(
@@ -233,6 +246,11 @@ class ConversationTraining(lightning.LightningModule):
     def save(self, path: Path, about: dict) -> None:
         """Write the model as one file; see `dualtalk.models.checkpoint`."""
         save_model(path, self.model, space=self.space, layout=self.layout, about=about)
+
+
+def _seen(past: Float[Tensor, "batch 2 frame coef"]) -> Seen:
+    """What is seen of a window's motion; before it, nobody moved."""
+    return seen_before(motion_before(past, past[:, :, 0]))
 
 
 def _as_configured(model: ConversationModel) -> None:
