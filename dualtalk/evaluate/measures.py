@@ -138,7 +138,7 @@ def _listening() -> list[Measure]:
 def _samples() -> list[Measure]:
     least = "least MSE of N samples, mean over choices; N: the fewest that any sampling system has"
     score = "mean |x − y| − ½ mean |x − x'| over values; samples x ≠ x', reference y"
-    inside = "share of values within the range of n samples, over (n − 1) / (n + 1)"
+    inside = "share of values, of what moves, within the range of n samples, over (n − 1) / (n + 1)"
     spread = "mean RMS difference of two samples over mean RMS error of one"
     made = []
     for part in PARTS:
