@@ -140,17 +140,22 @@ def _samples() -> list[Measure]:
     score = "mean |x − y| − ½ mean |x − x'| over values; samples x ≠ x', reference y"
     inside = "share of values, of what moves, within the range of n samples, over (n − 1) / (n + 1)"
     spread = "mean RMS difference of two samples over mean RMS error of one"
+    rows: list[tuple] = [
+        ("CRPS", score, UNIT, "lower", 0.0, "Ferro 2014"),
+        ("coverage ratio", inside, {}, "one", 1.0, OURS),
+        ("sample diversity ratio", spread, {}, "one", 1.0, OURS),
+    ]
     made = []
     for part in PARTS:
         scale = float(PRINTED_SCALE["MSE"][part])
         unit = f"{TENTHS[scale]} {_squared(UNIT[part])}"
-        made += [
-            Measure(f"best of N MSE {part}", "Samples", least, unit, "lower", 0.0, "Gupta et al. 2018", scale),
-            Measure(f"CRPS {part}", "Samples", score, UNIT[part], "lower", 0.0, "Ferro 2014"),
-            Measure(f"coverage ratio {part}", "Samples", inside, "", "one", 1.0, OURS),
-            Measure(f"sample diversity ratio {part}", "Samples", spread, "", "one", 1.0, OURS),
-        ]
-    return made
+        name = f"best of N MSE {part}"
+        made.append(Measure(name, "Samples", least, unit, "lower", 0.0, "Gupta et al. 2018", scale))
+    return made + [
+        Measure(f"{name} {part}", "Samples", formula, units.get(part, ""), wanted, perfect, source)
+        for name, formula, units, wanted, perfect, source in rows
+        for part in PARTS
+    ]
 
 
 def _at_transitions() -> list[Measure]:
