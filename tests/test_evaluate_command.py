@@ -105,7 +105,7 @@ def test_same_input_same_bytes_for_any_number_of_workers(root):
     for workers in ("0", "2"):
         assert evaluate(root, "--workers", workers, "--overwrite").exit_code == 0
         written.append({path.name: path.read_bytes() for path in (root / "out").iterdir()})
-    assert set(written[0]) == {"evaluation.json", "figures.csv", "report.html"}
+    assert set(written[0]) == {"clips.csv", "evaluation.json", "figures.csv", "report.html"}
     assert written[0] == written[1]
 
 
@@ -220,6 +220,93 @@ def test_motion_of_another_space_than_the_head_is_measured_without_skin(root):
     rows = rows_of(root / "out")
     assert rows["itself", "LVE"]["value"] == ""
     assert float(rows["itself", "FD head"]["value"]) == 0
+
+
+def write_samples(root, name, *samples) -> None:
+    """A system in `root`; a sample is a function from the reference's (frame, 56) to the prediction."""
+    for number, draw in enumerate(samples):
+        folder = root / name / f"sample{number}"
+        folder.mkdir(parents=True)
+        for path in (root / "reference").glob("*.npz"):
+            np.save(folder / f"{path.stem}.npy", draw(HeadMotion.load(path).coefficients))
+
+
+def off_by(noise: float, seed: int = 0):
+    return lambda own: own + noise * np.random.default_rng(seed).standard_normal(own.shape).astype(np.float32)
+
+
+def test_samples_obey_their_laws(root):
+    with_one_clip(root)
+    write_samples(root, "right", off_by(0.1), off_by(0))
+    write_samples(root, "equal", off_by(0.1), off_by(0.1))
+    write_samples(root, "three", off_by(0.1), off_by(0.3, 1), off_by(0.2, 2))
+    result = evaluate(root, systems=("right", "equal", "three", "near"))
+    assert result.exit_code == 0, result.output
+    assert "right has 2 samples, equal has 2 samples, three has 3 samples: best of N is of 2" in result.stdout
+    rows = rows_of(root / "out")
+    value = {key: float(row["value"]) for key, row in rows.items() if row["value"]}
+    for part in ("expression", "jaw", "head"):
+        assert value["right", f"best of N MSE {part}"] == 0
+        assert value["equal", f"sample diversity ratio {part}"] == 0
+        assert value["equal", f"coverage ratio {part}"] == 0
+        mse = {name: value[name, f"MSE {part}"] for name in ("right", "equal", "three")}
+        assert value["equal", f"best of N MSE {part}"] == pytest.approx(mse["equal"])
+        assert value["three", f"best of N MSE {part}"] < mse["three"]
+        assert mse["right"] == pytest.approx(mse["equal"] / 2, rel=1e-5)
+    assert ("near", "CRPS head") not in value
+    assert rows["right", "CRPS head"]["best"] == "1"
+    content = json.loads((root / "out" / "evaluation.json").read_text())
+    assert [row["samples"] for row in content["systems"]][:5] == [2, 2, 3, 1, 1]
+
+
+def test_one_more_sample_never_makes_the_best_worse(root):
+    with_one_clip(root)
+    draws = [off_by(noise, seed) for seed, noise in enumerate((0.2, 0.1, 0.3))]
+    best = []
+    for count in (2, 3):
+        name = f"of{count}"
+        write_samples(root, name, *draws[:count])
+        assert evaluate(root, "--overwrite", systems=(name,)).exit_code == 0
+        best.append(float(rows_of(root / "out")[name, "best of N MSE expression"]["value"]))
+    assert best[1] <= best[0]
+
+
+def test_equal_samples_have_the_figures_of_one(root):
+    """Curves, too: a transition counts once, whatever the number of samples."""
+    with_one_clip(root)
+    write_samples(root, "twice", off_by(0.1), off_by(0.1))
+    (root / "twice" / "sample0").rename(root / "once")
+    write_samples(root, "again", off_by(0.1), off_by(0.1))
+    assert evaluate(root, systems=("once", "again")).exit_code == 0
+    once, again = json.loads((root / "out" / "evaluation.json").read_text())["systems"][:2]
+    for name, figure in once["figures"].items():
+        if figure["value"] is not None:
+            assert again["figures"][name]["value"] == pytest.approx(figure["value"]), name
+    assert again["curves"] == once["curves"]
+
+
+def test_samples_that_do_not_go_together_are_one_line(root):
+    write_samples(root, "ours", off_by(0.1))
+    result = evaluate(root, systems=("ours",))
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "wanted two or more" in result.stderr
+
+
+def test_figures_of_clips_have_those_of_the_table_as_their_mean(evaluated):
+    with (evaluated[0] / "clips.csv").open() as file:
+        clips = list(csv.DictReader(file))
+    people = {(row["system"], row["clip"], row["speaker"]) for row in clips}
+    assert len(people) == len(clips) == (2 + len(CONTROLS)) * 2 * len(CLIPS)
+    assert {row["regime"] for row in clips} == {"partner_given", "control"}
+    for (system, name), row in rows_of(evaluated[0]).items():
+        own = [one for one in clips if one["system"] == system and one[name]]
+        assert bool(own) == bool(row["value"]), name
+        if own:
+            values, weights = (np.array([float(one[key]) for one in own]) for key in (name, f"weight of {name}"))
+            assert np.average(values, weights=weights) == pytest.approx(float(row["value"]), rel=1e-4), name
+            if name.startswith(("FD", "MSE", "LVE", "FRCorr")):
+                assert values.mean() == pytest.approx(float(row["value"]), rel=1e-4)
 
 
 def test_many_measures_pool_as_one_does():

@@ -226,3 +226,42 @@ def test_without_a_partner_nothing_of_two_is_measured():
     assert not figures["rPCC head"].weight
     assert figures["FD expression"].weight
     assert "FRSyn" not in figures
+
+
+def sampled(folder, *samples, split=""):
+    for number, names in enumerate(samples):
+        inner = folder / f"sample{number}" / split
+        inner.mkdir(parents=True)
+        for name in names:
+            np.save(inner / f"{name}.npy", motion(30, number).coefficients)
+    return folder
+
+
+@pytest.mark.parametrize("split", ["", "test"])
+def test_samples_are_found_in_folders_of_their_own(tmp_path, split):
+    names = ["walk_speaker1", "walk_speaker2"]
+    folder = sampled(tmp_path / "ours", *[names] * 11, split=split)
+    system = find_system(folder, "ours", "closed_loop", "test")
+    assert system.samples == 11
+    assert set(system.files) == {("walk", 0), ("walk", 1)}
+    found = [path.relative_to(folder).parts[0] for path in system.files["walk", 1]]
+    assert found == [f"sample{number}" for number in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "loose", "said"),
+    [
+        ([["walk_speaker1"]], (), "one sample, sample0; wanted two or more"),
+        ([["walk_speaker1"], ["walk_speaker2"]], (), "sample1 has no walk_speaker1, which sample0 has"),
+        ([["walk_speaker1"], ["tea_speaker1", "walk_speaker1"]], (), "sample0 has no tea_speaker1, which sample1"),
+        ([["walk_speaker1"], []], (), "sample1 holds no predictions"),
+        ([["walk_speaker1"]] * 2, ("walk_speaker1",), "sample0 and, beside it, walk_speaker1.npy"),
+    ],
+)
+def test_samples_that_do_not_go_together_are_one_line(tmp_path, samples, loose, said):
+    folder = sampled(tmp_path / "ours", *samples)
+    for name in loose:
+        np.save(folder / f"{name}.npy", motion(30).coefficients)
+    with pytest.raises(InputError, match=said) as error:
+        find_system(folder, "ours", "partner_given", "test")
+    assert "\n" not in str(error.value)

@@ -169,6 +169,18 @@ def test_crps_is_least_for_the_true_spread_and_equals_its_definition():
     assert stochastic.crps(own, samples[:1]) == pytest.approx(np.abs(samples[0] - own).mean())
 
 
+def test_slots_that_nothing_moves_are_not_covered():
+    def covered():
+        return stochastic.sample_figures(own, samples, 4)["coverage ratio expression"]
+
+    own, samples = motion(0), np.stack([motion(seed) for seed in range(1, 5)])
+    before = covered().value
+    own[:, 25:50], samples[..., 25:50] = 0, 0
+    assert covered().value == pytest.approx(before, rel=0.1)
+    own[:, :50] = 0
+    assert not covered().weight
+
+
 def test_diversity_of_the_true_distribution_is_the_error_of_one_sample():
     draws = np.random.default_rng(0).standard_normal((9, 200, 56))
     assert stochastic.sample_diversity(draws[1:]) == pytest.approx(

@@ -1,5 +1,7 @@
 """Pictures: an independent renderer agrees, A is left and B right, the same motion gives the same bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
@@ -141,6 +143,16 @@ def test_the_speaking_light_follows_the_turn(head):
 def test_what_cannot_be_drawn_is_refused(head, conversation, frames, message):
     with pytest.raises(InputError, match=message):
         render_stills(conversation, head, frames, size=SIZE)
+
+
+def test_a_person_without_a_name_has_no_plate(head):
+    nameless = tuple(replace(look, label="") for look in LOOKS)
+    named, bare = (
+        render_stills(_conversation(), head, [1], size=SIZE, looks=looks)[0] for looks in (LOOKS, nameless)
+    )
+    rows, columns = np.nonzero((named != bare).any(axis=2))
+    assert rows.min() > SIZE[1] / 2
+    assert {bool(one) for one in columns < SIZE[0] / 2} == {True, False}
 
 
 def test_an_unknown_staging_or_size_or_back_end_is_named(head):

@@ -329,7 +329,8 @@ def evaluate(
         typer.Argument(
             metavar="PREDICTED...",
             show_default=False,
-            help="A folder a system: CLIP_speaker1.npy (frame, 56) or .npz, and so on.",
+            help="A folder a system: CLIP_speaker1.npy (frame, 56) or .npz, and so on; of a system that draws "
+            "several samples, such folders in it named sample0, sample1.",
         ),
     ],
     reference: Annotated[
@@ -366,8 +367,9 @@ def evaluate(
 
     Example: [bold]dualtalk evaluate ours theirs --reference stores/test --out comparison[/]
 
-    Writes report.html, figures.csv and evaluation.json. Controls are always
-    among the rows. docs/metrics.md says what each measure is.
+    Writes report.html, figures.csv, clips.csv (a row for each clip and person)
+    and evaluation.json. Controls are always among the rows. docs/metrics.md
+    says what each measure is.
     """
     with result_folder(out, overwrite=overwrite, record="evaluation.json") as folder:
         from dualtalk.cli.evaluating import Request, run

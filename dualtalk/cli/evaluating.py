@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dualtalk
 from dualtalk.cli.stages import Stages
-from dualtalk.comparison import as_json, timelines, worst_strips, write_comparison, write_csv
+from dualtalk.comparison import as_json, clip_table, timelines, worst_strips, write_comparison, write_csv
 from dualtalk.errors import InputError, SetupError
 from dualtalk.evaluate.folders import find_reference, find_system
 from dualtalk.evaluate.systems import Evaluation, evaluate
@@ -53,8 +53,10 @@ def run(request: Request, folder: Path, *, workers: int | None) -> list[str]:
     ]
     count = workers if workers is not None else max(len(os.sched_getaffinity(0)), 1)
     with Stages() as stages:
-        with stages.stage("Measuring") as report:
-            found = evaluate(clips, systems, head=request.head, workers=count, seed=request.seed, report=report)
+        with stages.stage("Measuring") as report, clip_table(folder / "clips.csv") as each:
+            found = evaluate(
+                clips, systems, head=request.head, workers=count, seed=request.seed, report=report, each=each
+            )
         with stages.stage("Drawing"):
             strips, further = _strips(found, request)
         found = _noted(found, further)

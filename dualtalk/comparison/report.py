@@ -92,6 +92,7 @@ def _rows(evaluation: Evaluation) -> list[dict]:
         {
             "name": row.name,
             "regime": row.regime or CONTROL,
+            "samples": row.samples,
             "about": CONTROLS.get(row.name, ""),
             "figures": [[_short(value) for value in printed(row, measure)] for measure in MEASURES],
             "best": [index for index, measure in enumerate(MEASURES) if (row.name, measure.name) in best],

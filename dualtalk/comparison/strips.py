@@ -64,7 +64,7 @@ def worst_strips(evaluation: Evaluation, head: Head) -> list[Strip]:
 
 
 def _frames(job: Job, name: str, moment: Moment) -> list[Float32[np.ndarray, "frame 56"]]:
-    """The reference's, then the system's."""
+    """The reference's, then the system's, of its first sample."""
     system = next(one for one in job.systems if one.name == name)
     own = read_clip(job.files, listen=False)[moment.person].motion.coefficients[job.first : job.end]
     made = predicted(job, system, moment.person)[0]

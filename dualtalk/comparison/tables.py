@@ -15,16 +15,17 @@ CONTROL = "control"
 
 
 def best_of(evaluation: Evaluation) -> set[tuple[str, str]]:
-    """(system, measure) of the best in each regime that has more than one system; all of equals."""
+    """(system, measure) of the best in each regime in which several have that measure; all of equals."""
     reference = next(row for row in evaluation.rows if row.name == REFERENCE)
     found = set()
     for regime in {row.regime for row in evaluation.rows if row.regime}:
         rows = [row for row in evaluation.rows if row.regime == regime]
-        for measure in MEASURES if len(rows) > 1 else ():
+        for measure in MEASURES:
             target = reference.figures[measure.name].value
             apart = {row.name: measure.distance(row.figures[measure.name].value, target) for row in rows}
-            least = min((value for value in apart.values() if np.isfinite(value)), default=None)
-            found |= {(name, measure.name) for name, value in apart.items() if value == least}
+            known = [value for value in apart.values() if np.isfinite(value)]
+            if len(known) > 1:
+                found |= {(name, measure.name) for name, value in apart.items() if value == min(known)}
     return found
 
 
@@ -64,6 +65,7 @@ def as_json(evaluation: Evaluation) -> dict:
             {
                 "name": row.name,
                 "regime": row.regime or CONTROL,
+                "samples": row.samples,
                 "figures": {
                     measure.name: dict(zip(("value", "low", "high"), printed(row, measure), strict=True))
                     | {"unit": measure.unit, "dialogues": row.figures[measure.name].dialogues}

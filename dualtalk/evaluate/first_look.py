@@ -31,6 +31,8 @@ class Job:
     systems : tuple of System
         With the files of this clip alone.
     strangers : two ClipFiles of other dialogues, or none
+    draws : int
+        Of how many samples the best counts: the fewest that any system with samples has.
     space : "flame" or "open" or None
     first, end : int
         The frames that are measured.
@@ -45,6 +47,7 @@ class Job:
     systems: tuple[System, ...]
     strangers: tuple[ClipFiles, ...]
     head: str
+    draws: int = 1
     space: Space | None = None
     first: int = 0
     end: int = 0
@@ -62,7 +65,7 @@ class Looked:
         The frames that can be measured.
     unobserved : int
         Frames left out since somebody was not observed.
-    longer : system -> for each person, frames of the prediction less those of the reference
+    longer : system -> for each person and sample, frames of the prediction less those of the reference
     sums : (3, 56)
         Count, sum and sum of squares of the coefficients of those who are measured.
     """
@@ -90,13 +93,15 @@ def look_over(job: Job) -> Looked:
                 f"{system.name} has no {job.files.clip}_speaker{absent[0] + 1}; in closed_loop both people of a "
                 "clip are predicted: was partner_given meant?"
             )
-        counts = [read_prediction(system.files[job.files.clip, who], space).frames for who in measured]
+        counts = [
+            (who, read_prediction(path, space).frames)
+            for who in measured
+            for path in system.files[job.files.clip, who]
+        ]
         longer[system.name] = tuple(
-            count - people[who].motion.frames
-            for count, who in zip(counts, measured, strict=True)
-            if people[who].motion
+            count - people[who].motion.frames for who, count in counts if people[who].motion
         )
-        shortest = min(shortest, *counts)
+        shortest = min(shortest, *(count for _, count in counts))
     observed = np.all([motion.valid[:shortest] for motion in motions], axis=0)
     first, end = _longest_run(observed)
     seen = np.concatenate([people[who].motion.coefficients[first:end] for who in job.people]).astype(np.float64)

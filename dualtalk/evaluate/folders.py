@@ -2,8 +2,9 @@
 
 Both lie as the published data do: `<clip>_speaker1`, `<clip>_speaker2`, with `.npy` (frame, 56) or `.npz` for a
 prediction, and `.npz` with a `.wav` beside it for a reference; a store is such a folder with who speaks when and
-what they say beside it. Everything is brought to the published layout of 56 coefficients, so that eyes, which
-most systems do not predict, count for nobody.
+what they say beside it. A system that draws samples has such a folder for each: `sample0`, `sample1`. Everything
+is brought to the published layout of 56 coefficients, so that eyes, which most systems do not predict, count for
+nobody.
 """
 
 import os
@@ -32,7 +33,9 @@ Regime = Literal["partner_given", "closed_loop"]
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 # A person of a clip: its name, and 0 or 1.
 Who = tuple[str, int]
+PREDICTED = (".npy", ".npz")
 SPEAKER = re.compile(r"(?P<clip>.+)_speaker(?P<number>[12])")
+SAMPLE = re.compile(r"sample(\d+)")
 SHOWN_NAMES = 5
 
 
@@ -90,12 +93,16 @@ class System:
     regime : "partner_given" or "closed_loop"
         What it was given: the partner's real motion, as published, or nothing but both voices.
     files : mapping
-        Who -> file.
+        Who -> a file for each sample, as many for everybody; one where the system draws none.
     """
 
     name: str
     regime: Regime
-    files: Mapping[Who, Path]
+    files: Mapping[Who, tuple[Path, ...]]
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.files.values())))
 
 
 def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]:
@@ -114,7 +121,7 @@ def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]
         )
     if (root / ABOUT).is_file():
         return _of_store(root, split)
-    folder = root / split if (root / split).is_dir() else root
+    folder = _inner(root, split)
     clips = sorted({clip for clip, _ in _by_person(folder, (".npz",))})
     if not clips:
         raise InputError(f"{folder} holds no <clip>_speaker1.npz; wanted a store or the published layout")
@@ -169,10 +176,12 @@ def _by_person(folder: Path, suffixes: Sequence[str]) -> dict[Who, Path]:
 def find_system(root: str | os.PathLike, name: str, regime: Regime, split: str) -> System:
     """A folder of predictions, `<clip>_speaker{1,2}.npy` or `.npz`, or one that has them in a folder `split`.
 
+    Of a system that draws samples, folders `sample0`, `sample1` and so on, each such a folder of the same people.
+
     Raises
     ------
     InputError
-        No such folder, or no prediction in it.
+        No such folder, no prediction in it, a single sample, or samples of different people.
     """
     root = Path(root)
     if regime not in REGIMES:
@@ -180,11 +189,42 @@ def find_system(root: str | os.PathLike, name: str, regime: Regime, split: str) 
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
         raise InputError(f"predictions {root} are {what}; wanted a folder of <clip>_speaker1.npy or .npz")
-    folder = root / split if (root / split).is_dir() else root
-    files = _by_person(folder, (".npy", ".npz"))
+    folder = _inner(root, split)
+    samples = _sample_folders(folder)
+    if not samples:
+        return System(name, regime, {who: (path,) for who, path in _predictions(folder).items()})
+    if loose := _by_person(folder, PREDICTED):
+        raise InputError(
+            f"{folder} holds {samples[0].name} and, beside it, {loose[min(loose)].name}; wanted one or the other"
+        )
+    if len(samples) < 2:
+        raise InputError(
+            f"{folder} holds one sample, {samples[0].name}; wanted two or more; for a single one pass {samples[0]}"
+        )
+    found = [_predictions(_inner(sample, split)) for sample in samples]
+    for sample, files in zip(samples, found, strict=True):
+        if apart := sorted(set(files) ^ set(found[0])):
+            lacking, having = (samples[0], sample) if apart[0] in files else (sample, samples[0])
+            raise InputError(
+                f"{lacking} has no {names_of(apart[:1])}, which {having.name} has; wanted the same in all samples"
+            )
+    return System(name, regime, {who: tuple(files[who] for files in found) for who in found[0]})
+
+
+def _inner(folder: Path, split: str) -> Path:
+    return folder / split if (folder / split).is_dir() else folder
+
+
+def _sample_folders(folder: Path) -> list[Path]:
+    numbered = [(SAMPLE.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir()]
+    return [path for _, path in sorted((int(named[1]), path) for named, path in numbered if named)]
+
+
+def _predictions(folder: Path) -> dict[Who, Path]:
+    files = _by_person(folder, PREDICTED)
     if not files:
         raise InputError(f"{folder} holds no predictions; wanted <clip>_speaker1.npy (frame, 56), or .npz")
-    return System(name, regime, files)
+    return files
 
 
 def matched(

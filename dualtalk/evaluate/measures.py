@@ -31,7 +31,7 @@ class Measure:
     wanted : "lower", "higher", "one" or "reference"
         Which way is better; "one" and "reference": nearer to 1, and to the reference's own value.
     perfect : float or None
-        Of the reference itself; None where that depends on the data.
+        Of the reference itself, or of all samples right; None where that depends on the data.
     source : str
     scale : float
         Figures are multiplied by it, as the field's tables are.
@@ -135,6 +135,29 @@ def _listening() -> list[Measure]:
     ]  # fmt: skip
 
 
+def _samples() -> list[Measure]:
+    least = "least MSE of N samples, mean over choices; N: the fewest that any sampling system has"
+    score = "mean |x − y| − ½ mean |x − x'| over values; samples x ≠ x', reference y"
+    inside = "share of values, of what moves, within the range of n samples, over (n − 1) / (n + 1)"
+    spread = "mean RMS difference of two samples over mean RMS error of one"
+    rows: list[tuple] = [
+        ("CRPS", score, UNIT, "lower", 0.0, "Ferro 2014"),
+        ("coverage ratio", inside, {}, "one", 1.0, OURS),
+        ("sample diversity ratio", spread, {}, "one", 1.0, OURS),
+    ]
+    made = []
+    for part in PARTS:
+        scale = float(PRINTED_SCALE["MSE"][part])
+        unit = f"{TENTHS[scale]} {_squared(UNIT[part])}"
+        name = f"best of N MSE {part}"
+        made.append(Measure(name, "Samples", least, unit, "lower", 0.0, "Gupta et al. 2018", scale))
+    return made + [
+        Measure(f"{name} {part}", "Samples", formula, units.get(part, ""), wanted, perfect, source)
+        for name, formula, units, wanted, perfect, source in rows
+        for part in PARTS
+    ]
+
+
 def _at_transitions() -> list[Measure]:
     made = []
     for kind in TRANSITION_KINDS:
@@ -203,6 +226,7 @@ MEASURES: tuple[Measure, ...] = (
     *_benchmark(),
     *_skin(),
     *_listening(),
+    *_samples(),
     *_at_transitions(),
     *_answers(),
     *_by_role(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from sklearn import config_context
 from sklearn.cluster import KMeans
 
 from dualtalk.conversation import DUALTALK56, MotionLayout
@@ -61,6 +62,8 @@ class _Gaussian:
 
     @classmethod
     def of(cls, motion: Motion) -> "_Gaussian":
+        if not np.ptp(motion, axis=0).any():
+            return cls(motion[0], np.zeros((1, motion.shape[1])))
         mean = motion.mean(axis=0)
         return cls(mean, np.linalg.qr((motion - mean) / np.sqrt(len(motion) - 1), mode="r"))
 
@@ -124,10 +127,13 @@ def _clusters(motion: Motion, clusters: int) -> KMeans | None:
     """k-means of the frames; None where all are the same."""
     # k-means cannot tell more clusters apart than there are different frames.
     # Adding 0 makes one of 0 and -0.
-    different = len({frame.tobytes() for frame in motion + 0})
+    rows = np.ascontiguousarray(motion + 0)
+    different = len(set(rows.view(f"V{rows[0].nbytes}").ravel().tolist()))
     if different == 1:
         return None
-    return KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0).fit(motion)
+    model = KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return model.fit(motion)
 
 
 def _seeds(
@@ -163,7 +169,10 @@ def _seeds(
 def _entropy(model: KMeans | None, counted: Motion) -> float:
     if model is None:
         return float(abs(-np.log2(1 + EMPTY_CLUSTER)))
-    share = np.bincount(model.predict(counted), minlength=model.n_clusters) / len(counted)
+    # What `predict` does, whose checks of its input take longer than the work.
+    centres = model.cluster_centers_
+    nearest = ((centres**2).sum(axis=1) - 2 * counted @ centres.T).argmin(axis=1)
+    share = np.bincount(nearest, minlength=model.n_clusters) / len(counted)
     return float(abs(-(share * np.log2(share + EMPTY_CLUSTER)).sum()))
 
 
@@ -312,14 +321,14 @@ class _Part:
         return cls(own, partner, clusters, _Gaussian.of(wide), joint, model, of_reference)
 
     def figures(self, made: Motion, heard: Motion | None) -> dict[str, float]:
-        wide = made.astype(np.float64)
-        other = self.partner if heard is None else heard
+        alone, joint = self._gaussians(made, heard)
         paired = residual = np.nan
-        if self.joint is not None:
-            paired = _distance(self.joint, _Gaussian.of(np.hstack([other.astype(np.float64), wide])))
+        if joint is not None:
+            other = self.partner if heard is None else heard
+            paired = _distance(self.joint, joint)
             residual = abs(self.of_reference["correlation with the partner"] - _pearson(made, other))
         return {
-            "FD": _distance(self.gaussian, _Gaussian.of(wide)),
+            "FD": _distance(self.gaussian, alone),
             "P-FD": paired,
             "MSE": mean_squared_error(self.own, made),
             "SID": _entropy(self.model, made.astype(self.own.dtype)),
@@ -332,6 +341,23 @@ class _Part:
             "diversity": diversity(made),
             "diversity of the reference": self.of_reference["diversity of the reference"],
         }
+
+    def _gaussians(self, made: Motion, heard: Motion | None) -> tuple[_Gaussian, _Gaussian | None]:
+        """Of a prediction, and of it joined to the partner: worked out as far as the reference's own do not do."""
+        wide, known = made.astype(np.float64), np.array_equal(made, self.own)
+        alone = self.gaussian if known else _Gaussian.of(wide)
+        if self.joint is None:
+            return alone, None
+        if heard is not None:
+            return alone, _Gaussian.of(np.hstack([heard.astype(np.float64), wide]))
+        if known:
+            return alone, self.joint
+        if not alone.root.any():
+            # A held pose leaves the partner's covariance alone, whose root is the joint's first columns.
+            columns, root = made.shape[1], self.joint.root.copy()
+            root[:, columns:] = 0
+            return alone, _Gaussian(np.concatenate([self.joint.mean[:columns], alone.mean]), root)
+        return alone, _Gaussian.of(np.hstack([self.partner.astype(np.float64), wide]))
 
     def _clusters_of(self, made: Motion) -> KMeans | None:
         return self.model if np.array_equal(made, self.own) else _clusters(made, self.clusters)

@@ -1,13 +1,16 @@
 """What a model that draws samples is worth: its best, its spread, and whether the truth lies within it.
 
-All take predictions (sample, frame, coef) of one reference (frame, coef), drawn independently.
+All take predictions (sample, frame, coef) of one reference (frame, coef), drawn independently. `sample_figures`
+has those that tables print.
 """
 
 import numpy as np
 from jaxtyping import Float
 
+from dualtalk.conversation import DUALTALK56
 from dualtalk.errors import InputError
 from dualtalk.evaluate.arrays import finite
+from dualtalk.evaluate.tally import Tally
 
 Motion = Float[np.ndarray, "_frame _coef"]
 Samples = Float[np.ndarray, "_sample _frame _coef"]
@@ -17,17 +20,20 @@ def best_of(reference: Motion, predictions: Samples, draws: int | None = None) -
     """Expected least root mean square error of `draws` samples, by default of all of them.
 
     Unit of the motion, in [0, inf), lower is better; perfect is 0. Compare models at the same number of draws
-    only: more are never worse. Of fewer draws than samples the mean over all choices is exact (each sorted
-    error counts as often as it is the least of a choice).
+    only: more are never worse. Of fewer draws than samples the mean over all choices is exact.
     """
     truth, samples = _checked(reference, predictions)
-    draws = len(samples) if draws is None else draws
-    if not 1 <= draws <= len(samples):
-        raise InputError(f"best of {draws} was asked of {len(samples)} samples; wanted 1 to {len(samples)}")
-    errors = np.sort(np.sqrt(((samples - truth) ** 2).mean(axis=(1, 2))))
+    errors = np.sqrt(((samples - truth) ** 2).mean(axis=(1, 2)))
+    return expected_least(errors, len(samples) if draws is None else draws)
+
+
+def expected_least(errors: Float[np.ndarray, "sample"], draws: int) -> float:
+    """Mean, over all choices of `draws` of the errors, of the least; each counts as often as it is that."""
+    if not 1 <= draws <= len(errors):
+        raise InputError(f"best of {draws} was asked of {len(errors)} samples; wanted 1 to {len(errors)}")
     # Chance that the k-th best is drawn and none better: each rank's share of what the better ones left.
     left, total = 1.0, 0.0
-    for rank, error in enumerate(errors[: len(errors) - draws + 1]):
+    for rank, error in enumerate(np.sort(errors)[: len(errors) - draws + 1]):
         share = draws / (len(errors) - rank)
         total += left * share * error
         left *= 1 - share
@@ -89,6 +95,35 @@ def sample_diversity(predictions: Samples) -> float:
         return 0.0
     pairs = [np.linalg.norm(flat[i + 1 :] - flat[i], axis=1) for i in range(len(flat) - 1)]
     return float(np.concatenate(pairs).mean() / np.sqrt(flat.shape[1]))
+
+
+def sample_figures(
+    reference: Float[np.ndarray, "_frame 56"], predictions: Float[np.ndarray, "_sample _frame 56"], draws: int
+) -> dict[str, Tally]:
+    """The figures that a table has of several samples, part by part: "CRPS jaw" and so on.
+
+    Coefficients that the reference never moves, as a layout's empty slots, do not count as covered: nobody could
+    miss them.
+
+    Parameters
+    ----------
+    draws : int
+        Of how many samples the best counts, 1 to all of them: the same for all systems that are compared.
+    """
+    figures = {}
+    for part in DUALTALK56.widths:
+        columns = DUALTALK56.slice_of(part)
+        truth, samples = _checked(reference[:, columns], predictions[..., columns])
+        squared = ((samples - truth) ** 2).mean(axis=(1, 2))
+        moves = np.ptp(truth, axis=0) > 0
+        covered = coverage(truth[:, moves], samples[..., moves]) if moves.any() else np.nan
+        figures |= {
+            f"best of N MSE {part}": Tally.mean_of([expected_least(squared, draws)]),
+            f"CRPS {part}": Tally.mean_of([crps(truth, samples)]),
+            f"coverage ratio {part}": Tally.mean_of([covered / ideal_coverage(len(samples))]),
+            f"sample diversity ratio {part}": Tally(sample_diversity(samples), float(np.sqrt(squared).mean())),
+        }
+    return figures
 
 
 def _checked(reference: Motion, predictions: Samples) -> tuple[Motion, Samples]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualtalk.audio.prosody import loudness_db
+from dualtalk.audio.rttm import PARTY
 from dualtalk.conversation import Space
 from dualtalk.errors import InputError
 from dualtalk.evaluate.controls import CONTROLS, REFERENCE, as_long, control_motions, strangers
@@ -31,12 +32,14 @@ from dualtalk.evaluate.folders import (
 from dualtalk.evaluate.measures import MEASURES, NAMES, POSITION
 from dualtalk.evaluate.roles import Roles
 from dualtalk.evaluate.sides import Act, Side, Skin
-from dualtalk.evaluate.tally import Estimate, over_dialogues_together
+from dualtalk.evaluate.stochastic import sample_figures
+from dualtalk.evaluate.tally import Estimate, Tally, over_dialogues_together
 from dualtalk.evaluate.transition_curves import Curve, CurveSums, Moment, curve_sums, worst_windows
 from dualtalk.evaluate.workers import Workers
 from dualtalk.head import load_head
 
 Report = Callable[[int, int], None]
+Each = Callable[[Job, "Measured"], None]
 WORST_SHOWN = 3
 
 
@@ -53,7 +56,9 @@ class Row:
         Unscaled; NaN where nothing was measured.
     curves : kind of transition -> quantity -> Curve
     worst : tuple of Moment
-        Transitions furthest from the reference, no two of one clip, the worst first.
+        Transitions furthest from the reference, no two of one clip, the worst first; of the first sample.
+    samples : int
+        Of how many all but the family "Samples" is the mean.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Row:
     figures: dict[str, Estimate]
     curves: dict[str, dict[str, Curve]]
     worst: tuple[Moment, ...]
+    samples: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ def evaluate(
     workers: int = 0,
     seed: int = 0,
     report: Report = lambda done, total: None,
+    each: Each = lambda job, measured: None,
 ) -> Evaluation:
     """Measure all systems, and all controls, against a reference.
 
@@ -105,6 +112,8 @@ def evaluate(
         "open", or the path of a FLAME file; one of another space than the motion is not used.
     workers : int
         Processes; the figures are the same for any number.
+    each : callable
+        Is given every clip's figures, in order, as they come: they are not kept.
 
     Raises
     ------
@@ -118,8 +127,9 @@ def evaluate(
         )
     pairs, notes = matched(clips, systems)
     others = strangers([files for files, _ in pairs], seed)
+    draws = min((system.samples for system in systems if system.samples > 1), default=1)
     jobs = [
-        Job(files, people, _of_clip(systems, files.clip), foreign, str(head))
+        Job(files, people, _of_clip(systems, files.clip), foreign, str(head), draws)
         for (files, people), foreign in zip(pairs, others, strict=True)
     ]
     steps = 2 * len(jobs)
@@ -132,11 +142,12 @@ def evaluate(
         sums = _Sums(names, [job.files.dialogue for job in jobs])
         for index, one in enumerate(pool.map(measure, jobs)):
             sums.add(jobs[index], one)
+            each(jobs[index], one)
             report(steps - len(jobs) + index + 1, steps)
-    rows = sums.rows({system.name: system.regime for system in systems}, seed)
+    rows = sums.rows({system.name: system for system in systems}, seed)
     return Evaluation(
         rows=rows,
-        notes=(*notes, *said, *_said_of_skin(jobs[0]), *sums.notes()),
+        notes=(*notes, *_said_of_samples(systems, draws), *said, *_said_of_skin(jobs[0]), *sums.notes()),
         jobs=tuple(jobs),
         space=jobs[0].space,
         people=sum(len(job.people) for job in jobs),
@@ -150,6 +161,16 @@ def _of_clip(systems: Sequence[System], clip: str) -> tuple[System, ...]:
         replace(one, files={who: one.files[who] for who in ((clip, 0), (clip, 1)) if who in one.files})
         for one in systems
     )
+
+
+def _said_of_samples(systems: Sequence[System], draws: int) -> list[str]:
+    drawn = [f"{system.name} has {system.samples} samples" for system in systems if system.samples > 1]
+    if not drawn:
+        return []
+    return [
+        f"{', '.join(drawn)}: best of N is of {draws}; what is not under Samples is the mean over samples; worst "
+        "transitions and rasters are of the first"
+    ]
 
 
 def _said_of_skin(job: Job) -> list[str]:
@@ -173,13 +194,13 @@ class Measured:
 
     Attributes
     ----------
-    tallies : (row, measure, 2) float
-        Numerators and denominators, both people added.
+    tallies : (row, party, measure, 2) float
+        Numerators and denominators, means over samples; 0 of whom nothing was measured.
     curves : for each row
     worst : for each system
     """
 
-    tallies: Float[np.ndarray, "row measure 2"]
+    tallies: Float[np.ndarray, "row party measure 2"]
     curves: tuple[CurveSums, ...]
     worst: tuple[tuple[Moment, ...], ...]
 
@@ -187,31 +208,46 @@ class Measured:
 def measure(job: Job) -> Measured:
     """Measure all systems and controls on one clip."""
     names = [*(system.name for system in job.systems), *CONTROLS]
-    tallies = np.zeros((len(names), len(MEASURES), 2))
+    tallies = np.zeros((len(names), len(PARTY), len(MEASURES), 2))
     curves = [CurveSums.empty() for _ in names]
     worst: list[list[Moment]] = [[] for _ in job.systems]
+
+    def add(row: int, person: int, figures: dict[str, Tally], share: float = 1.0) -> None:
+        for name, tally in figures.items():
+            if name in POSITION:
+                tallies[row, person, POSITION[name]] += share * tally.total, share * tally.weight
+
     for side, person in sides(job):
-        made = [(system.name, *predicted(job, system, person)) for system in job.systems]
-        for name, coefficients, heard in [*made, *control_motions(side, job.mean_pose)]:
-            row = names.index(name)
-            system = row < len(job.systems)
+        for row, system in enumerate(job.systems):
+            made = [predicted(job, system, person, sample) for sample in range(system.samples)]
+            drawn = []
+            for own, heard in made:
+                act = side.act(own)
+                add(row, person, side.figures(act, heard), 1 / len(made))
+                if side.roles is not None:
+                    drawn.append(curve_sums(side.roles, act))
+            if len(made) > 1:
+                samples = np.stack([own for own, _ in made])
+                add(row, person, sample_figures(side.own.coefficients, samples, job.draws))
+            if drawn:
+                curves[row] += CurveSums.mean_of(drawn)
+                shown = side.act(made[0][0])
+                worst[row] += worst_windows(job.files.clip, person, side, shown, job.spread, job.first)
+        for name, coefficients, heard in control_motions(side, job.mean_pose):
             act = side.own if name == REFERENCE else side.act(coefficients)
-            for measured, tally in side.figures(act, heard, slow=system or name == REFERENCE).items():
-                if measured in POSITION:
-                    tallies[row, POSITION[measured]] += tally.total, tally.weight
-            if side.roles is None:
-                continue
-            curves[row] += curve_sums(side.roles, act)
-            if system:
-                worst[row] += worst_windows(job.files.clip, person, side, act, job.spread, job.first)
+            add(names.index(name), person, side.figures(act, heard, slow=name == REFERENCE))
+            if side.roles is not None:
+                curves[names.index(name)] += curve_sums(side.roles, act)
     return Measured(tallies, tuple(curves), tuple(tuple(sorted(some)[:1]) for some in worst))
 
 
-def predicted(job: Job, system: System, person: int) -> tuple[np.ndarray, np.ndarray | None]:
+def predicted(
+    job: Job, system: System, person: int, sample: int = 0
+) -> tuple[Float[np.ndarray, "frame 56"], Float[np.ndarray, "frame 56"] | None]:
     """A system's motion of one person, and of the partner where it made both, over the measured frames."""
     wanted = [person, 1 - person] if system.regime == "closed_loop" else [person]
     found = [
-        read_prediction(system.files[job.files.clip, who], job.space).coefficients[job.first : job.end]
+        read_prediction(system.files[job.files.clip, who][sample], job.space).coefficients[job.first : job.end]
         for who in wanted
     ]
     return found[0], found[1] if len(found) > 1 else None
@@ -266,21 +302,22 @@ class _Sums:
         self._worst: dict[str, list[Moment]] = {name: [] for name in systems}
 
     def add(self, job: Job, one: Measured) -> None:
-        self._tallies[:, self._place[job.files.dialogue]] += one.tallies
+        self._tallies[:, self._place[job.files.dialogue]] += one.tallies.sum(axis=1)
         for row, curves in enumerate(one.curves):
             # A clip counts as a dialogue in the bands of curves, lest every dialogue's curve be kept.
             self._curves[row] += curves.closed()
         for name, moments in zip(self._worst, one.worst, strict=True):
             self._worst[name] = sorted((*self._worst[name], *moments))[:WORST_SHOWN]
 
-    def rows(self, regimes: dict[str, Regime], seed: int) -> tuple[Row, ...]:
+    def rows(self, systems: dict[str, System], seed: int) -> tuple[Row, ...]:
         return tuple(
             Row(
                 name,
-                regimes.get(name),
+                systems[name].regime if name in systems else None,
                 dict(zip(NAMES, over_dialogues_together(self._tallies[row], seed), strict=True)),
                 self._curves[row].means(),
                 tuple(self._worst.get(name, ())),
+                systems[name].samples if name in systems else 1,
             )
             for row, name in enumerate(self._names)
         )

@@ -5,6 +5,7 @@ band is the 95 % interval of that mean over clips, not over transitions, by line
 (Cochran 1977, "Sampling techniques", section 6.3): four small sums are kept, however many clips there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,12 @@ class CurveSums:
     def __add__(self, other: "CurveSums") -> "CurveSums":
         mine, theirs = vars(self), vars(other)
         return CurveSums(**{name: mine[name] + theirs[name] for name in mine})
+
+    @classmethod
+    def mean_of(cls, samples: Sequence["CurveSums"]) -> "CurveSums":
+        """Of several samples of one clip: a transition counts once, however many samples it has."""
+        fields = [vars(one) for one in samples]
+        return cls(**{name: sum(one[name] for one in fields) / len(samples) for name in fields[0]})
 
     def closed(self) -> "CurveSums":
         """One clip is whole: both its people count together from here on."""

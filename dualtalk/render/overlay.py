@@ -41,16 +41,18 @@ class Plate:
         behind[:] = plate[..., :3] + behind * (1 - plate[..., 3:]) + 0.5
 
 
-def plates(scene: Scene) -> tuple[Plate, Plate]:
-    """A's plate in the lower left corner, B's in the lower right."""
+def plates(scene: Scene) -> tuple[Plate | None, Plate | None]:
+    """A's plate in the lower left corner, B's in the lower right; none of who has no name."""
     width, height = scene.size
     margin = height // 24
-    made = []
+    made: list[Plate | None] = [None, None]
     for person, look in enumerate(scene.looks):
+        if not look.label:
+            continue
         silent, speaking = (_drawn(look, height, light) for light in (UNLIT, look.accent))
         rows, columns = silent.shape[:2]
         left = margin if person == 0 else width - margin - columns
-        made.append(Plate(silent, speaking, height - margin - rows, left))
+        made[person] = Plate(silent, speaking, height - margin - rows, left)
     return made[0], made[1]
 
 

@@ -22,7 +22,7 @@ NEAR_M, FAR_M = 0.1, 5.0
 
 @dataclass(frozen=True)
 class Look:
-    """One person's colours, sRGB 0 to 255, and the name shown with them."""
+    """One person's colours, sRGB 0 to 255, and the name shown with them; nothing is shown of an empty one."""
 
     label: str
     skin: Colour

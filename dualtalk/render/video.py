@@ -149,7 +149,8 @@ def _finisher(conversation: Conversation, scene: Scene) -> Callable:
 
     def finish(picture: np.ndarray, frame: int) -> np.ndarray:
         for plate, level in zip(both, levels, strict=True):
-            plate.put_on(picture, level[frame])
+            if plate is not None:
+                plate.put_on(picture, level[frame])
         return picture
 
     return finish

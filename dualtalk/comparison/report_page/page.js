@@ -17,7 +17,8 @@ function writeHeader() {
 }
 
 function writeFamilies() {
-  byId("families").append(...data.families.map(family => {
+  const measured = data.families.filter(family => table.columns(family).length);
+  byId("families").append(...measured.map(family => {
     const button = element("button", { type: "button", textContent: family });
     button.addEventListener("click", () => showFamily(family));
     return button;
@@ -52,7 +53,7 @@ function makeRasters() {
     person.rows.flatMap(row => row.events.map(([kind]) => kind)))));
   legend("rasters-legend", [["var(--own)", "speaks"], ["var(--partner)", "partner speaks"],
     ...KINDS.filter(kind => seen.has(kind)).map(kind => [`var(--${kind})`, kind])]);
-  byId("rasters-legend").append("Upright lines: changes of role.");
+  byId("rasters-legend").append("Upright lines: changes of role; dotted: overlaps and backchannels.");
   return data.timelines.flatMap(timeline =>
     timeline.people.map(person => new Raster(byId("rasters"), timeline, person)));
 }
@@ -62,9 +63,10 @@ function writeStrips() {
   byId("strips").append(...data.strips.map(strip => {
     const picture = element("div", { className: "picture" },
       element("img", { src: strip.image, alt: `Reference above, ${strip.system} below` }),
-      element("span", { className: "label", textContent: "reference", style: "top:6px" }),
-      element("span", { className: "label", textContent: strip.system, style: "top:calc(50% + 6px)" }));
-    const times = strip.timesS.map(timeS => element("span", { textContent: `${timeS > 0 ? "+" : ""}${timeS.toFixed(1)} s` }));
+      element("span", { className: "label", textContent: "reference", style: "bottom:calc(50% + 6px)" }),
+      element("span", { className: "label", textContent: strip.system, style: "bottom:6px" }));
+    const times = strip.timesS.map(timeS =>
+      element("span", { textContent: `${timeS > 0 ? "+" : ""}${timeS.toFixed(1).replace("-", "−")} s` }));
     return element("figure", { className: "strip" }, picture, element("div", { className: "times" }, ...times),
       element("figcaption", {}, element("b", { textContent: strip.system }),
         ` ${strip.clip}, speaker ${strip.speaker}, ${strip.kind} at ${strip.timeS.toFixed(1)} s; `

@@ -30,10 +30,16 @@ class DotPlot {
       element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` })), this.svg));
   }
 
-  // Systems and the reference decide the scale, and controls as far as they are not beyond all measure.
+  // What the dashed line shows: the value that is wanted, or else the reference's.
+  target() {
+    const truth = this.data.rows.find(row => row.name === this.data.reference);
+    return this.measure.wanted === "one" ? 1 : truth?.figures[this.index][0] ?? null;
+  }
+
+  // Systems and the target decide the scale, and controls as far as they are not beyond all measure.
   range(rows) {
-    const ends = some => some.flatMap(row => row.figures[this.index]).filter(value => value !== null);
-    const inner = ends(rows.filter(row => row.regime !== "control" || row.name === this.data.reference));
+    const shown = rows.filter(row => row.regime !== "control" || row.name === this.data.reference);
+    const inner = [this.target(), ...shown.flatMap(row => row.figures[this.index])].filter(value => value !== null);
     let low = Math.min(...inner), high = Math.max(...inner);
     const room = 1.5 * (high - low || Math.abs(high) || 1);
     for (const row of rows) {
@@ -57,11 +63,8 @@ class DotPlot {
       this.line(x(tick), 0, x(tick), height - AXIS_PX + 2, "var(--line)");
       this.svg.append(drawn("text", { x: x(tick), y: height - 4, "text-anchor": "middle", class: "quiet" }, tickText(tick)));
     }
-    const truth = rows.find(row => row.name === this.data.reference);
-    if (truth) {
-      const at = x(truth.figures[this.index][0]);
-      this.line(at, 0, at, height - AXIS_PX, "var(--reference)", "3 3");
-    }
+    const target = this.target();
+    if (target !== null) this.line(x(target), 0, x(target), height - AXIS_PX, "var(--reference)", "3 3");
     rows.forEach((row, place) => this.row(row, (place + 0.5) * ROW_PX, x, low, high));
   }
 
@@ -70,8 +73,9 @@ class DotPlot {
     const quiet = row.regime === "control" ? "quiet" : "";
     this.svg.append(drawn("text", { x: 0, y: y + 4, class: quiet }, cutText(row.name, 17)));
     const inside = end => Math.min(Math.max(end, low), high);
-    if (from !== null) this.line(x(inside(from)), y, x(inside(to)), y, colour);
-    if (value < low || value > high)
+    const beyond = value < low || value > high;
+    if (from !== null && !beyond) this.line(x(inside(from)), y, x(inside(to)), y, colour);
+    if (beyond)
       this.svg.append(drawn("text", { x: x(inside(value)) + (value > high ? -2 : 2), y: y + 4, class: "quiet",
         "text-anchor": value > high ? "end" : "start" }, value > high ? `${numberText(value)} ▸` : `◂ ${numberText(value)}`));
     else this.svg.append(drawn("circle", { cx: x(value), cy: y, r: 4, style: `fill:${colour}` }));

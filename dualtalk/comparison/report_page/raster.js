@@ -24,7 +24,7 @@ class Raster {
     this.svg.replaceChildren();
     const bar = (startS, endS, y, tall, colour) => this.svg.append(drawn("rect",
       { x: x(startS), y, width: Math.max(x(endS) - x(startS), 1.5), height: tall, rx: 2, style: `fill:${colour}` }));
-    const label = (text, y) => this.svg.append(drawn("text", { x: 0, y, class: "quiet" }, cutText(text, 16)));
+    const label = (text, y) => this.svg.append(drawn("text", { x: 0, y, class: "quiet" }, cutText(text, 15)));
     for (const tick of ticksBetween(0, durationS, Math.max((width - LABEL_PX) / 70, 2)))
       this.svg.append(
         drawn("line", { x1: x(tick), x2: x(tick), y1: 0, y2: height - AXIS_PX + 2, style: "stroke:var(--line)" }),

@@ -33,9 +33,9 @@ class Table {
     this.draw();
   }
 
-  columns() {
+  columns(family = this.family) {
     return this.data.measures.map((measure, index) => ({ measure, index })).filter(({ measure, index }) =>
-      measure.family === this.family && this.data.rows.some(row => row.figures[index][0] !== null));
+      measure.family === family && this.data.rows.some(row => row.figures[index][0] !== null));
   }
 
   // How far a figure is from what is wanted; what was not measured comes last.
@@ -66,15 +66,15 @@ class Table {
     const columns = this.columns();
     const table = element("table", {}, element("thead", {}, this.heading(columns)));
     for (const regime of Object.keys(REGIMES)) {
-      const rows = this.data.rows.filter(row => row.regime === regime);
+      const rows = this.data.rows.filter(row => row.regime === regime
+        && columns.some(({ index }) => row.figures[index][0] !== null));
       if (!rows.length) continue;
       const title = element("th", { colSpan: columns.length + 1, scope: "rowgroup", className: "group" },
         element("span", { textContent: REGIMES[regime] }));
       table.append(element("tbody", {}, element("tr", {}, title),
         ...this.ordered(rows).map(row => this.row(row, columns))));
     }
-    this.parent.replaceChildren(columns.length ? table
-      : element("p", { className: "help", textContent: "Nothing of this kind could be measured here." }));
+    this.parent.replaceChildren(table);
   }
 
   heading(columns) {
@@ -97,8 +97,9 @@ class Table {
       if (low !== null) cell.append(element("small", { textContent: `${numberText(low)} … ${numberText(high)}` }));
       return cell;
     });
-    return element("tr", { className: row.regime === "control" ? "control" : "" },
-      element("th", { scope: "row", title: row.about || row.name }, dot, row.name), ...cells);
+    const name = element("th", { scope: "row", title: row.about || row.name }, dot, row.name);
+    if (row.samples > 1) name.append(element("small", { textContent: `${row.samples} samples` }));
+    return element("tr", { className: row.regime === "control" ? "control" : "" }, name, ...cells);
   }
 }
 
