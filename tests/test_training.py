@@ -255,7 +255,7 @@ def test_a_trained_model_moves_both_people(tmp_path):
     model = Duet(DuetConfig(**SMALL))
     torch.nn.init.normal_(model.flow.out.weight, std=0.1)
     model.scale.deviation.fill_(0.02)
-    model.changes.deviation.fill_(0.02)
+    model.departures.deviation.fill_(0.02)
     path = tmp_path / "m.safetensors"
     save_model(path, model, space="open", layout="full62")
     rng = np.random.default_rng(0)
