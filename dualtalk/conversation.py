@@ -176,6 +176,19 @@ class HeadMotion:
         """The same motion, cut to a span of frames."""
         return replace(self, coefficients=self.coefficients[frames], valid=self.valid[frames])
 
+    def in_layout(self, layout: MotionLayout) -> "HeadMotion":
+        """The same motion in another layout: parts that it lacks are left out.
+
+        Raises
+        ------
+        InputError
+            The layout has a part that this motion has not.
+        """
+        if missing := set(layout.widths) - set(self.layout.widths):
+            raise InputError(f"the motion has no {', '.join(sorted(missing))}; wanted layout {layout.name}")
+        parts = [self.coefficients[:, self.layout.slice_of(part)] for part in layout.widths]
+        return replace(self, coefficients=np.concatenate(parts, axis=1), layout=layout)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
         where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""

@@ -109,8 +109,12 @@ def simulate(
     ] = None,
     head: HeadOption = "open",
     model: Annotated[
-        str, typer.Option(help="What moves the heads: [bold]rules[/], or a model.safetensors that train made.")
-    ] = "rules",
+        str,
+        typer.Option(
+            help="What moves the heads: [bold]default[/], the network that comes along, [bold]rules[/], or a "
+            "model.safetensors that train made."
+        ),
+    ] = "default",
     mode: Annotated[Mode, typer.Option(help="A model's most even answer, or one of many.")] = Mode.SAMPLE,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")] = 0,
     staging: StagingOption = Staging.SPLIT,
@@ -320,6 +324,34 @@ def shard(
 class Regime(StrEnum):
     PARTNER_GIVEN = "partner_given"
     CLOSED_LOOP = "closed_loop"
+
+
+@app.command()
+def predict(
+    store: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store with motion.")],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the predictions.")],
+    model: Annotated[
+        str, typer.Option(help="[bold]default[/], or a model.safetensors that train made.")
+    ] = "default",
+    regime: Annotated[
+        Regime, typer.Option(help="What the model is told of the partner: motion, too, or the voice alone.")
+    ] = Regime.PARTNER_GIVEN,
+    mode: Annotated[Mode, typer.Option(help="The model's most even answer, or one of many.")] = Mode.SAMPLE,
+    samples: Annotated[int, typer.Option(min=1, help="How many samples of each clip.")] = 1,
+    split: Annotated[str, typer.Option(help="Which clips.")] = "test",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")] = 0,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write what a model makes of every clip of a store, for [bold]evaluate[/].
+
+    Example: [bold]dualtalk predict stores/dualtalk --model runs/duet/model.safetensors --out ours[/]
+    """
+    options = {"split": split, "regime": regime.value, "mode": mode.value, "seed": seed, "samples": samples}
+    with result_folder(out, overwrite=overwrite, record="prediction.json") as folder:
+        from dualtalk.cli.predicting import run
+
+        lines = run(store, model, folder, options)
+    print(*lines, out, sep="\n")
 
 
 @app.command()

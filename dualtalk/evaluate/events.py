@@ -205,3 +205,20 @@ def event_matches(reference: Sequence[FaceEvent], prediction: Sequence[FaceEvent
         for kind in KINDS
     }
     return {**of_kind, "all": match_events(reference, prediction)}
+
+
+def match_onsets(
+    reference_frames: Sequence[int], predicted_frames: Sequence[int], within_s: float
+) -> tuple[int, int, int]:
+    """Events that are known by their begin alone, matched one to one where they begin within `within_s`.
+
+    Returns
+    -------
+    (in reference, in prediction, matched)
+        As many pairs as there can be; F1 is 2 matched / (in reference + in prediction). Matches of several
+        dialogues add up.
+    """
+    apart = np.abs(np.subtract.outer(np.asarray(reference_frames, float), np.asarray(predicted_frames, float)))
+    near = apart <= within_s * MOTION_FPS
+    rows, columns = linear_sum_assignment(near, maximize=True)
+    return len(reference_frames), len(predicted_frames), int(near[rows, columns].sum())

@@ -264,14 +264,9 @@ def names_of(people: Sequence[Who]) -> str:
 def read_motion(path: Path) -> HeadMotion:
     """A motion file in the published layout."""
     try:
-        return published_layout(HeadMotion.load(path))
+        return HeadMotion.load(path).in_layout(DUALTALK56)
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
-
-
-def published_layout(motion: HeadMotion) -> HeadMotion:
-    """The same motion without its eyes."""
-    return replace(motion, coefficients=motion.coefficients[:, : DUALTALK56.width], layout=DUALTALK56)
 
 
 def read_prediction(path: Path, space: Space) -> HeadMotion:

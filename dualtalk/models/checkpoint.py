@@ -22,6 +22,8 @@ from dualtalk.models.front_ends import CausalLogMel, FrontEnd, TransformersEncod
 from dualtalk.models.interface import ConversationModel
 
 FORMAT = "1"
+# The model that comes with the package, and its name.
+DEFAULT, SHIPPED = "default", Path(__file__).parent / "duet.safetensors"
 # Models that are made from one config, and models that are made from the width of a motion vector.
 CONFIGS = {
     "duet": (Duet, DuetConfig),
@@ -59,9 +61,15 @@ class TrainedModel:
 
 
 def save_model(
-    path: str | os.PathLike, model: ConversationModel, *, space: str, layout: str, about: Mapping | None = None
+    path: str | os.PathLike,
+    model: ConversationModel,
+    *,
+    space: str,
+    layout: str,
+    about: Mapping | None = None,
+    half: bool = False,
 ) -> None:
-    """Write a model.
+    """Write a model; with `half`, its weights in half precision, in half the space.
 
     Raises
     ------
@@ -84,17 +92,22 @@ def save_model(
         "about": json.dumps(dict(about or {})),
     }
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    if half:
+        learnt = dict(model.named_parameters())
+        weights = {name: weight.half() if name in learnt else weight for name, weight in weights.items()}
     save_file(weights, path, metadata)
 
 
-def load_model(path: str | os.PathLike) -> TrainedModel:
-    """Read what `save_model` wrote.
+def load_model(path: str | os.PathLike = DEFAULT) -> TrainedModel:
+    """Read what `save_model` wrote, or the model that comes with the package, "default". Weights are in single
+    precision.
 
     Raises
     ------
     InputError
         No such file, one that is cut off, or one that is no model of ours.
     """
+    path = SHIPPED if path == DEFAULT else path
     if not Path(path).is_file():
         raise InputError(f"no model at {path}")
     try:

@@ -1,16 +1,25 @@
-"""A trained model moves both people: each frame goes on from what the model itself gave for the frame before."""
+"""A trained model moves people: each frame goes on from what was moved, or known, in the frame before.
+
+In a closed loop both people are the model's, and the two voices are all it is given. With the partner given, as
+the published benchmark has it, one person is the model's and answers a partner whose motion is known.
+"""
 
 from typing import Literal, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from dualtalk.conversation import LAYOUTS, Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import TrainedModel
-from dualtalk.models.interface import roll_out
+from dualtalk.models.dualtalk import DualTalk
+from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
 
 Mode = Literal["mean", "sample"]
+# How often a network that must know the partner's whole motion is asked again with its own answer for it.
+SETTLING_PASSES = 3
 
 
 @torch.inference_mode()
@@ -27,15 +36,71 @@ def close_the_loop(
     InputError
         No such mode, or a model that needs the whole recording.
     """
+    audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
+    if isinstance(trained.model, DualTalk):
+        return _with_motion(conversation, trained, _settled(trained.model, audio))
+    return _with_motion(conversation, trained, roll_out(trained.model, audio, noise=noise))
+
+
+@torch.inference_mode()
+def answer_the_partner(
+    conversation: Conversation, trained: TrainedModel, mode: Mode = "sample", seed: int = 0
+) -> Conversation:
+    """Move each person in turn beside the partner's known motion, of which a causal model is told up to the frame
+    before; otherwise as `close_the_loop`.
+
+    Raises
+    ------
+    InputError
+        As there, or a person whose motion is not known.
+    """
+    known = torch.from_numpy(np.stack([_known(person.motion, trained) for person in conversation.people]))[None]
+    audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
+    if isinstance(trained.model, DualTalk):
+        return _with_motion(conversation, trained, trained.model(audio, known))
+    # Twice the conversation, the second time with the people exchanged: person 0 is always the model's.
+    both = [torch.cat([one, one.flip(1)]) if one is not None else None for one in (audio, known, noise)]
+    moved = roll_out(trained.model, both[0], given=(None, both[1][:, 1]), noise=both[2])
+    return _with_motion(conversation, trained, moved[:, 0][None])
+
+
+def _heard(conversation: Conversation) -> Float[Tensor, "1 2 sample"]:
+    return torch.from_numpy(np.stack([person.audio for person in conversation.people]))[None]
+
+
+def _drawn(
+    conversation: Conversation, trained: TrainedModel, mode: Mode, seed: int
+) -> Float[Tensor, "1 2 frame coef"] | None:
+    """The noise of a sample: each person's own."""
     if mode not in get_args(Mode):
         raise InputError(f"no mode called {mode!r}; there are {', '.join(get_args(Mode))}")
+    if mode == "mean":
+        return None
+    shape = (conversation.frames, LAYOUTS[trained.layout].width)
+    streams = [np.random.default_rng(own) for own in conversation.personal_seeds(seed)]
+    return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in streams]))[None]
+
+
+def _known(motion: HeadMotion | None, trained: TrainedModel) -> Float[np.ndarray, "frame coef"]:
+    if motion is None:
+        raise InputError("a person's motion is not known; wanted that of both, or a closed loop")
+    if motion.space != trained.space:
+        raise InputError(f"the motion is in space {motion.space!r}, the model's in {trained.space!r}")
+    return motion.in_layout(LAYOUTS[trained.layout]).coefficients
+
+
+def _settled(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
+    """The answer of a network that reads the partner's motion to its end: to still faces, then to itself."""
+    moved = audio.new_zeros(1, 2, whole_frames(audio), model.coefficients)
+    for _ in range(SETTLING_PASSES):
+        moved = model(audio, moved)
+    return moved
+
+
+def _with_motion(
+    conversation: Conversation, trained: TrainedModel, moved: Float[Tensor, "1 2 frame coef"]
+) -> Conversation:
     layout = LAYOUTS[trained.layout]
-    audio = torch.from_numpy(np.stack([person.audio for person in conversation.people]))[None]
-    noise = None
-    if mode == "sample":
-        shape = (conversation.frames, layout.width)
-        streams = [np.random.default_rng(own) for own in conversation.personal_seeds(seed)]
-        noise = torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in streams]))[None]
-    moved = roll_out(trained.model, audio, noise=noise)[0].numpy()
-    motions = [HeadMotion(np.ascontiguousarray(motion), trained.space, layout) for motion in moved]
-    return conversation.with_motion(*motions)
+    return conversation.with_motion(
+        *(HeadMotion(np.ascontiguousarray(motion), trained.space, layout) for motion in moved[0].numpy())
+    )

@@ -12,7 +12,7 @@ from dualtalk.conversation import Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.identity import draw_identity
-from dualtalk.models.checkpoint import load_model
+from dualtalk.models.checkpoint import DEFAULT, load_model
 from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation.closed_loop import Mode, close_the_loop
 
@@ -21,7 +21,7 @@ RULES = "rules"
 
 
 def simulate(
-    source: Source, *, head: str | Head = "open", model: str = RULES, mode: Mode = "sample", seed: int = 0
+    source: Source, *, head: str | Head = "open", model: str = DEFAULT, mode: Mode = "sample", seed: int = 0
 ) -> Conversation:
     """Give both people of a conversation the motion of their heads.
 
@@ -32,7 +32,8 @@ def simulate(
     head : str or Head
         "open", the path of a FLAME file, or a head already loaded. The motion is in this head's space.
     model : str
-        "rules": the animator; or the path of a model that `dualtalk train` made.
+        "default": the network that comes with the package; "rules": the animator; or the path of a model that
+        `dualtalk train` made.
     mode : "mean" or "sample"
         What a trained model gives: its most even answer, or one of many. Rules have no modes.
     seed : int
@@ -43,7 +44,7 @@ def simulate(
     Conversation
         The same audio and speech, with motion, 25 frames a second.
     """
-    trained = None if model == RULES else load_model(_model_path(model))
+    trained = None if model == RULES else load_model(_known(model))
     conversation = source if isinstance(source, Conversation) else _read(source)
     target = load_head(head) if isinstance(head, str | os.PathLike) else head
     if trained is None:
@@ -55,11 +56,12 @@ def simulate(
     return moving.with_motion(*(_for_head(motion, target) for motion in motions))
 
 
-def _model_path(model: str) -> Path:
-    path = Path(model)
-    if not path.is_file():
-        raise InputError(f"no model called {model!r}; wanted {RULES}, or the path of a model.safetensors")
-    return path
+def _known(model: str) -> str:
+    if model != DEFAULT and not Path(model).is_file():
+        raise InputError(
+            f"no model called {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors"
+        )
+    return model
 
 
 def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:

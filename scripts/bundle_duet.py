@@ -1,0 +1,14 @@
+"""Puts a trained duet into the package, in half precision, as the model that `dualtalk simulate` uses.
+
+dualtalk synthesize --hours 10 --seed 0 --out stores/synthetic
+dualtalk train --config configs/train/duet.yaml
+python scripts/bundle_duet.py runs/duet/model.safetensors
+"""
+
+import sys
+
+from dualtalk.models.checkpoint import SHIPPED, load_model, save_model
+
+trained = load_model(sys.argv[1])
+save_model(SHIPPED, trained.model, space=trained.space, layout=trained.layout, about=trained.about, half=True)
+print(f"{SHIPPED}: {SHIPPED.stat().st_size / 1e6:.1f} MB, {trained.about}")
