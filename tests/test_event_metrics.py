@@ -12,7 +12,7 @@ from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.conversation import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.evaluate import events
-from dualtalk.evaluate.events import FaceEvent
+from dualtalk.evaluate.events import FaceEvent, match_onsets
 from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
 
 NOD_FRAMES = (50, 150, 300)
@@ -139,3 +139,13 @@ def test_kinds_match_apart_and_dialogues_add_up():
     assert of_kind["nod"].f1 == 1
     assert of_kind["shake"].f1 == 0
     assert of_kind["nod"] + of_kind["shake"] == of_kind["all"]
+
+
+def test_onsets_match_one_to_one_within_a_span():
+    assert match_onsets([10, 50, 90], [10, 50, 90], 0.4) == (3, 3, 3)
+    assert match_onsets([10], [19, 21], 0.4) == (1, 2, 1)
+    assert match_onsets([10], [21], 0.4) == (1, 1, 0)
+    # The middle one could take either: both are matched if it takes the right one.
+    assert match_onsets([10, 18], [12, 4], 0.4) == (2, 2, 2)
+    assert match_onsets([], [3], 0.4) == (0, 1, 0)
+    assert match_onsets([], [], 0.4) == (0, 0, 0)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
 from dualtalk.conversation import Conversation
@@ -47,10 +47,8 @@ def predict_split(
     Raises
     ------
     InputError
-        No such regime, split or motion, or several samples of a mean.
+        No such split or motion, or several samples of a mean.
     """
-    if regime not in get_args(Regime):
-        raise InputError(f"no regime called {regime!r}; there are {', '.join(get_args(Regime))}")
     if samples > 1 and mode == "mean":
         raise InputError(f"{samples} samples of a mean are all the same; wanted the mode sample")
     clips = list(store.manifest.loc[store.manifest["split"] == split, "clip"])

@@ -1,0 +1,122 @@
+"""What `predict` promises: both regimes, files that `evaluate` finds, and samples that differ."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dualtalk.cli import app
+from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.errors import InputError
+from dualtalk.evaluate.folders import find_reference, find_system, matched
+from dualtalk.models.baselines import HoldStill, Mirror
+from dualtalk.models.checkpoint import TrainedModel, save_model
+from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
+from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
+from dualtalk.simulation.predictions import predict_split, shortened
+
+SIZES = {"width": 16, "layers": 1, "heads": 2, "window_frames": 8, "hidden": 24, "flow_width": 16}
+
+
+@pytest.fixture
+def store(make_store):
+    return make_store({"train": [20], "validation": [20], "test": [30, 20]})
+
+
+def small_duet(coefficients: int = 62) -> TrainedModel:
+    torch.manual_seed(0)
+    model = Duet(DuetConfig(coefficients, **SIZES), CausalLogMel(8)).eval()
+    model.departures.deviation.fill_(0.02)
+    layout = "full62" if coefficients == 62 else "dualtalk56"
+    return TrainedModel(model, "open", layout, {})
+
+
+def motions(folder) -> dict[str, np.ndarray]:
+    return {path.name: HeadMotion.load(path).coefficients for path in sorted(folder.glob("*.npz"))}
+
+
+def test_beside_a_known_partner_each_person_mirrors_the_truth(store):
+    talk = store.conversation("test000")
+    mirror = TrainedModel(Mirror(62, delay_frames=4), "open", "full62", {})
+    answered = answer_the_partner(talk, mirror)
+    for own, partner in ((answered.a, talk.b), (answered.b, talk.a)):
+        assert np.array_equal(own.motion.coefficients[4:], partner.motion.coefficients[:-4])
+    assert not close_the_loop(talk, mirror).a.motion.coefficients.any()
+
+
+@pytest.mark.parametrize("coefficients", [62, 56])
+def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coefficients):
+    """Duet's mean sees the partner's past and not its own, so all of the truth at once gives the same."""
+    talk, trained = store.conversation("test001"), small_duet(coefficients)
+    answered = answer_the_partner(talk, trained, "mean")
+    known = np.stack([person.motion.coefficients[:, :coefficients] for person in talk.people])
+    audio = np.stack([person.audio for person in talk.people])
+    with torch.no_grad():
+        whole = trained.model(torch.from_numpy(audio)[None], torch.from_numpy(known)[None])[0].numpy()
+    for person, wanted in zip(answered.people, whole, strict=True):
+        assert np.allclose(person.motion.coefficients, wanted, atol=1e-5)
+
+
+def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
+    config = DualTalkConfig(feature_dim=8, motion_dim=62, hidden_dim=8)
+    model = DualTalk(config, (CausalLogMel(8), CausalLogMel(8))).eval()
+    trained, talk = TrainedModel(model, "open", "full62", {}), store.conversation("test001")
+    looped, answered = close_the_loop(talk, trained), answer_the_partner(talk, trained)
+    assert looped.a.motion.frames == answered.b.motion.frames == talk.frames
+    assert not np.array_equal(looped.a.motion.coefficients, answered.a.motion.coefficients)
+
+
+def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
+    save_model(tmp_path / "m.safetensors", HoldStill(62), space="open", layout="full62")
+    command = ["predict", str(store.root), "--model", str(tmp_path / "m.safetensors"), "--mode", "mean"]
+    result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "ours")])
+    assert result.exit_code == 0, result.output
+    system = find_system(tmp_path / "ours", "ours", "partner_given", "test")
+    pairs, notes = matched(find_reference(store.root, "test"), [system])
+    assert [len(people) for _, people in pairs] == [2, 2]
+    assert not notes
+    assert json.loads((tmp_path / "ours" / "prediction.json").read_text())["options"]["mode"] == "mean"
+
+
+def test_samples_differ_and_come_again(store, tmp_path):
+    for name in ("one", "two"):
+        predict_split(store, small_duet(), tmp_path / name, samples=2, regime="closed_loop")
+    found = [motions(tmp_path / name / sample) for name in ("one", "two") for sample in ("sample0", "sample1")]
+    assert all(np.array_equal(found[0][name], found[2][name]) for name in found[0])
+    assert not any(np.array_equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_what_cannot_be_predicted_is_refused(store, tmp_path):
+    for wrong, said in (
+        ({"split": "ood"}, "no clip in split 'ood'"),
+        ({"mode": "mean", "samples": 3}, "3 samples of a mean"),
+    ):
+        with pytest.raises(InputError, match=said):
+            predict_split(store, small_duet(), tmp_path / "out", **wrong)
+    foreign = TrainedModel(HoldStill(56), "flame", "dualtalk56", {})
+    with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
+        answer_the_partner(store.conversation("test000"), foreign)
+    with pytest.raises(InputError, match="motion is not known"):
+        answer_the_partner(store.conversation("test000").with_motion(None, None), small_duet())
+
+
+def test_a_shortened_conversation_is_its_beginning(store):
+    talk = store.conversation("test000")
+    short = shortened(talk, 0.4)
+    assert short.frames == 10
+    assert np.array_equal(short.a.audio, talk.a.audio[:6400])
+    assert np.array_equal(short.b.motion.coefficients, talk.b.motion.coefficients[:10])
+    assert shortened(talk, None) is talk
+
+
+def test_a_motion_without_eyes_is_the_same_motion(store):
+    motion = store.conversation("test000").a.motion
+    fewer = motion.in_layout(DUALTALK56)
+    assert np.array_equal(fewer.head_rotvec_rad, motion.head_rotvec_rad)
+    assert not fewer.eyes_rotvec_rad.any()
+    with pytest.raises(InputError, match="the motion has no eyes"):
+        fewer.in_layout(motion.layout)
