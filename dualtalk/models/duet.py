@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from dualtalk.errors import InputError
-from dualtalk.models.blocks import Cache, FeedForward, SlidingAttention, Standardised, Turns
+from dualtalk.models.blocks import Cache, FeedForward, RMSNorm, SlidingAttention, Standardised, Turns
 from dualtalk.models.front_ends import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import ConversationModel, Frame, State, motion_before, require_fit
 
@@ -257,7 +257,7 @@ class DuetBlock(nn.Module):
 
     def __init__(self, config: DuetConfig) -> None:
         super().__init__()
-        self.own_norm, self.partner_norm, self.feed_forward_norm = (nn.RMSNorm(config.width) for _ in range(3))
+        self.own_norm, self.partner_norm, self.feed_forward_norm = (RMSNorm(config.width) for _ in range(3))
         self.own, self.partner = _attention(config), _attention(config)
         self.feed_forward = FeedForward(config.width, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
@@ -294,9 +294,9 @@ class MovingBlock(nn.Module):
         self.motion_in = nn.Linear(config.coefficients, config.width, bias=False)
         self.own_motion_in = nn.Linear(2 * config.coefficients, config.width, bias=False)
         self.seen_norm, self.partner_norm, self.mean_norm, self.mean_out_norm = (
-            nn.RMSNorm(config.width) for _ in range(4)
+            RMSNorm(config.width) for _ in range(4)
         )
-        self.own_norm, self.sample_norm, self.sample_out_norm = (nn.RMSNorm(config.width) for _ in range(3))
+        self.own_norm, self.sample_norm, self.sample_out_norm = (RMSNorm(config.width) for _ in range(3))
         self.own, self.partner = _attention(config), _attention(config)
         self.mean, self.sample = (FeedForward(config.width, config.hidden) for _ in range(2))
         self.dropout = nn.Dropout(config.dropout)
@@ -330,8 +330,10 @@ class MovingBlock(nn.Module):
         answer, partner = self.partner.extend(caches.partner, self.partner_norm(heard), exchanged(seen), by)
         x = self._after_partner(heard, answer)
         mean = self.mean_out_norm(x)
+        if not sampled:
+            return Understood(mean, mean), Caches(self.own.remember(caches.own, seen, by), partner)
         answer, own = self.own.extend(caches.own, self.own_norm(x), seen, by)
-        sample = self.sample_out_norm(self._after_own(x, before, change, answer)) if sampled else mean
+        sample = self.sample_out_norm(self._after_own(x, before, change, answer))
         return Understood(mean, sample), Caches(own, partner)
 
     def _seen(
@@ -387,7 +389,7 @@ class Flow(nn.Module):
         self.condition_in = nn.Linear(condition, 2 * width * layers)
         self.time_in = nn.Linear(2 * TIME_RATES, 2 * width * layers, bias=False)
         self.layers = nn.ModuleList(FlowLayer(width) for _ in range(layers))
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.out = nn.Linear(width, coefficients)
         # The first velocity is zero, so that training starts from the noise itself.
         nn.init.zeros_(self.out.weight)
@@ -442,7 +444,7 @@ class FlowLayer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.up = nn.Linear(width, 2 * width)
         self.down = nn.Linear(width, width)
 
