@@ -21,7 +21,7 @@ def talk(request) -> Conversation:
         paths = [request.getfixturevalue("two_person_wave")]
     else:
         paths = request.getfixturevalue("one_wave_each")
-    return simulate(paths, seed=0)
+    return simulate(paths, model="rules", seed=0)
 
 
 @pytest.fixture(scope="module")

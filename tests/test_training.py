@@ -23,7 +23,7 @@ from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.simulation import simulate
 from dualtalk.training.fit import parsed, train
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
-from dualtalk.training.module import ConversationTraining
+from dualtalk.training.module import LEAST_RETURN, ConversationTraining
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"
 SMALL = {
@@ -68,7 +68,7 @@ def test_frames_that_are_not_valid_teach_nothing():
 @pytest.mark.parametrize("layout", [FULL62, DUALTALK56])
 def test_lips_move_by_the_basis_as_by_the_head(layout):
     head = load_head("open")
-    basis = lip_basis_mm(head, layout)
+    basis = lip_basis_mm(head, layout).places
     motion = torch.zeros(3, layout.width)
     motion[0, layout.slice_of("jaw").start] = 0.05
     motion[1, :10] = 0.3
@@ -94,9 +94,28 @@ def test_a_perfect_prediction_has_no_loss():
     assert 0 < worse[0] < worse[1]
 
 
+def test_lips_that_do_not_meet_cost_more_than_lips_too_wide():
+    """The gap as the loss sees it is the head's; the same error is dear where lips close, and cheap where not."""
+    head = load_head("open")
+    loss = MotionLoss(lip_basis_mm(head, FULL62), velocity=0.0, lips_weight=0.0, closing=1.0)
+    opening = torch.zeros(1, 2, 3, 62)
+    opening[..., FULL62.slice_of("jaw").start] = torch.tensor([0.0, 0.1, 0.15])
+    gaps_mm = 1000 * head.lip_gap(HeadMotion(opening[0, 0].numpy(), "open", FULL62))
+    assert np.allclose(loss._lip_gap_mm(opening)[0, 0], gaps_mm, atol=0.3)
+    wider = opening.clone()
+    wider[..., FULL62.slice_of("jaw").start] += 0.03
+
+    def cost(frame: int) -> float:
+        valid = torch.ones(1, 2, 1, dtype=torch.bool)
+        one, other = (motion[:, :, frame : frame + 1] for motion in (wider, opening))
+        return float(loss(one, other, valid, torch.ones(62))["closing"])
+
+    assert cost(0) > 4 * cost(1) > 4 * cost(2) > 0
+
+
 def test_a_jaw_half_open_costs_more_than_a_blink():
     """Lips count beyond their coefficients: the same error on the jaw and on an eyelid differ."""
-    loss = MotionLoss(lip_basis_mm(load_head("open"), FULL62), lips=1.0)
+    loss = MotionLoss(lip_basis_mm(load_head("open"), FULL62), lips_weight=1.0)
     valid = torch.ones(1, 2, 4, dtype=torch.bool)
 
     def cost(place: int) -> float:
@@ -133,6 +152,38 @@ def test_its_own_past_knows_nothing_of_the_truth():
     own = torch.ones(2, dtype=torch.bool)
     moved = [training._past(one, own, 0.1, partial(training.model, batch.audio)) for one in (batch, other)]
     assert torch.equal(*moved)
+
+
+def test_a_sample_that_strayed_comes_back_as_fast_as_voices_tell():
+    """Lips, of which voices tell, at once; a head, of which they do not, by and by; nothing faster than people."""
+    training = ConversationTraining(small_duet())
+    training.model.changes.deviation.fill_(0.1)
+    strayed = torch.full((1, 2, 4, 62), 0.05)
+    told = torch.zeros(62)
+    told[0], told[1] = 1.0, 0.25
+    back = training._on_the_way_back(strayed, told)
+    assert torch.allclose(back[..., 0], torch.tensor(0.0))
+    assert torch.allclose(back[..., 1], torch.tensor(0.75 * 0.05))
+    assert torch.allclose(training._on_the_way_back(100 * strayed, told)[..., 0], torch.tensor(5 - 0.2))
+
+    batch = a_batch()
+    training.scale.fit(batch.motion[batch.valid])
+    half_known = batch.motion.clone()
+    half_known[..., 1:] = batch.motion[..., 1:].mean(dim=(0, 1, 2))
+    share = training._told_by_voices(half_known, batch)
+    assert share[0] == 1
+    assert torch.allclose(share[1:], torch.tensor(LEAST_RETURN))
+
+
+def test_a_past_strays_only_as_far_as_it_may():
+    training = ConversationTraining(small_duet())
+    still = torch.zeros(40, 2, 50, 62)
+    strayed = training._blurred(still, 2.0)
+    assert torch.equal(training._blurred(still, 0.0), still)
+    people = strayed.abs().amax(dim=(2, 3))
+    assert (people > 0.5).float().mean() > 0.15
+    assert (people < 0.15).float().mean() > 0.4
+    assert strayed.abs().max() < 2.0 * 6
 
 
 def test_a_batch_without_a_valid_frame_gives_no_gradient():
@@ -277,5 +328,5 @@ def test_a_model_of_another_space_than_the_head_is_refused(tmp_path):
     talk = Conversation(*(Participant(np.zeros(640, np.float32), Timeline()) for _ in range(2)))
     with pytest.raises(InputError, match="the model moves heads of space 'flame', open is of 'open'"):
         simulate(talk, model=str(tmp_path / "m.safetensors"))
-    with pytest.raises(InputError, match="no model called 'duett'; wanted rules, or the path"):
+    with pytest.raises(InputError, match="no model called 'duett'; wanted default, rules, or the path"):
         simulate(talk, model="duett")

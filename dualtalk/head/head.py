@@ -50,6 +50,8 @@ class Head(Protocol):
         Left, then right.
     neck_m, jaw_m : (3,) float32
         Joints about which the head and the jaw turn, at rest.
+    upper_lip, lower_lip : (vertex,) int32
+        Vertices of the inner lips at the midline, which `lip_gap` measures.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Head(Protocol):
     eyes: tuple[Eye, Eye]
     neck_m: Float32[np.ndarray, "3"]
     jaw_m: Float32[np.ndarray, "3"]
+    upper_lip: Int32[np.ndarray, "upper"]
+    lower_lip: Int32[np.ndarray, "lower"]
 
     def vertices(
         self,

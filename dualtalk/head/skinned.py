@@ -60,7 +60,7 @@ class _Part:
 
 @dataclass(frozen=True, eq=False)
 class SkinnedHead:
-    """A `Head`; see there for its attributes. `upper_lip` and `lower_lip` are the vertices `lip_gap` measures."""
+    """A `Head`; see there for its attributes."""
 
     name: str
     space: Space

@@ -1,5 +1,7 @@
 """What training holds a model's motion to: coefficients, their changes, and the lips they make."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -13,6 +15,8 @@ from dualtalk.training.processes import summed
 # Lips are measured in millimetres, by how far this much of a coefficient moves them: an ARKit unit is at most 1, a
 # jaw opens by some tenths of a radian.
 EXPRESSION_STEP, JAW_STEP_RAD = 0.5, 0.1
+# Lips this far apart count as closed to the eye; a gap is wrong by shares of itself and this.
+CLOSED_MM = 2.0
 
 
 def masked_mean(
@@ -28,17 +32,48 @@ def masked_mean(
     return (errors.float() * valid[..., None]).sum() / (frames * errors.shape[-1])
 
 
-def lip_basis_mm(head: Head, layout: MotionLayout) -> Float[Tensor, "coef place"]:
-    """How far each coefficient moves the lips' vertices, in millimetres for each unit: a straight line through the
-    neutral face, exact for expression and close for the jaw."""
+@dataclass(frozen=True)
+class LipBasis:
+    """Where a head's lips are, as straight lines of the coefficients through the neutral face, in millimetres:
+    exact for expression and close for the jaw.
+
+    Attributes
+    ----------
+    places : (coef, place)
+        How far each coefficient moves the lips' vertices, all axes.
+    upper, lower : (coef + 1, vertex)
+        Heights of the inner lips at the midline, which `Head.lip_gap` measures; last, those of the neutral face.
+    """
+
+    places: Float[Tensor, "coef place"]
+    upper: Float[Tensor, "rows upper"]
+    lower: Float[Tensor, "rows lower"]
+
+
+def lip_basis_mm(head: Head, layout: MotionLayout) -> LipBasis:
+    """The straight lines of a head's lips."""
     steps = np.zeros(layout.width, np.float32)
     steps[layout.slice_of("expression")] = EXPRESSION_STEP
     steps[layout.slice_of("jaw")] = JAW_STEP_RAD
-    motion = np.concatenate([np.zeros((1, layout.width), np.float32), np.diag(steps)])
-    lips = np.unique(head.faces[head.regions == Region.LIPS])
-    places = head.vertices(HeadMotion(motion, head.space, layout), only=lips)
-    moved_mm = 1000 * (places[1:] - places[0]).reshape(layout.width, -1)
-    return torch.from_numpy(moved_mm / np.where(steps, steps, 1)[:, None]).float()
+    motion = HeadMotion(
+        np.concatenate([np.zeros((1, layout.width), np.float32), np.diag(steps)]), head.space, layout
+    )
+
+    def lines(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(coef, vertex, 3) millimetres for each unit, and (vertex, 3) at rest."""
+        places_mm = 1000 * head.vertices(motion, only=vertices)
+        return (places_mm[1:] - places_mm[0]) / np.where(steps, steps, 1)[:, None, None], places_mm[0]
+
+    def heights(vertices: np.ndarray) -> Tensor:
+        moved, rest = lines(vertices)
+        return torch.from_numpy(np.concatenate([moved[..., 1], rest[None, :, 1]])).float()
+
+    places, _ = lines(np.unique(head.faces[head.regions == Region.LIPS]))
+    return LipBasis(
+        torch.from_numpy(places.reshape(layout.width, -1)).float(),
+        heights(head.upper_lip),
+        heights(head.lower_lip),
+    )
 
 
 class MotionLoss(nn.Module):
@@ -46,16 +81,22 @@ class MotionLoss(nn.Module):
 
     Parameters
     ----------
-    lips_mm : (coef, place)
-        `lip_basis_mm` of the head.
-    velocity, lips : float
-        Weight of the error of changes from frame to frame (scaled coefficients), and of lip vertices (mm).
+    lips : LipBasis
+        Of the head.
+    velocity, lips_weight, closing : float
+        Weight of the error of changes from frame to frame (scaled coefficients), of lip vertices (mm), and of the
+        gap between the lips, as a share of it: a millimetre is much where lips close, and little where they are
+        wide open.
     """
 
-    def __init__(self, lips_mm: Float[Tensor, "coef place"], velocity: float = 1.0, lips: float = 0.1) -> None:
+    def __init__(
+        self, lips: LipBasis, velocity: float = 1.0, lips_weight: float = 0.1, closing: float = 0.3
+    ) -> None:
         super().__init__()
-        self.register_buffer("lips_mm", lips_mm, persistent=False)
-        self.velocity, self.lips = velocity, lips
+        self.register_buffer("places", lips.places, persistent=False)
+        self.register_buffer("upper", lips.upper, persistent=False)
+        self.register_buffer("lower", lips.lower, persistent=False)
+        self.velocity, self.lips_weight, self.closing = velocity, lips_weight, closing
 
     def forward(
         self,
@@ -70,8 +111,16 @@ class MotionLoss(nn.Module):
         terms = {"coefficients": masked_mean(error.square(), valid)}
         if self.velocity and moved.shape[2] > 1:
             terms["velocity"] = self.velocity * masked_mean(error.diff(dim=2).square(), both)
-        if self.lips:
-            with torch.autocast(moved.device.type, enabled=False):
-                moved_mm = (moved - wanted).float() @ self.lips_mm
-            terms["lips"] = self.lips * masked_mean(moved_mm.square(), valid)
+        with torch.autocast(moved.device.type, enabled=False):
+            if self.lips_weight:
+                moved_mm = (moved - wanted).float() @ self.places
+                terms["lips"] = self.lips_weight * masked_mean(moved_mm.square(), valid)
+            if self.closing:
+                gap_mm, wanted_mm = (self._lip_gap_mm(motion.float()) for motion in (moved, wanted))
+                share = (gap_mm - wanted_mm) / (wanted_mm + CLOSED_MM)
+                terms["closing"] = self.closing * masked_mean(share.square()[..., None], valid)
         return terms
+
+    def _lip_gap_mm(self, motion: Float[Tensor, "batch 2 frame coef"]) -> Float[Tensor, "batch 2 frame"]:
+        upper, lower = (motion @ lines[:-1] + lines[-1] for lines in (self.upper, self.lower))
+        return (upper.amin(dim=-1) - lower.amax(dim=-1)).clamp(min=0)

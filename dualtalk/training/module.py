@@ -35,11 +35,13 @@ from dualtalk.training.processes import share_buffers, summed
 
 # Windows from which the scale of the coefficients is taken before the first step.
 SCALE_WINDOWS = 256
-# A past that strays from the truth drifts about so slowly: a second. By so many deviations at least.
-DRIFT_FRAMES = 25
+# A past that strays from the truth does so within a fifth of a second, or over a second; by so many deviations at
+# least.
+DRIFT_FRAMES = (5, 25)
 LEAST_STRAYED = 0.02
-# Share of the way back to the truth in one frame: a sample that has strayed returns within about a quarter second.
-RETURNED = 0.15
+# Share of the way back to the truth that a sample goes in one frame at least, and how fast at most, in deviations
+# of changes.
+LEAST_RETURN, FASTEST_RETURN = 0.05, 2.0
 
 
 class ConversationTraining(lightning.LightningModule):
@@ -58,7 +60,7 @@ class ConversationTraining(lightning.LightningModule):
         Share of conversations that go on from the model's own motion.
     past_noise : float
         How far the true past is strayed from at most, in deviations of the coefficients.
-    velocity_weight, lips_weight, flow_weight : float
+    velocity_weight, lips_weight, closing_weight, flow_weight : float
     microphones : bool
         Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
     """
@@ -75,6 +77,7 @@ class ConversationTraining(lightning.LightningModule):
         past_noise: float = 2.0,
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
+        closing_weight: float = 0.3,
         flow_weight: float = 1.0,
         microphones: bool = True,
     ) -> None:
@@ -90,7 +93,7 @@ class ConversationTraining(lightning.LightningModule):
         loaded = load_head(head)
         self.space = loaded.space
         self.scale = Standardised(width)
-        self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight)
+        self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, closing_weight)
         self._seed = torch.initial_seed()
 
     def fit(self, windows: Iterable[Window]) -> None:
@@ -163,10 +166,12 @@ class ConversationTraining(lightning.LightningModule):
         past = self._past(batch, own, noise, partial(self._mean, heard))
         seen = _seen(past)
         understood = self.model.understood(heard, seen)
-        terms = self._errors(self.model.moved(understood, seen), batch)
+        mean = self.model.moved(understood, seen)
+        terms = self._errors(mean, batch)
         # In training even where it is over no conversation, as processes that train together must all have it.
         if self.flow_weight and (self.training or not own.all()):
-            wanted = batch.motion + self._on_the_way_back(past - batch.motion)
+            told = self._told_by_voices(mean, batch)
+            wanted = batch.motion + self._on_the_way_back(past - batch.motion, told)
             target = self.model.departures(wanted - self.model.going_on(seen))[~own]
             error = self.model.flow.error(
                 understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
@@ -176,13 +181,21 @@ class ConversationTraining(lightning.LightningModule):
         return terms
 
     def _on_the_way_back(
-        self, strayed: Float[Tensor, "batch 2 frame coef"]
+        self, strayed: Float[Tensor, "batch 2 frame coef"], share: Float[Tensor, "coef"]
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        """How far from the truth a sample may be that was so far from it a frame before: some of the way back, at
-        the speed at which people move, for a jump would be seen."""
+        """How far from the truth a sample may be that was so far from it a frame before: a share of the way back,
+        no faster than people move, for a jump would be seen."""
         before = motion_before(strayed, strayed[:, :, 0])
-        fastest = self.model.changes.deviation
-        return before - (RETURNED * before).clamp(-fastest, fastest)
+        fastest = FASTEST_RETURN * self.model.changes.deviation
+        return before - (share * before).clamp(-fastest, fastest)
+
+    @torch.no_grad()
+    def _told_by_voices(self, mean: Float[Tensor, "batch 2 frame coef"], batch: Window) -> Float[Tensor, "coef"]:
+        """How much of each coefficient is known from what is heard: lips nearly all, where a head is turned
+        little. A sample that has strayed goes back as fast as that."""
+        counted = batch.valid[..., None]
+        error = ((mean - batch.motion).square() * counted).sum(dim=(0, 1, 2)) / counted.sum().clamp(min=1)
+        return (1 - error / self.scale.deviation.square()).clamp(LEAST_RETURN, 1.0)
 
     def _errors(self, moved: Float[Tensor, "batch 2 frame coef"], batch: Window) -> dict[str, Float[Tensor, ""]]:
         return self.loss(moved, batch.motion, batch.valid, self.scale.deviation)
@@ -208,14 +221,15 @@ class ConversationTraining(lightning.LightningModule):
         self, motion: Float[Tensor, "batch 2 frame coef"], noise: float
     ) -> Float[Tensor, "batch 2 frame coef"]:
         """`motion` strayed from: for half of the people hardly, for the others by up to `noise` deviations, in
-        some of their coefficients, drifting over a second."""
+        some of their coefficients."""
         if not noise:
             return motion
         people, frames, width = motion.shape[:2], motion.shape[2], motion.shape[3]
         far = noise * (LEAST_STRAYED / noise) ** torch.rand(*people, 1, 1, device=motion.device)
         level = torch.where(torch.rand_like(far) < 0.5, LEAST_STRAYED, far)
         strays = torch.rand(*people, 1, width, device=motion.device) < torch.rand_like(far)
-        knots = motion.new_empty(*people, 2 + frames // DRIFT_FRAMES, width).normal_()
+        span = DRIFT_FRAMES[int(torch.randint(len(DRIFT_FRAMES), ()))]
+        knots = motion.new_empty(*people, 2 + frames // span, width).normal_()
         drift = interpolate(knots.flatten(0, 1).mT, frames, mode="linear", align_corners=True).mT.view_as(motion)
         return motion + self.scale.deviation * level * strays * drift
 
