@@ -1,0 +1,62 @@
+"""What must be seen of the network that comes with the package, on real recordings: lips that fit the sound, and
+heads that live, for as long as people talk."""
+
+import numpy as np
+import pytest
+import torch
+
+from dualtalk.conversation import Conversation, Participant
+from dualtalk.evaluate.figures import motion_figures
+from dualtalk.head import load_head
+from dualtalk.models.checkpoint import SHIPPED, load_model
+from dualtalk.preprocess.recording import conversation_from_recording
+from dualtalk.simulation import simulate
+
+LARGEST_MB = 30
+
+
+@pytest.fixture(scope="module", params=["one mixed file", "one file each"])
+def heard(request) -> Conversation:
+    if request.param == "one mixed file":
+        paths = [request.getfixturevalue("two_person_wave")]
+    else:
+        paths = request.getfixturevalue("one_wave_each")
+    return conversation_from_recording(paths)[0]
+
+
+def test_it_says_what_it_is():
+    assert SHIPPED.stat().st_size < LARGEST_MB * 1e6
+    trained = load_model()
+    assert (trained.space, trained.layout) == ("open", "full62")
+    assert trained.about["steps"] > 0
+    assert len(trained.about["data"][0]["sha256"]) == 64
+    assert all(weight.dtype == torch.float32 for weight in trained.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("lips at most 2 mm apart at p, b, m", 0.75), ("lips at most 2 mm apart in silence", 0.9)]
+)
+def test_lips_close(heard, name, least):
+    figures = motion_figures(simulate(heard), load_head("open"))
+    assert min(figures[name]["a"], figures[name]["b"]) >= least
+
+
+def test_seeds_give_other_performances_of_the_same_speech(heard):
+    one, again, other = (simulate(heard, seed=seed) for seed in (0, 0, 1))
+    for mine, same, theirs in zip(one.people, again.people, other.people, strict=True):
+        assert mine.motion.coefficients.tobytes() == same.motion.coefficients.tobytes()
+        assert np.abs(mine.motion.head_rotvec_rad - theirs.motion.head_rotvec_rad).mean() > 0.01
+
+
+def test_people_neither_freeze_nor_stray_in_two_minutes(heard):
+    """The same half minute four times over: the last moves as the first."""
+    spans = (np.tile(person.audio, 4) for person in heard.people)
+    four = Conversation(
+        *(Participant(audio, person.speech) for audio, person in zip(spans, heard.people, strict=True))
+    )
+    for person in simulate(four).people:
+        first, *_, last = np.split(person.motion.coefficients, 4)
+        moving = first.std(axis=0) > 0.01
+        assert moving.sum() > 20
+        ratio = last[:, moving].std(axis=0) / first[:, moving].std(axis=0)
+        assert 0.7 < np.median(ratio) < 1.4
