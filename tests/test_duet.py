@@ -118,7 +118,7 @@ def test_a_flow_learns_where_to_carry_noise():
     for _ in range(400):
         condition = torch.randint(2, (128, 1)).float()
         target = torch.cat([4 * condition - 2, -condition], dim=1) + 0.05 * torch.randn(128, 2)
-        error = flow.error(condition, target, torch.randn(128, 2), torch.rand(128, 1)).mean()
+        error = flow.error(condition, target, torch.randn(128, 2), torch.rand(128, 1)).square().mean()
         optimiser.zero_grad()
         error.backward()
         optimiser.step()

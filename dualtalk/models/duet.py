@@ -411,9 +411,9 @@ class Flow(nn.Module):
         noise: Float[Tensor, "*batch coef"],
         time: Float[Tensor, "*batch 1"],
     ) -> Float[Tensor, "*batch coef"]:
-        """Squared error of the velocity on the straight way from `noise` to `target` (scaled motion) at `time`."""
+        """Error of the velocity on the straight way from `noise` to `target` (scaled motion) at `time`."""
         place = (1 - time) * noise + time * target
-        return (self(condition, place, time) - (target - noise)).square()
+        return self(condition, place, time) - (target - noise)
 
     def sample(
         self, condition: Float[Tensor, "*batch width"], noise: Float[Tensor, "*batch coef"], steps: int

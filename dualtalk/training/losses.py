@@ -90,7 +90,7 @@ class MotionLoss(nn.Module):
     """
 
     def __init__(
-        self, lips: LipBasis, velocity: float = 1.0, lips_weight: float = 0.1, closing: float = 0.3
+        self, lips: LipBasis, velocity: float = 1.0, lips_weight: float = 0.1, closing: float = 1.0
     ) -> None:
         super().__init__()
         self.register_buffer("places", lips.places, persistent=False)
@@ -113,13 +113,19 @@ class MotionLoss(nn.Module):
             terms["velocity"] = self.velocity * masked_mean(error.diff(dim=2).square(), both)
         with torch.autocast(moved.device.type, enabled=False):
             if self.lips_weight:
-                moved_mm = (moved - wanted).float() @ self.places
-                terms["lips"] = self.lips_weight * masked_mean(moved_mm.square(), valid)
+                terms["lips"] = self.lips_weight * self.on_lips(moved - wanted, valid)
             if self.closing:
                 gap_mm, wanted_mm = (self._lip_gap_mm(motion.float()) for motion in (moved, wanted))
                 share = (gap_mm - wanted_mm) / (wanted_mm + CLOSED_MM)
                 terms["closing"] = self.closing * masked_mean(share.square()[..., None], valid)
         return terms
+
+    def on_lips(
+        self, error: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]
+    ) -> Float[Tensor, ""]:
+        """What an error of coefficients comes to on the lips: mean square of all axes of all vertices, mm²."""
+        with torch.autocast(error.device.type, enabled=False):
+            return masked_mean((error.float() @ self.places).square(), valid)
 
     def _lip_gap_mm(self, motion: Float[Tensor, "batch 2 frame coef"]) -> Float[Tensor, "batch 2 frame"]:
         upper, lower = (motion @ lines[:-1] + lines[-1] for lines in (self.upper, self.lower))

@@ -60,7 +60,7 @@ class ConversationTraining(lightning.LightningModule):
         Share of conversations that go on from the model's own motion.
     past_noise : float
         How far the true past is strayed from at most, in deviations of the coefficients.
-    velocity_weight, lips_weight, closing_weight, flow_weight : float
+    velocity_weight, lips_weight, closing_weight, flow_weight, flow_lips_weight : float
     microphones : bool
         Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
     """
@@ -77,8 +77,9 @@ class ConversationTraining(lightning.LightningModule):
         past_noise: float = 2.0,
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
-        closing_weight: float = 0.3,
+        closing_weight: float = 1.0,
         flow_weight: float = 1.0,
+        flow_lips_weight: float = 1.0,
         microphones: bool = True,
     ) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class ConversationTraining(lightning.LightningModule):
         self.model, self.layout = model, layout
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
-        self.microphones = microphones
+        self.flow_lips_weight, self.microphones = flow_lips_weight, microphones
         self.head = head
         loaded = load_head(head)
         self.space = loaded.space
@@ -177,7 +178,10 @@ class ConversationTraining(lightning.LightningModule):
                 understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
             )
             # What went before the window is not known, so what changed to its first frame is not either.
-            terms["flow"] = self.flow_weight * masked_mean(error[:, :, 1:], batch.valid[~own][:, :, 1:])
+            error, valid = error[:, :, 1:], batch.valid[~own][:, :, 1:]
+            terms["flow"] = self.flow_weight * masked_mean(error.square(), valid)
+            on_lips = self.loss.on_lips(error * self.model.departures.deviation, valid)
+            terms["flow_lips"] = self.flow_lips_weight * on_lips
         return terms
 
     def _on_the_way_back(

@@ -3,8 +3,8 @@
     python experiments/long_talk/measure.py stores/synthetic [--model default] [--minutes 10] [--clips 4]
 
 Each of some test dialogues of a minute is played ten times in a row, so that every minute sounds alike, and moved
-in one closed loop of samples: what differs between the first and the last minute is the model's doing. The spread of
-a coefficient is its standard deviation over the frames of a minute, of all people together.
+in one closed loop of samples: what differs between the first and the last minute is the model's doing. The spread
+of a coefficient is its standard deviation over the frames of a minute, of all people together.
 """
 
 import argparse
