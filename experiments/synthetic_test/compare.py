@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each clip, as long as the published ones")
+    parser.add_argument("--clips", type=int, default=30, help="how many clips of the test split")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     tasks = all_tasks(arguments.model)
@@ -85,7 +86,7 @@ def main() -> None:
     figures = pd.read_csv(arguments.out / "figures.csv")
     table = figures.pivot_table(index=["system", "regime"], columns="measure", values="value", sort=False)
     shown = table[[name for name in SHOWN if name in table]].round(3)
-    nods = nod_table(open_store(arguments.store), tasks, arguments.out, arguments.seconds)
+    nods = nod_table(open_store(arguments.store), tasks, arguments)
     for name, one in (("figures", shown), ("nods", nods)):
         one.to_csv(arguments.out / f"table_{name}.csv")
         print(one.to_string())
@@ -118,7 +119,7 @@ def predict(task: Task, arguments: argparse.Namespace) -> str:
         return f"{task.name} (was there)"
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
-    move, clips = mover(task, store), test_clips(store)
+    move, clips = mover(task, store), test_clips(store, arguments.clips)
     for place, clip in enumerate(clips):
         talk = shortened(store.conversation(clip), arguments.seconds)
         if task.kind == "stranger":
@@ -145,8 +146,8 @@ def mover(task: Task, store: Store) -> Callable[[Conversation], Conversation]:
     return lambda talk: moves(talk, trained, task.mode)
 
 
-def test_clips(store: Store) -> list[str]:
-    return list(store.manifest.loc[store.manifest["split"] == "test", "clip"])
+def test_clips(store: Store, count: int) -> list[str]:
+    return list(store.manifest.loc[store.manifest["split"] == "test", "clip"][:count])
 
 
 def transcripts(store: Store, clip: str) -> tuple[Transcript, Transcript]:
@@ -179,13 +180,14 @@ def beside_a_stranger(
     ]
 
 
-def nod_table(store: Store, tasks: list[Task], out: Path, seconds: float) -> pd.DataFrame:
+def nod_table(store: Store, tasks: list[Task], arguments: argparse.Namespace) -> pd.DataFrame:
     """How many planted nods are found, with chance: the nods that were planted in another dialogue."""
-    clips, rows = test_clips(store), {}
+    seconds, rows = arguments.seconds, {}
+    clips = test_clips(store, arguments.clips)
     planted = planted_nods(store, clips, round(seconds * MOTION_FPS))
     found = {
         "reference": lambda clip, person: shortened(store.conversation(clip), seconds).people[person].motion,
-        **{task.name: predicted(out / "predictions" / task.folder) for task in tasks},
+        **{task.name: predicted(arguments.out / "predictions" / task.folder) for task in tasks},
     }
     for name, read in found.items():
         sums, by_chance = np.zeros(3), np.zeros(3)
