@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.duet import Duet, DuetConfig, Flow
+from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
 
