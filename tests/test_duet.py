@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.duet import LEANING, Duet, DuetConfig
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
@@ -89,6 +89,18 @@ def test_by_gradient_a_frame_sees_motion_before_it_and_none_after(duet):
         duet(audio, motion, noise=noise if sampled else None)[0, 1, 5].sum().backward()
         seen = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
         assert seen == [[person, frame] for person in people for frame in range(5)]
+
+
+def test_a_sample_leans_on_the_mean_where_voices_tell_all(duet):
+    audio, motion, noise = talk(batch=1)
+    with torch.no_grad():
+        free, mean = duet(audio, motion, noise=noise), duet(audio, motion)
+        duet.told[1] = 1.0
+        leaning = duet(audio, motion, noise=noise)
+    assert torch.equal(leaning[..., 0], free[..., 0])
+    wanted = torch.lerp(free[..., 1], mean[..., 1], LEANING)
+    inside = (free[..., 1] > duet.lowest[1]) & (free[..., 1] < duet.highest[1])
+    torch.testing.assert_close(leaning[..., 1][inside], wanted.clamp(duet.lowest[1], duet.highest[1])[inside])
 
 
 def test_a_look_ahead_it_was_not_made_for_is_refused(duet):

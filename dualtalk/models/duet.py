@@ -26,6 +26,9 @@ from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import ConversationModel, Frame, State, motion_before, require_fit
 
+# Samples lean on the mean by this much where it explains all of a coefficient, less where less, and not where it
+# explains no more than the second: they close lips, and keep heads and eyes free.
+LEANING, LEAST_TOLD = 0.7, 0.3
 # Under the sum of the squares of changes, where nothing changes.
 SMALLEST_SQUARES = 1e-12
 
@@ -124,6 +127,9 @@ class Duet(ConversationModel):
         Scale of what is left of the changes then.
     lowest, highest : (coef,)
         Least and most of each coefficient in training; samples stay within. `fit` sets all of these.
+    told : (coef,)
+        How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
+        nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -136,6 +142,7 @@ class Duet(ConversationModel):
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
         self.register_buffer("momentum", torch.zeros(config.coefficients))
+        self.register_buffer("told", torch.zeros(config.coefficients))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
@@ -190,11 +197,13 @@ class Duet(ConversationModel):
         noise: Float[Tensor, "batch 2 *frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 *frame coef"]:
         """The mean motion, or, from noise, a sample of it."""
+        mean = self.scale.inverse(self.mean_out(understood.mean))
         if noise is None:
-            return self.scale.inverse(self.mean_out(understood.mean))
+            return mean
         departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
         moved = self.going_on(seen) + self.departures.inverse(departure)
-        return torch.minimum(torch.maximum(moved, self.lowest), self.highest)
+        leaning = LEANING * ((self.told - LEAST_TOLD) / (1 - LEAST_TOLD)).clamp(min=0)
+        return torch.minimum(torch.maximum(torch.lerp(moved, mean, leaning), self.lowest), self.highest)
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""

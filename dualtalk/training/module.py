@@ -42,6 +42,8 @@ LEAST_STRAYED = 0.02
 # Share of the way back to the truth that a sample goes in one frame at least, and how fast at most, in deviations
 # of changes.
 LEAST_RETURN, FASTEST_RETURN = 0.05, 2.0
+# How much one step counts in the running mean of how much the voices tell.
+TOLD_RATE = 0.02
 
 
 class ConversationTraining(lightning.LightningModule):
@@ -169,10 +171,11 @@ class ConversationTraining(lightning.LightningModule):
         understood = self.model.understood(heard, seen)
         mean = self.model.moved(understood, seen)
         terms = self._errors(mean, batch)
+        told = self._told_by_voices(mean, batch)
         # In training even where it is over no conversation, as processes that train together must all have it.
         if self.flow_weight and (self.training or not own.all()):
-            told = self._told_by_voices(mean, batch)
-            wanted = batch.motion + self._on_the_way_back(past - batch.motion, told)
+            returning = told.clamp(min=LEAST_RETURN)
+            wanted = batch.motion + self._on_the_way_back(past - batch.motion, returning)
             target = self.model.departures(wanted - self.model.going_on(seen))[~own]
             error = self.model.flow.error(
                 understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
@@ -196,10 +199,13 @@ class ConversationTraining(lightning.LightningModule):
     @torch.no_grad()
     def _told_by_voices(self, mean: Float[Tensor, "batch 2 frame coef"], batch: Window) -> Float[Tensor, "coef"]:
         """How much of each coefficient is known from what is heard: lips nearly all, where a head is turned
-        little. A sample that has strayed goes back as fast as that."""
+        little. A sample that has strayed goes back as fast as that; the model keeps a running mean of it."""
         counted = batch.valid[..., None]
         error = ((mean - batch.motion).square() * counted).sum(dim=(0, 1, 2)) / counted.sum().clamp(min=1)
-        return (1 - error / self.scale.deviation.square()).clamp(LEAST_RETURN, 1.0)
+        told = (1 - error / self.scale.deviation.square()).clamp(0, 1) * self.scale.moves
+        if self.training and counted.any():
+            self.model.told.lerp_(told, TOLD_RATE)
+        return told
 
     def _errors(self, moved: Float[Tensor, "batch 2 frame coef"], batch: Window) -> dict[str, Float[Tensor, ""]]:
         return self.loss(moved, batch.motion, batch.valid, self.scale.deviation)
