@@ -200,10 +200,11 @@ class ConversationTraining(lightning.LightningModule):
     def _told_by_voices(self, mean: Float[Tensor, "batch 2 frame coef"], batch: Window) -> Float[Tensor, "coef"]:
         """How much of each coefficient is known from what is heard: lips nearly all, where a head is turned
         little. A sample that has strayed goes back as fast as that; the model keeps a running mean of it."""
-        counted = batch.valid[..., None]
-        error = ((mean - batch.motion).square() * counted).sum(dim=(0, 1, 2)) / counted.sum().clamp(min=1)
+        errors = ((mean - batch.motion).square() * batch.valid[..., None]).sum(dim=(0, 1, 2))
+        counted = summed(batch.valid.sum())
+        error = summed(errors) / counted.clamp(min=1)
         told = (1 - error / self.scale.deviation.square()).clamp(0, 1) * self.scale.moves
-        if self.training and counted.any():
+        if self.training and counted:
             self.model.told.lerp_(told, TOLD_RATE)
         return told
 
