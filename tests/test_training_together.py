@@ -16,7 +16,7 @@ TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 # Each process draws numbers of its own, so the law can be seen where nothing is drawn.
 NOTHING_DRAWN = [
     *("--model.own_past", "0", "--model.past_noise", "0", "--model.flow_weight", "0"),
-    *("--model.microphones", "false", "--data.role_swap", "false"),
+    *("--model.microphones", "false", "--model.tracts", "null", "--data.role_swap", "false"),
     *("--model.model.init_args.config.look_ahead_frames", "0"),
     *("--model.model.init_args.config.largest_look_ahead_frames", "0"),
 ]

@@ -89,9 +89,17 @@ class CausalLogMel(FrontEnd):
     ----------
     mels : int
         Bands from 20 Hz to 8 kHz. The features of a frame are four times as many, earliest hop first.
+
+    Attributes
+    ----------
+    tracts : (float, float) or None
+        While training, each voice is heard as by another vocal tract, all its frequencies times a factor drawn
+        between these: Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech recognition".
+        Training sets it.
     """
 
     causal = True
+    tracts: tuple[float, float] | None = None
 
     def __init__(self, mels: int = 64) -> None:
         super().__init__()
@@ -114,12 +122,22 @@ class CausalLogMel(FrontEnd):
 
     def _features(self, audio: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame feature"]:
         spectrum = torch.fft.rfft(audio.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * self.window, FFT_SAMPLES)
+        filters = self._filters_of_other_tracts(len(audio)) if self.training and self.tracts else self.filters
         # Power spans more than half precision holds, so not even mixed-precision training may use it here.
         with torch.autocast(audio.device.type, enabled=False):
-            power = (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+            power = (spectrum.real.square() + spectrum.imag.square()) @ filters
         log_power = power.clamp(min=SMALLEST_POWER).log10()
         scaled = (log_power - TYPICAL_LOG_POWER) / LOG_POWER_DEVIATION
         return scaled.unflatten(1, (-1, HOPS_PER_FRAME)).flatten(2)
+
+    def _filters_of_other_tracts(self, people: int) -> Float[Tensor, "people bin mel"]:
+        """Filters that hear a frequency where `filters` hear it times a person's factor, drawn evenly by ratio."""
+        low, high = (math.log(factor) for factor in self.tracts)
+        factors = (low + (high - low) * torch.rand(people, 1, device=self.filters.device)).exp()
+        last = len(self.filters) - 1
+        places = (factors * torch.arange(last + 1, device=self.filters.device)).clamp(max=last)
+        below = places.long().clamp(max=last - 1)
+        return torch.lerp(self.filters[below], self.filters[below + 1], (places - below)[..., None])
 
 
 class TransformersEncoder(FrontEnd):

@@ -28,6 +28,7 @@ from dualtalk.head import load_head
 from dualtalk.models.blocks import Standardised
 from dualtalk.models.checkpoint import TrainedModel, save_model
 from dualtalk.models.duet import Duet, Seen, seen_before
+from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
 from dualtalk.training.microphones import otherwise_recorded
@@ -65,6 +66,8 @@ class ConversationTraining(lightning.LightningModule):
     velocity_weight, lips_weight, closing_weight, flow_weight, flow_lips_weight : float
     microphones : bool
         Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
+    tracts : (float, float) or None
+        Whether each voice has another vocal tract each time, and how far from its own; see `CausalLogMel`.
     """
 
     def __init__(
@@ -80,9 +83,10 @@ class ConversationTraining(lightning.LightningModule):
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
         closing_weight: float = 1.0,
-        flow_weight: float = 1.0,
+        flow_weight: float = 2.0,
         flow_lips_weight: float = 1.0,
         microphones: bool = True,
+        tracts: tuple[float, float] | None = (0.8, 1.25),
     ) -> None:
         super().__init__()
         width = LAYOUTS[layout].width
@@ -92,6 +96,9 @@ class ConversationTraining(lightning.LightningModule):
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
         self.flow_lips_weight, self.microphones = flow_lips_weight, microphones
+        for part in self.model.modules():
+            if isinstance(part, CausalLogMel):
+                part.tracts = tracts
         self.head = head
         loaded = load_head(head)
         self.space = loaded.space
@@ -182,10 +189,20 @@ class ConversationTraining(lightning.LightningModule):
             )
             # What went before the window is not known, so what changed to its first frame is not either.
             error, valid = error[:, :, 1:], batch.valid[~own][:, :, 1:]
-            terms["flow"] = self.flow_weight * masked_mean(error.square(), valid)
+            terms["flow"] = self.flow_weight * masked_mean(error.square() * self._shares(), valid)
             on_lips = self.loss.on_lips(error * self.model.departures.deviation, valid)
             terms["flow_lips"] = self.flow_lips_weight * on_lips
         return terms
+
+    def _shares(self) -> Float[Tensor, "coef"]:
+        """Weights, on average 1, by which each part of the motion counts the same, however many coefficients it
+        has: 3 of 62 turn the head, and all nods are in them."""
+        parts = LAYOUTS[self.layout]
+        shares = torch.zeros_like(self.scale.deviation)
+        for part in parts.widths:
+            moves = self.scale.moves[parts.slice_of(part)]
+            shares[parts.slice_of(part)] = moves / moves.sum().clamp(min=1)
+        return shares * parts.width / len(parts.widths)
 
     def _on_the_way_back(
         self, strayed: Float[Tensor, "batch 2 frame coef"], share: Float[Tensor, "coef"]
