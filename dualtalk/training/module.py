@@ -83,7 +83,7 @@ class ConversationTraining(lightning.LightningModule):
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
         closing_weight: float = 1.0,
-        flow_weight: float = 2.0,
+        flow_weight: float = 1.0,
         flow_lips_weight: float = 1.0,
         microphones: bool = True,
         tracts: tuple[float, float] | None = (0.8, 1.25),
