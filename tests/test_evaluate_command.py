@@ -136,7 +136,7 @@ def test_lengths_are_cut_and_it_is_said(root):
     np.save(path, np.load(path)[:-2])
     result = evaluate(root)
     assert result.exit_code == 0, result.output
-    assert "near: 1 predictions differ in length from the reference, by -2 to -2 frames" in result.stdout
+    assert "near: 1 predictions differ in length from the reference, by -2 frames" in result.stdout
     assert float(rows_of(root / "out")["near", "FD expression"]["value"]) < 0.1
 
 

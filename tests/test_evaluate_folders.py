@@ -16,6 +16,7 @@ from dualtalk.evaluate.folders import (
     matched,
     read_clip,
     read_prediction,
+    said_once,
 )
 from dualtalk.evaluate.measures import MEASURES, NAMES
 from dualtalk.evaluate.sides import Act, Side
@@ -111,6 +112,13 @@ def test_systems_are_compared_on_what_all_have(reference, tmp_path):
     pairs, notes = matched(find_reference(reference, "test"), [one, two])
     assert [people for _, people in pairs] == [(1,)]
     assert notes[-1] == "measured on the 1 that all 2 systems have"
+
+
+def test_what_is_said_of_many_systems_is_said_once():
+    said = [("one", "late"), ("two", "late"), ("three", "late"), ("two", "loud")]
+    assert said_once(said, 3) == ["all 3 systems: late", "two: loud"]
+    assert said_once(said, 4) == ["one, two, three: late", "two: loud"]
+    assert said_once([("one", "late")], 1) == ["one: late"]
 
 
 def test_no_match_at_all_is_an_error(reference, tmp_path):

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from dualtalk.audio.clock import runs
 from dualtalk.conversation import DUALTALK56, Space
 from dualtalk.errors import InputError
-from dualtalk.evaluate.folders import SHOWN_NAMES, ClipFiles, System, read_clip, read_prediction
+from dualtalk.evaluate.folders import SHOWN_NAMES, ClipFiles, System, read_clip, read_prediction, said_once
 from dualtalk.evaluate.measures import PARTS
 
 FEWEST_FRAMES = 2
@@ -144,15 +144,15 @@ def _some(clips: Sequence[str]) -> str:
 
 
 def _said_of_lengths(kept: Sequence[tuple[Job, Looked]]) -> list[str]:
-    notes = []
-    for system in kept[0][0].systems:
+    said = []
+    systems = kept[0][0].systems
+    for system in systems:
         apart = [frames for _, one in kept for frames in one.longer[system.name] if frames]
         if apart:
-            notes.append(
-                f"{system.name}: {len(apart)} predictions differ in length from the reference, by "
-                f"{min(apart):+d} to {max(apart):+d} frames; both were cut to the shorter"
-            )
-    return notes
+            by = " to ".join(f"{frames:+d}" for frames in sorted({min(apart), max(apart)}))
+            told = f"{len(apart)} predictions differ in length from the reference, by {by} frames"
+            said.append((system.name, f"{told}; both were cut to the shorter"))
+    return said_once(said, len(systems))
 
 
 def _said_of_gaps(kept: Sequence[tuple[Job, Looked]]) -> list[str]:

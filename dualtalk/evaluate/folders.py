@@ -238,12 +238,13 @@ def matched(
         Nobody can.
     """
     wanted = {(one.clip, person) for one in clips for person in (0, 1) if one.motions[person]}
-    notes = []
+    said = []
     for system in systems:
         if unknown := sorted(set(system.files) - wanted):
-            notes.append(f"{system.name}: {len(unknown)} not in the reference, left out: {names_of(unknown)}")
+            said.append((system.name, f"{len(unknown)} not in the reference, left out: {names_of(unknown)}"))
         if absent := sorted(wanted - set(system.files)):
-            notes.append(f"{system.name}: {len(absent)} of the reference are not predicted: {names_of(absent)}")
+            said.append((system.name, f"{len(absent)} of the reference are not predicted: {names_of(absent)}"))
+    notes = said_once(said, len(systems))
     common = wanted.intersection(*(system.files for system in systems))
     if not common:
         first, had = min(systems[0].files), min(wanted, default=None)
@@ -253,6 +254,15 @@ def matched(
     if len(systems) > 1 and any(set(system.files) & wanted != common for system in systems):
         notes.append(f"measured on the {len(common)} that all {len(systems)} systems have")
     return tuple(pair for pair in pairs if pair[1]), tuple(notes)
+
+
+def said_once(said: Sequence[tuple[str, str]], systems: int) -> list[str]:
+    """Notes of (system, what is said of it): what is said of many is said once, of all `systems` or by name."""
+    of = {text: [name for name, same in said if same == text] for _, text in said}
+    return [
+        f"{f'all {systems} systems' if 1 < systems == len(names) else ', '.join(names)}: {text}"
+        for text, names in of.items()
+    ]
 
 
 def names_of(people: Sequence[Who]) -> str:

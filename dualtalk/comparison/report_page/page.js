@@ -5,12 +5,15 @@
 const data = JSON.parse(byId("data").textContent);
 const systems = data.rows.filter(row => row.regime !== "control");
 const table = new Table(byId("table"), data);
+// More systems than this are counted in the heading, not named; the table names them.
+const LONGEST_HEADING = 4;
 let plots = [];
 
 function counted(count, one, more = `${one}s`) { return `${count.toLocaleString("en")} ${count === 1 ? one : more}`; }
 
 function writeHeader() {
-  byId("name").textContent = systems.map(row => row.name).join(", ");
+  const names = systems.map(row => row.name).join(", ");
+  byId("name").textContent = systems.length > LONGEST_HEADING ? `${systems.length} systems compared` : names;
   byId("summary").textContent = `${counted(data.people, "person", "people")} in ${counted(data.clips, "clip")} of `
     + `${counted(data.dialogues, "dialogue")}, ${data.minutes} min of motion in space “${data.space}”`;
   byId("notes").append(...data.notes.map(note => element("li", { textContent: note })));
