@@ -5,6 +5,7 @@ one or more. A cache holds at most a window of keys and values, so a frame costs
 seconds. Caches are replaced rather than written to: one can be extended twice, and gradients pass through.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -34,9 +35,15 @@ def turns(like: Float[Tensor, "*any"], half: int, start: int, frames: int) -> Tu
     Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", equation 34. Angles are worked
     out in double precision: hours in, single precision would be wrong by hundredths of a radian.
     """
-    rates = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
-    angles = torch.arange(start, start + frames, dtype=torch.float64)[:, None] * rates
+    angles = torch.arange(start, start + frames, dtype=torch.float64)[:, None] * _rates(half)
     return Turns(angles.cos().to(like), angles.sin().to(like))
+
+
+@functools.cache
+def _rates(half: int) -> Float[Tensor, "half"]:
+    """Radians a frame, of each pair; made once, for a frame has little time."""
+    with torch.inference_mode(False):
+        return ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
 
 
 def rotary(x: Float[Tensor, "*batch frame coef"], by: Turns) -> Float[Tensor, "*batch frame coef"]:
@@ -223,7 +230,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SMALLEST_LENGTH)
-        return x * self.weight * (len(self.weight) ** 0.5 / length)
+        return x / length * (self.weight * len(self.weight) ** 0.5)
 
 
 class FeedForward(nn.Module):
@@ -316,12 +323,17 @@ class Standardised(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(coefficients))
         self.register_buffer("deviation", torch.ones(coefficients))
+        # The factors there and back follow from the deviation, and are kept, for a frame has little time.
+        self.register_buffer("there", torch.ones(coefficients), persistent=False)
+        self.register_buffer("back", torch.ones(coefficients), persistent=False)
+        self.register_load_state_dict_post_hook(Standardised._keep_factors)
 
     def fit(self, motion: Float[Tensor, "*batch coef"]) -> None:
         """Take mean and standard deviation of training motion, over all its frames and people."""
         frames = motion.reshape(-1, motion.shape[-1])
         self.mean.copy_(frames.mean(dim=0))
         self.deviation.copy_(frames.std(dim=0, correction=0).clamp(min=self.SMALLEST_DEVIATION))
+        self._keep_factors()
 
     @property
     def moves(self) -> Bool[Tensor, "coef"]:
@@ -329,7 +341,11 @@ class Standardised(nn.Module):
         return self.deviation > self.SMALLEST_DEVIATION
 
     def forward(self, motion: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return (motion - self.mean) * (self.moves / self.deviation)
+        return (motion - self.mean) * self.there
 
     def inverse(self, scaled: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return scaled * (self.moves * self.deviation) + self.mean
+        return scaled * self.back + self.mean
+
+    def _keep_factors(self, *_loaded: object) -> None:
+        self.there.copy_(self.moves / self.deviation)
+        self.back.copy_(self.moves * self.deviation)

@@ -203,7 +203,7 @@ class Duet(ConversationModel):
         departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
         moved = self.going_on(seen) + self.departures.inverse(departure)
         leaning = LEANING * ((self.told - LEAST_TOLD) / (1 - LEAST_TOLD)).clamp(min=0)
-        return torch.minimum(torch.maximum(torch.lerp(moved, mean, leaning), self.lowest), self.highest)
+        return torch.lerp(moved, mean, leaning).clamp(self.lowest, self.highest)
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""
