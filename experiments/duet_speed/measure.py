@@ -3,7 +3,8 @@
     python experiments/duet_speed/measure.py [--model MODEL.safetensors] [--seconds 30] [--reference]
 
 Without a model, the shipped config's sizes with random weights: speed does not depend on them. Closed loop, both
-people, audio features included, on two threads; single steps on one. Run with nothing else on the machine.
+people, audio features included, and single steps, on one thread; start-up is a new process to its first frame. Run
+with nothing else on the machine.
 """
 
 import argparse
@@ -22,6 +23,17 @@ from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Fram
 FPS = 25
 WARM_UP_STEPS = 300
 ROUNDS = 5
+# From nothing to the first frame of both people.
+FIRST_FRAME = """
+import torch
+from dualtalk.models.checkpoint import load_model
+from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame
+
+model = load_model("default").model
+ahead, frame = (torch.zeros(1, 2, frames * SAMPLES_PER_FRAME) for frames in (model.look_ahead_frames, 1))
+noise = torch.randn(1, 2, model.coefficients)
+model.step(model.start(ahead), Frame(frame, torch.zeros(1, 2, model.coefficients), noise))
+"""
 
 
 def main() -> None:
@@ -38,6 +50,7 @@ def main() -> None:
             return
         closed_loop(model, arguments.seconds)
         steps(model)
+        start_up()
         memory(arguments.model)
         if arguments.reference:
             reference(arguments.seconds)
@@ -77,6 +90,15 @@ def steps(model: ConversationModel) -> None:
     kept = np.array(taken_ms[WARM_UP_STEPS:])
     median, p99 = np.percentile(kept, [50, 99])
     print(f"a step for both people, sample, one thread: median {median:.1f} ms, p99 {p99:.1f} ms")
+
+
+def start_up() -> None:
+    taken_s = []
+    for _ in range(ROUNDS):
+        began_s = time.perf_counter()
+        subprocess.run([sys.executable, "-c", FIRST_FRAME], check=True)
+        taken_s.append(time.perf_counter() - began_s)
+    print(f"start-up to the first frame, the shipped model: {np.median(taken_s):.1f} s (files read before)")
 
 
 def memory(model: str | None) -> None:
