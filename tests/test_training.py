@@ -230,6 +230,27 @@ def test_a_model_is_read_as_it_was_written(tmp_path, kind):
     assert all(map(torch.equal, parameters(made), parameters(found.model)))
 
 
+def test_no_half_model_is_left_and_others_may_read_it(tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="its folder does not exist"):
+        save_model(tmp_path / "nowhere" / "m.safetensors", MeanPose(62), space="open", layout="full62")
+    save_model(path, MeanPose(62), space="open", layout="full62")
+    before = path.read_bytes()
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+    def half(partial: Path, content: bytes) -> None:
+        with partial.open("wb") as file:
+            file.write(content[:10])
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="disk full"):
+        save_model(path, MeanPose(3), space="open", layout="full62")
+    assert path.read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {"m.safetensors", "other"}
+
+
 def test_files_that_are_no_model_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     with pytest.raises(InputError, match="no model at"):

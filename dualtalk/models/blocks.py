@@ -323,17 +323,12 @@ class Standardised(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(coefficients))
         self.register_buffer("deviation", torch.ones(coefficients))
-        # The factors there and back follow from the deviation, and are kept, for a frame has little time.
-        self.register_buffer("there", torch.ones(coefficients), persistent=False)
-        self.register_buffer("back", torch.ones(coefficients), persistent=False)
-        self.register_load_state_dict_post_hook(Standardised._keep_factors)
 
     def fit(self, motion: Float[Tensor, "*batch coef"]) -> None:
         """Take mean and standard deviation of training motion, over all its frames and people."""
         frames = motion.reshape(-1, motion.shape[-1])
         self.mean.copy_(frames.mean(dim=0))
         self.deviation.copy_(frames.std(dim=0, correction=0).clamp(min=self.SMALLEST_DEVIATION))
-        self._keep_factors()
 
     @property
     def moves(self) -> Bool[Tensor, "coef"]:
@@ -341,11 +336,7 @@ class Standardised(nn.Module):
         return self.deviation > self.SMALLEST_DEVIATION
 
     def forward(self, motion: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return (motion - self.mean) * self.there
+        return (motion - self.mean) * (self.moves / self.deviation)
 
     def inverse(self, scaled: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return scaled * self.back + self.mean
-
-    def _keep_factors(self, *_loaded: object) -> None:
-        self.there.copy_(self.moves / self.deviation)
-        self.back.copy_(self.moves * self.deviation)
+        return scaled * (self.moves * self.deviation) + self.mean

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from dualtalk.errors import InputError
+from dualtalk.files import written_whole
 from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
 from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
@@ -74,7 +75,7 @@ def save_model(
     Raises
     ------
     InputError
-        A kind of model that has no name here.
+        A kind of model that has no name here, or a folder that is not there or cannot be written to.
     """
     kinds = {kind: made for kind, (made, _) in CONFIGS.items()} | PLAIN
     kind = next((name for name, made in kinds.items() if type(model) is made), None)
@@ -95,7 +96,9 @@ def save_model(
     if half:
         learnt = dict(model.named_parameters())
         weights = {name: weight.half() if name in learnt else weight for name, weight in weights.items()}
-    save_file(weights, path, metadata)
+    with written_whole(path) as partial:
+        # Not by `save_file`, whose files only their owner may read.
+        partial.write_bytes(save(weights, metadata))
 
 
 def load_model(path: str | os.PathLike = DEFAULT) -> TrainedModel:
