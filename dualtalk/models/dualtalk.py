@@ -22,7 +22,6 @@ from dualtalk.errors import InputError
 from dualtalk.models.blocks import Standardised
 from dualtalk.models.front_ends import FrontEnd, filled_to_frames, normalised, stretched
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, require_fit
-from dualtalk.models.third_party import Wav2Vec2Config, Wav2Vec2Model
 
 # The shape of facebook/wav2vec2-large-960h-lv60-self, where it differs from transformers' defaults.
 WAV2VEC2_LARGE = {
@@ -225,18 +224,21 @@ class DualTalk(ConversationModel):
         return self.scale.inverse(answer) if self.config.standardised else answer
 
 
-def _wav2vec2(config: DualTalkConfig) -> Wav2Vec2Model:
+def _wav2vec2(config: DualTalkConfig) -> nn.Module:
+    # Here, for transformers takes longer to load than all the rest, and few models need it.
+    from dualtalk.models.third_party import Wav2Vec2Config, Wav2Vec2Model
+
     encoder = Wav2Vec2Model(Wav2Vec2Config(**config.wav2vec2))
     encoder.freeze_feature_encoder()
     return encoder
 
 
-def _width(encoder: FrontEnd | Wav2Vec2Model) -> int:
+def _width(encoder: nn.Module) -> int:
     return encoder.width if isinstance(encoder, FrontEnd) else encoder.config.hidden_size
 
 
 def _heard(
-    encoder: FrontEnd | Wav2Vec2Model, audio: Float[Tensor, "batch sample"], frames: int
+    encoder: nn.Module, audio: Float[Tensor, "batch sample"], frames: int
 ) -> Float[Tensor, "batch frame feature"]:
     """Audio features, stretched to `frames`; a wav2vec2's between its convolutions and its transformer."""
     if isinstance(encoder, FrontEnd):
