@@ -20,6 +20,7 @@ from dualtalk.store import check_store, open_store
 from dualtalk.synthesis import add_teacher_motion, synthesize
 from dualtalk.synthesis.clips import PEOPLE, Settings, draw_person
 from dualtalk.synthesis.dialogue import TOPICS, Writer
+from dualtalk.synthesis.kokoro import AHEAD_S, _varint, draw_name, timed
 from dualtalk.synthesis.rooms import Scene, recorded
 from dualtalk.synthesis.timing import Clock
 from dualtalk.synthesis.voices import (
@@ -290,6 +291,7 @@ def run(*arguments):
         (["--hours", "1", "--audio-of", "x"], "wanted either --hours, or --audio-of"),
         (["--audio-of", "nowhere"], "no store at nowhere"),
         (["--hours", "1", "--piper", "joe.onnx"], "no piper voice at joe.onnx"),
+        (["--hours", "1", "--kokoro", "nowhere"], "nowhere is no folder of Kokoro's"),
     ],
 )
 def test_what_cannot_be_made_is_told_in_one_line(tmp_path, monkeypatch, arguments, said):
@@ -305,3 +307,37 @@ def test_missing_synthesisers_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="flite and espeak-ng not found; sudo apt-get install flite espeak-ng"):
         synthesize(tmp_path / "store", hours=1.0)
+
+
+def test_kokoro_is_timed_by_its_durations():
+    """Stress goes to the phoneme after it, length to that before; a space is shared; a comma is silent."""
+    sounds = timed("ˈmIː bO, pə", [0.1, 0.15, 0.2, 0.3, 0.35, 0.45, 0.5, 0.6, 0.9, 0.95, 1.0, 1.1])
+    assert [sound.ipa for sound in sounds] == ["m", "aɪ", "b", "oʊ", "p", "ə"]
+    edges = np.array([(sound.start_s, sound.end_s) for sound in sounds]) + AHEAD_S
+    wanted = [(0.1, 0.2), (0.2, 0.4), (0.4, 0.5), (0.5, 0.6), (0.95, 1.0), (1.0, 1.1)]
+    assert np.allclose(edges, wanted)
+    assert INVENTORY.issuperset(sound.ipa for sound in sounds)
+
+
+def test_kokoro_draws_english_voices_of_its_folder(tmp_path):
+    (tmp_path / "voices").mkdir()
+    for name in ("af_one", "bm_two", "jf_three"):
+        (tmp_path / "voices" / f"{name}.bin").touch()
+    with pytest.raises(InputError, match=r"no folder of Kokoro's \(model.onnx, config.json\)"):
+        draw_name(np.random.default_rng(0), str(tmp_path))
+    for name in ("model.onnx", "config.json"):
+        (tmp_path / name).touch()
+    recipes = {draw_name(np.random.default_rng(seed), str(tmp_path)) for seed in range(20)}
+    assert len(recipes) > 10
+    for recipe in recipes:
+        shares = [part.split() for part in recipe.split(" + ")]
+        assert sorted(speaker for _, speaker in shares) == ["af_one", "bm_two"]
+        assert sum(float(share) for share, _ in shares) == pytest.approx(1)
+    people = [draw_person(Settings(0, 60, kokoro=str(tmp_path)), split, 0) for split in ("validation", "test")]
+    assert all(person.voice.engine != "kokoro" for person in people)
+
+
+@pytest.mark.parametrize(("number", "bytes_"), [(1, b"\x01"), (127, b"\x7f"), (300, b"\xac\x02")])
+def test_lengths_are_written_as_protocol_buffers_have_them(number, bytes_):
+    """300 is the example of the format's own documentation."""
+    assert _varint(number) == bytes_

@@ -264,6 +264,10 @@ def synthesize(
         list[Path] | None,
         typer.Option(show_default=False, metavar="VOICE.onnx", help="A piper voice to train with; repeatable."),
     ] = None,
+    kokoro: Annotated[
+        Path | None,
+        typer.Option(show_default=False, metavar="DIR", help="Kokoro's voices to train with, about real time."),
+    ] = None,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -282,6 +286,7 @@ def synthesize(
         seed,
         clip_seconds=clip_seconds,
         piper=tuple(piper or ()),
+        kokoro=kokoro,
         workers=workers,
         overwrite=overwrite,
     )

@@ -38,6 +38,7 @@ class Settings:
     seed: int
     clip_seconds: int
     piper: tuple[str, ...] = ()
+    kokoro: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def clip_name(settings: Settings, number: int) -> str:
 def draw_person(settings: Settings, split: str, number: int) -> Person:
     """Person `number` of a split: the same in every clip."""
     rng = random_stream(settings.seed, "person", split, number)
-    voice = draw_voice(rng, split, settings.piper)
+    voice = draw_voice(rng, split, settings.piper, settings.kokoro)
     return Person(f"synthetic{settings.seed}_{split}_{number:03d}", voice, draw_identity(rng))
 
 
@@ -117,8 +118,9 @@ def event_rows(animation: Animation) -> list[dict]:
 
 
 def _voice_card(voice: Voice) -> dict:
-    """What is kept about a voice; of a voice file its name, not where it lay."""
-    return {**asdict(voice), "name": Path(voice.name).name if voice.engine == "piper" else voice.name}
+    """What is kept about a voice; of its files the names, not where they lay."""
+    name = Path(voice.name).name if voice.engine == "piper" else voice.name
+    return {key: value for key, value in asdict(voice).items() if key != "folder"} | {"name": name}
 
 
 def _two_people(settings: Settings, split: str, rng: np.random.Generator) -> tuple[Person, Person]:

@@ -4,7 +4,7 @@ audio."""
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from dualtalk.head.identity import draw_identity
 from dualtalk.store import Built, Draft, Store, Task, build_store, open_store
 from dualtalk.store.building import Report
 from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
+from dualtalk.synthesis.kokoro import load_kokoro
 from dualtalk.synthesis.voices import missing_synthesisers
 
 CLIP_SECONDS = 60
-LICENCE = "Apache-2.0 (texts, motion); the voices are free to use: flite (BSD-like), espeak-ng's output"
+LICENCE = "Apache-2.0 (texts, motion); the voices are free to use: flite (BSD-like), espeak-ng's output, Kokoro's"
 
 
 def synthesize(
@@ -28,6 +29,7 @@ def synthesize(
     *,
     clip_seconds: int = CLIP_SECONDS,
     piper: Sequence[str | os.PathLike] = (),
+    kokoro: str | os.PathLike | None = None,
     workers: int = 1,
     overwrite: bool = False,
     report: Report = lambda done, total: None,
@@ -42,13 +44,15 @@ def synthesize(
         The same seed gives the same files, however many workers make them.
     piper : paths
         Voice files of piper (`.onnx`), for the training split.
+    kokoro : path or None
+        Folder of Kokoro's network and speakers, which then speak most of the training split.
 
     Raises
     ------
     InputError
-        No hours, or `out` cannot be used.
+        No hours, or voices or `out` that cannot be used.
     SetupError
-        flite or espeak-ng is missing.
+        flite, espeak-ng or what Kokoro runs on is missing.
     """
     if not 0 < hours < math.inf:
         raise InputError(f"{hours:g} hours came; wanted more than none")
@@ -57,10 +61,14 @@ def synthesize(
     for path in piper:
         if not Path(path).is_file():
             raise InputError(f"no piper voice at {path}; wanted an .onnx file, with its .onnx.json beside it")
-    settings = Settings(seed, clip_seconds, tuple(str(path) for path in piper))
+    if kokoro is not None:
+        load_kokoro(str(kokoro))
+    settings = Settings(seed, clip_seconds, tuple(map(str, piper)), "" if kokoro is None else str(kokoro))
     numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
     tasks = [Task(clip_name(settings, number), split_of(number), "") for number in numbers]
-    made_by = {**asdict(settings), "piper": [Path(path).name for path in piper]}
+    made_by = {"seed": seed, "clip_seconds": clip_seconds, "piper": [Path(path).name for path in piper]}
+    if kokoro is not None:
+        made_by["kokoro"] = True
     about = {"corpus": CORPUS, "licence": LICENCE, "made_by": made_by, "version": __version__}
     make = partial(make_clip, settings)
     return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)

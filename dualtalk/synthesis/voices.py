@@ -1,8 +1,8 @@
 """Voices that say a text and tell when each phoneme sounds.
 
-Three synthesisers are called as programs of their own, and none is part of this package: flite (voices of real
-speakers), espeak-ng (formant synthesis, many variants) and, where the user has it with voice files, piper
-(neural). flite and espeak-ng give the times of phonemes exactly; piper's are heard from its sound.
+No synthesiser is part of this package: flite (voices of real speakers) and espeak-ng (formant synthesis, many
+variants) are called as programs; piper and Kokoro (neural) where the user has them with their files. All but piper
+tell the times of phonemes; piper's are heard from its sound.
 
 No voice is in two splits. flite's kal16 and its own set of espeak-ng variants are for the test.
 """
@@ -27,8 +27,9 @@ from pyannote.core import Segment, Timeline
 from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.audio.phonemes import Phoneme, plain_ipa, recognise_phonemes
 from dualtalk.errors import SetupError
+from dualtalk.synthesis import kokoro
 
-Engine = Literal["flite", "espeak-ng", "piper"]
+Engine = Literal["flite", "espeak-ng", "piper", "kokoro"]
 
 FLITE_VOICES = {"train": ("slt", "rms", "awb"), "validation": (), "test": ("kal16",)}
 ESPEAK_ACCENTS = ("en", "en-us", "gmw/en-GB-x-rp", "en-gb-scotland", "en-us-nyc", "en-029")
@@ -41,7 +42,7 @@ ESPEAK_VARIANTS = {
     "validation": ("f4", "m6", "Alicia", "Mario", "steph", "edward"),
     "test": ("f5", "m7", "Andy", "shelby", "victor", "quincy"),
 }
-FLITE_SHARE, PIPER_SHARE = 0.5, 0.5
+FLITE_SHARE, PIPER_SHARE, KOKORO_SHARE = 0.5, 0.5, 0.9
 # How far a voice is moved from its recording: all frequencies, as a longer or shorter vocal tract would
 # (tracts of adults differ by about 15 %, Fant 1966), and the rate of speech.
 TRACT_RANGE = (0.9, 1.12)
@@ -67,15 +68,17 @@ class Voice:
 
     Attributes
     ----------
-    engine : "flite", "espeak-ng" or "piper"
+    engine : "flite", "espeak-ng", "piper" or "kokoro"
     name : str
-        The synthesiser's name of the voice; for piper the path of its onnx file.
+        The synthesiser's name of the voice; for piper the path of its onnx file, for Kokoro a recipe.
     tract : float
-        Factor on all frequencies (flite and piper).
+        Factor on all frequencies (all but espeak-ng).
     pace : float
         Factor on the rate of speech.
     pitch : int
         espeak-ng's, 0 to 99.
+    folder : str
+        Where Kokoro is.
     """
 
     engine: Engine
@@ -83,6 +86,7 @@ class Voice:
     tract: float = 1.0
     pace: float = 1.0
     pitch: int = 50
+    folder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +124,11 @@ class Utterance:
         return Timeline([Segment(sound.start_s, sound.end_s) for sound in self.phonemes]).support(collar=0.02)
 
 
-def draw_voice(rng: np.random.Generator, split: str, piper: Sequence[str] = ()) -> Voice:
-    """A voice of `split`; piper's, where given, are for training only."""
+def draw_voice(rng: np.random.Generator, split: str, piper: Sequence[str] = (), kokoro_folder: str = "") -> Voice:
+    """A voice of `split`; piper's and Kokoro's, where given, are for training only."""
     pace, tract = (round(float(rng.uniform(*among)), 3) for among in (PACE_RANGE, TRACT_RANGE))
+    if kokoro_folder and split == "train" and rng.random() < KOKORO_SHARE:
+        return Voice("kokoro", kokoro.draw_name(rng, kokoro_folder), tract, pace, folder=kokoro_folder)
     if piper and split == "train" and rng.random() < PIPER_SHARE:
         return Voice("piper", str(rng.choice(list(piper))), tract, pace)
     if FLITE_VOICES[split] and rng.random() < FLITE_SHARE:
@@ -154,6 +160,8 @@ def say(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
                 said.append(next(espeak))
             elif voice.engine == "flite":
                 said.append(_flite(voice, text, Path(folder)))
+            elif voice.engine == "kokoro":
+                said.append(_kokoro(voice, text))
             else:
                 said.append(_piper(voice, text))
     return said
@@ -239,6 +247,12 @@ def _piper(voice: Voice, text: str) -> Utterance:
     loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max()) / AUDIO_RATE_HZ
     heard = recognise_phonemes(audio, Timeline([Segment(float(loud[0]), float(loud[-1]))]))
     return _trimmed(audio, AUDIO_RATE_HZ, list(heard))
+
+
+def _kokoro(voice: Voice, text: str) -> Utterance:
+    samples, phonemes = kokoro.load_kokoro(voice.folder).say(voice.name, text, voice.pace / voice.tract)
+    moved = [Phoneme(one.ipa, one.start_s / voice.tract, one.end_s / voice.tract) for one in phonemes]
+    return _trimmed(samples, kokoro.RATE_HZ * voice.tract, moved)
 
 
 @cache
