@@ -269,7 +269,8 @@ def test_files_that_are_no_model_are_refused(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_is_understood(path, tmp_path):
-    cli = parsed(["--config", str(path), "--out", str(tmp_path)])
+    # What a run starts from is made by another run.
+    cli = parsed(["--config", str(path), "--out", str(tmp_path), "--model.start_from", "null"])
     assert cli.model.model.coefficients == 62
     assert cli.datamodule.layout == "full62"
 
@@ -314,6 +315,43 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
     resumed = run("stopped")
     assert resumed.about["steps"] == 8
     assert all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
+
+
+def test_training_starts_from_a_trained_model(tmp_path):
+    """Its weights and its scale; samples may go wherever the old motion or the new one went."""
+    old, path = small_duet(), tmp_path / "m.safetensors"
+    old.fit(torch.randn(1, 2, 50, 62), torch.ones(1, 2, 50, dtype=torch.bool))
+    save_model(path, old, space="open", layout="full62", about={"steps": 7})
+    torch.manual_seed(1)
+    training = ConversationTraining(Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), start_from=str(path))
+    assert all(map(torch.equal, parameters(old), parameters(training.model)))
+    assert training.started_from == {"steps": 7}
+    batch = a_batch()
+    batch.motion[0, 0, 0, 0] = 9.0
+    training.fit([batch])
+    assert torch.equal(training.model.scale.mean, old.scale.mean)
+    assert torch.equal(training.model.highest[1:], old.highest[1:])
+    assert training.model.highest[0] == 9.0
+    assert torch.equal(training.model.lowest, old.lowest)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"width": 32}, "is another model than the config's"),
+        ({"coefficients": 56}, "moves in space 'open' and layout full62; this training in 'open' and dualtalk56"),
+    ],
+)
+def test_training_does_not_start_from_another_model(tmp_path, changed, said):
+    path = tmp_path / "m.safetensors"
+    save_model(path, small_duet(), space="open", layout="full62")
+    layout = "dualtalk56" if "coefficients" in changed else "full62"
+    with pytest.raises(InputError, match=said):
+        ConversationTraining(
+            Duet(DuetConfig(**SMALL | changed), CausalLogMel(mels=8)), layout=layout, start_from=str(path)
+        )
+    with pytest.raises(InputError, match="is another model than the config's"):
+        ConversationTraining(MeanPose(62), start_from=str(path))
 
 
 def test_a_seed_gives_the_same_weights():

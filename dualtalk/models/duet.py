@@ -167,6 +167,11 @@ class Duet(ConversationModel):
         self.momentum.copy_((last * now).sum(dim=0) / last.square().sum(dim=0).clamp(min=SMALLEST_SQUARES))
         self.departures.fit(now - self.momentum * last)
 
+    def admit(self, known: Float[Tensor, "frame coef"]) -> None:
+        """Let samples go as far as `known` motion does, where it goes farther than that of the training before."""
+        self.lowest.copy_(torch.minimum(self.lowest, known.amin(dim=0)))
+        self.highest.copy_(torch.maximum(self.highest, known.amax(dim=0)))
+
     def forward(
         self,
         audio: Float[Tensor, "batch 2 sample"],

@@ -71,9 +71,11 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     about = {
         "version": __version__,
         "steps": trainer.global_step,
-        "data": [_data_card(source) for source in cli.datamodule.sources],
+        "data": [_data_card(source) for source in dict.fromkeys(cli.datamodule.sources)],
         "seed": cli.config["seed_everything"],
     }
+    if cli.model.started_from is not None:
+        about["started_from"] = cli.model.started_from
     if trainer.is_global_zero:
         cli.model.save(out / MODEL, about)
     return out / MODEL

@@ -26,7 +26,7 @@ from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.models.blocks import Standardised
-from dualtalk.models.checkpoint import TrainedModel, save_model
+from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
 from dualtalk.models.duet import Duet, Seen, seen_before
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import ConversationModel, motion_before
@@ -68,6 +68,14 @@ class ConversationTraining(lightning.LightningModule):
         Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
     tracts : (float, float) or None
         Whether each voice has another vocal tract each time, and how far from its own; see `CausalLogMel`.
+    start_from : str or None
+        A trained model of the same kind and sizes, or "default" for the one that comes along: training starts from
+        its weights, and keeps its scale of the coefficients.
+
+    Raises
+    ------
+    InputError
+        A layout that the model does not have, or a model to start from that is another.
     """
 
     def __init__(
@@ -87,6 +95,7 @@ class ConversationTraining(lightning.LightningModule):
         flow_lips_weight: float = 1.0,
         microphones: bool = True,
         tracts: tuple[float, float] | None = (0.8, 1.25),
+        start_from: str | None = None,
     ) -> None:
         super().__init__()
         width = LAYOUTS[layout].width
@@ -105,6 +114,7 @@ class ConversationTraining(lightning.LightningModule):
         self.scale = Standardised(width)
         self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, closing_weight)
         self._seed = torch.initial_seed()
+        self.started_from = None if start_from is None else self._started_from(start_from)
 
     def fit(self, windows: Iterable[Window]) -> None:
         """Take what must be known of the data before training: the scale of its coefficients."""
@@ -114,7 +124,28 @@ class ConversationTraining(lightning.LightningModule):
         if not valid.any():
             raise InputError("no frame of the training data is valid; does the store hold motion?")
         self.scale.fit(motion[valid])
-        self.model.fit(motion, valid)
+        if self.started_from is None:
+            self.model.fit(motion, valid)
+        elif isinstance(self.model, Duet):
+            self.model.admit(motion[valid])
+
+    def _started_from(self, path: str) -> dict:
+        """Take the weights of a trained model; what is kept about it."""
+        trained = load_model(path)
+        if (trained.space, trained.layout) != (self.space, self.layout):
+            raise InputError(
+                f"{path} moves in space {trained.space!r} and layout {trained.layout}; this training in "
+                f"{self.space!r} and {self.layout}"
+            )
+        try:
+            if type(trained.model) is not type(self.model):
+                raise TypeError
+            self.model.load_state_dict(trained.model.state_dict())
+        except (RuntimeError, TypeError) as error:
+            raise InputError(
+                f"{path} is another model than the config's: give its kind and sizes there"
+            ) from error
+        return trained.about
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule
