@@ -18,14 +18,17 @@ from dualtalk.evaluate.measures import FAMILIES, MEASURES, WANTED_TEXT
 from dualtalk.evaluate.systems import Evaluation
 from dualtalk.evaluate.transition_curves import QUANTITIES, REACH_FRAMES, Curve
 from dualtalk.files import written_whole
-from dualtalk.html import filled, jpeg_uri, json_text, plain
+from dualtalk.html import filled, jpeg_uri, json_text, markup_text, plain
 
 PAGE = files("dualtalk.comparison") / "report_page"
 CHARTS = files("dualtalk.render") / "report_page"
 STYLES = (CHARTS / "uplot.min.css", PAGE / "page.css")
-SCRIPTS = (CHARTS / "uplot.min.js", *(PAGE / name for name in ("table.js", "plots.js", "raster.js", "page.js")))
+OWN_SCRIPTS = ("table.js", "systems.js", "rows.js", "plots.js", "raster.js", "page.js")
+SCRIPTS = (CHARTS / "uplot.min.js", *(PAGE / name for name in OWN_SCRIPTS))
 STRIP_PX = 900
 SIGNIFICANT = 4
+# More systems than this are counted in title and heading; the table names them.
+NAMED_IN_HEADING = 3
 
 
 def write_comparison(
@@ -47,7 +50,9 @@ def write_comparison(
     run : dict
         How it was made, for the foot of the page.
     """
+    heading = _heading([row.name for row in evaluation.rows if row.regime])
     data = {
+        "heading": heading,
         "clips": len(evaluation.jobs),
         "people": evaluation.people,
         "dialogues": evaluation.dialogues,
@@ -75,15 +80,18 @@ def write_comparison(
         "strips": [_strip(strip) for strip in strips],
         "run": plain(run),
     }
-    names = [row.name for row in evaluation.rows if row.regime]
     parts = {
-        "title": f"{', '.join(names)} – evaluation".replace("<", "&lt;"),
+        "title": markup_text(f"{heading} – evaluation"),
         "styles": "\n".join(style.read_text() for style in STYLES),
         "scripts": "\n".join(script.read_text() for script in SCRIPTS),
         "data": json_text(data),
     }
     with written_whole(path) as partial:
         partial.write_text(filled((PAGE / "page.html").read_text(), parts))
+
+
+def _heading(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED_IN_HEADING else f"{len(names)} systems compared"
 
 
 def _rows(evaluation: Evaluation) -> list[dict]:

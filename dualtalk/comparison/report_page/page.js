@@ -4,16 +4,16 @@
 
 const data = JSON.parse(byId("data").textContent);
 const systems = data.rows.filter(row => row.regime !== "control");
+const atFirst = oftenBest(systems);
+giveLooks(data, systems, atFirst);
+const curved = data.rows.filter(row => Object.keys(row.curves).length);
 const table = new Table(byId("table"), data);
-// More systems than this are counted in the heading, not named; the table names them.
-const LONGEST_HEADING = 4;
 let plots = [];
 
 function counted(count, one, more = `${one}s`) { return `${count.toLocaleString("en")} ${count === 1 ? one : more}`; }
 
 function writeHeader() {
-  const names = systems.map(row => row.name).join(", ");
-  byId("name").textContent = systems.length > LONGEST_HEADING ? `${systems.length} systems compared` : names;
+  byId("name").textContent = data.heading;
   byId("summary").textContent = `${counted(data.people, "person", "people")} in ${counted(data.clips, "clip")} of `
     + `${counted(data.dialogues, "dialogue")}, ${data.minutes} min of motion in space “${data.space}”`;
   byId("notes").append(...data.notes.map(note => element("li", { textContent: note })));
@@ -36,16 +36,9 @@ function showFamily(family) {
   for (const plot of plots) plot.draw();
 }
 
-function legend(id, entries) {
-  byId(id).append(...entries.map(([colour, text]) =>
-    element("span", {}, element("i", { style: `background:${colour}` }), text)));
-}
-
 function makeCurves() {
-  const shown = data.rows.filter(row => Object.keys(row.curves).length);
-  byId("curves-section").hidden = !shown.length;
-  legend("curves-legend", shown.map(row => [colourOf(row, data), row.name]));
-  const kinds = [...new Set(shown.flatMap(row => Object.keys(row.curves)))];
+  byId("curves-section").hidden = !curved.length;
+  const kinds = [...new Set(curved.flatMap(row => Object.keys(row.curves)))];
   return kinds.flatMap(kind =>
     Object.keys(data.quantities).map(quantity => new CurvePlot(byId("curves"), data, kind, quantity)));
 }
@@ -54,9 +47,11 @@ function makeRasters() {
   byId("rasters-section").hidden = !data.timelines.length;
   const seen = new Set(data.timelines.flatMap(one => one.people.flatMap(person =>
     person.rows.flatMap(row => row.events.map(([kind]) => kind)))));
-  legend("rasters-legend", [["var(--own)", "speaks"], ["var(--partner)", "partner speaks"],
-    ...KINDS.filter(kind => seen.has(kind)).map(kind => [`var(--${kind})`, kind])]);
-  byId("rasters-legend").append("Upright lines: changes of role; dotted: overlaps and backchannels.");
+  const entries = [["own", "speaks"], ["partner", "partner speaks"],
+    ...KINDS.filter(kind => seen.has(kind)).map(kind => [kind, kind])];
+  byId("rasters-legend").append(...entries.map(([colour, text]) =>
+    element("span", {}, element("i", { style: `background:var(--${colour})` }), text)),
+  "Upright lines: changes of role; dotted: overlaps and backchannels.");
   return data.timelines.flatMap(timeline =>
     timeline.people.map(person => new Raster(byId("rasters"), timeline, person)));
 }
@@ -67,13 +62,16 @@ function writeStrips() {
     const picture = element("div", { className: "picture" },
       element("img", { src: strip.image, alt: `Reference above, ${strip.system} below` }),
       element("span", { className: "label", textContent: "reference", style: "bottom:calc(50% + 6px)" }),
-      element("span", { className: "label", textContent: strip.system, style: "bottom:6px" }));
+      element("span", { className: "label", textContent: "system", style: "bottom:6px" }));
     const times = strip.timesS.map(timeS =>
       element("span", { textContent: `${timeS > 0 ? "+" : ""}${timeS.toFixed(1).replace("-", "−")} s` }));
-    return element("figure", { className: "strip" }, picture, element("div", { className: "times" }, ...times),
+    const figure = element("figure", { className: "strip" }, picture,
+      element("div", { className: "times" }, ...times),
       element("figcaption", {}, element("b", { textContent: strip.system }),
         ` ${strip.clip}, speaker ${strip.speaker}, ${strip.kind} at ${strip.timeS.toFixed(1)} s; `
         + `off by ${strip.distance} variances`));
+    figure.dataset.system = strip.system;
+    return figure;
   }));
 }
 
@@ -95,8 +93,18 @@ function writeRun() {
   byId("run").append(list);
 }
 
+// The one place that leaves systems out: of curves, events and pictures, not of the table and its plots.
+function drawChosen() {
+  const isShown = name => name === data.reference || choice.has(name);
+  byId("curves-legend").replaceChildren(...curved.filter(row => isShown(row.name)).map(row =>
+    legendEntry("span", row)));
+  for (const one of [...curves, ...rasters]) one.draw(isShown);
+  for (const strip of byId("strips").children) strip.hidden = !isShown(strip.dataset.system);
+}
+
 function drawAll() {
-  for (const one of [...plots, ...curves, ...rasters]) one.draw();
+  for (const plot of plots) plot.draw();
+  drawChosen();
 }
 
 let pending = 0;
@@ -111,6 +119,7 @@ writeStrips();
 writeMeasures();
 writeRun();
 const curves = makeCurves(), rasters = makeRasters();
+const choice = new Choice(byId("systems"), systems, atFirst, drawChosen);
 showFamily(data.families[0]);
 drawAll();
 let width = document.body.clientWidth;

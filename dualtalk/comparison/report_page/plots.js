@@ -2,32 +2,13 @@
 
 // A dot and its interval for every row of a measure; and curves around transitions.
 
-const ROW_PX = 19, NAME_PX = 118, AXIS_PX = 20, END_PX = 12;
-
-function drawn(tag, attributes, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-// Round numbers between two ends, at most `count` of them.
-function ticksBetween(low, high, count) {
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough);
-  const ticks = [];
-  for (let tick = Math.ceil(low / step - 1e-9); tick * step <= high + 1e-9 * step; tick++) ticks.push(tick * step);
-  return ticks;
-}
-
-function tickText(value) { return Number(value.toPrecision(3)).toString().replace("-", "−"); }
-
 class DotPlot {
   constructor(parent, data, measure, index) {
     Object.assign(this, { data, measure, index });
-    this.svg = drawn("svg", { role: "img", "aria-label": measure.name });
-    parent.append(element("figure", {}, element("figcaption", {}, shortName(measure),
-      element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` })), this.svg));
+    const figure = element("figure", {}, element("figcaption", {}, shortName(measure),
+      element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` })));
+    this.drawing = new RowDrawing(figure, measure.name);
+    parent.append(figure);
   }
 
   // What the dashed line shows: the value that is wanted, or else the reference's.
@@ -53,42 +34,27 @@ class DotPlot {
 
   draw() {
     const rows = this.data.rows.filter(row => row.figures[this.index][0] !== null);
-    const width = this.svg.clientWidth, height = rows.length * ROW_PX + AXIS_PX;
-    const [low, high] = this.range(rows);
-    const x = value => NAME_PX + (value - low) / (high - low) * (width - NAME_PX - END_PX);
-    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.style.height = `${height}px`;
-    this.svg.replaceChildren();
-    for (const tick of ticksBetween(low, high, Math.max((width - NAME_PX) / 60, 2))) {
-      this.line(x(tick), 0, x(tick), height - AXIS_PX + 2, "var(--line)");
-      this.svg.append(drawn("text", { x: x(tick), y: height - 4, "text-anchor": "middle", class: "quiet" }, tickText(tick)));
-    }
-    const target = this.target();
-    if (target !== null) this.line(x(target), 0, x(target), height - AXIS_PX, "var(--reference)", "3 3");
-    rows.forEach((row, place) => this.row(row, (place + 0.5) * ROW_PX, x, low, high));
+    const middles = this.drawing.begin(rows.map(row => [row.name, row.regime === "control" ? "quiet" : ""]));
+    const [low, high] = this.range(rows), target = this.target();
+    const x = this.drawing.axis(low, high, 60);
+    if (target !== null) this.drawing.line(x(target), 0, x(target), this.drawing.bottom, "var(--reference)", "3 3");
+    rows.forEach((row, place) => this.row(row, middles[place], x, low, high));
   }
 
   row(row, y, x, low, high) {
-    const colour = colourOf(row, this.data), [value, from, to] = row.figures[this.index];
-    const quiet = row.regime === "control" ? "quiet" : "";
-    this.svg.append(drawn("text", { x: 0, y: y + 4, class: quiet }, cutText(row.name, 17)));
+    const [value, from, to] = row.figures[this.index];
     const inside = end => Math.min(Math.max(end, low), high);
     const beyond = value < low || value > high;
-    if (from !== null && !beyond) this.line(x(inside(from)), y, x(inside(to)), y, colour);
+    if (from !== null && !beyond) this.drawing.line(x(inside(from)), y, x(inside(to)), y, row.colour);
     if (beyond)
-      this.svg.append(drawn("text", { x: x(inside(value)) + (value > high ? -2 : 2), y: y + 4, class: "quiet",
-        "text-anchor": value > high ? "end" : "start" }, value > high ? `${numberText(value)} ▸` : `◂ ${numberText(value)}`));
-    else this.svg.append(drawn("circle", { cx: x(value), cy: y, r: 4, style: `fill:${colour}` }));
-  }
-
-  line(x1, y1, x2, y2, colour, dashes = "") {
-    this.svg.append(drawn("line", { x1, y1, x2, y2, style: `stroke:${colour};stroke-width:1.5`, "stroke-dasharray": dashes }));
+      this.drawing.add("text", { x: x(inside(value)) + (value > high ? -2 : 2), y: y + 4, class: "quiet",
+        "text-anchor": value > high ? "end" : "start" }, value > high ? `${numberText(value)} ▸` : `◂ ${numberText(value)}`);
+    else this.drawing.add("circle", { cx: x(value), cy: y, r: 4, style: `fill:${row.colour}` });
   }
 }
 
-function cutText(text, length) { return text.length > length ? `${text.slice(0, length - 1)}…` : text; }
-
 const CURVE_PX = 190, CURVE_AXIS_PX = 46;
+const DASHES = { dashed: [5, 4], dotted: [2, 3] };
 
 class CurvePlot {
   constructor(parent, data, kind, quantity) {
@@ -98,19 +64,17 @@ class CurvePlot {
     const { transitions } = this.rows[0].curves[kind][quantity];
     parent.append(element("figure", {}, element("figcaption", {}, `${quantity}, ${data.quantities[quantity]}`,
       element("small", { textContent: `${kind} · ${transitions}` })), this.box));
-    const columns = this.rows.flatMap(row => ["mean", "low", "high"].map(end => row.curves[kind][quantity][end]));
-    this.columns = [data.curveTimes, ...columns];
   }
 
-  draw() {
+  draw(isShown) {
     this.chart?.destroy();
     const style = getComputedStyle(document.documentElement);
     const read = colour => style.getPropertyValue(colour.slice(4, -1)).trim();
-    const series = [{}], bands = [];
-    for (const row of this.rows) {
-      const colour = read(colourOf(row, this.data)), first = series.length;
-      const dash = row.name === this.data.reference ? [5, 4] : undefined;
-      series.push({ stroke: colour, width: 2, dash, points: { show: false } });
+    const columns = [this.data.curveTimes], series = [{}], bands = [];
+    for (const row of this.rows.filter(one => isShown(one.name))) {
+      const colour = read(row.colour), first = series.length, curve = row.curves[this.kind][this.quantity];
+      columns.push(curve.mean, curve.low, curve.high);
+      series.push({ stroke: colour, width: 2, dash: DASHES[row.line], points: { show: false } });
       for (let end = 0; end < 2; end++) series.push({ stroke: "transparent", points: { show: false } });
       bands.push({ series: [first + 2, first + 1], fill: `${colour}2e` });
     }
@@ -124,7 +88,7 @@ class CurvePlot {
         { stroke: quiet, grid, ticks: { show: false }, size: CURVE_AXIS_PX, space: 30 },
       ],
       hooks: { drawClear: [chart => markZero(chart, quiet)] },
-    }, this.columns, this.box);
+    }, columns, this.box);
   }
 }
 

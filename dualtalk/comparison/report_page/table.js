@@ -90,14 +90,15 @@ class Table {
   }
 
   row(row, columns) {
-    const dot = element("i", { className: "dot", style: `background:${colourOf(row, this.data)}` });
+    const dot = element("i", { className: "dot", style: `background:${row.colour}` });
     const cells = columns.map(({ index }) => {
       const [value, low, high] = row.figures[index];
       const cell = element("td", { textContent: numberText(value), className: row.best.includes(index) ? "best" : "" });
       if (low !== null) cell.append(element("small", { textContent: `${numberText(low)} … ${numberText(high)}` }));
       return cell;
     });
-    const name = element("th", { scope: "row", title: row.about || row.name }, dot, row.name);
+    const name = element("th", { scope: "row", title: row.about },
+      element("div", { className: "name" }, dot, element("span", { textContent: row.name })));
     if (row.samples > 1) name.append(element("small", { textContent: `${row.samples} samples` }));
     return element("tr", { className: row.regime === "control" ? "control" : "" }, name, ...cells);
   }
@@ -107,10 +108,4 @@ class Table {
 function shortName(measure) {
   const around = measure.family.replace("Around: ", "");
   return measure.name.startsWith(`${around}: `) ? measure.name.slice(around.length + 2) : measure.name;
-}
-
-function colourOf(row, data) {
-  if (row.name === data.reference) return "var(--reference)";
-  if (row.regime === "control") return "var(--control)";
-  return `var(--s${data.rows.indexOf(row) % 8})`;
 }

@@ -1,0 +1,123 @@
+"""The page that compares systems: short in its title, and of many systems it shows those one has chosen."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from dualtalk.comparison import Strip, write_comparison
+from dualtalk.evaluate.controls import REFERENCE
+from dualtalk.evaluate.measures import MEASURES
+from dualtalk.evaluate.systems import Evaluation, Row
+from dualtalk.evaluate.tally import Estimate
+from dualtalk.evaluate.transition_curves import CURVE_FRAMES, QUANTITIES, Curve, Moment
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NAMES = tuple(f"system {number}, of a name that is far too long for any row it stands in" for number in range(8))
+# Of the other three, which are never best, the first is shown too.
+EVER_BEST = (1, 2, 3, 5, 7)
+AT_FIRST = {NAMES[number] for number in (0, *EVER_BEST)}
+
+
+def evaluation_of(names) -> Evaluation:
+    """Figures are 1 or 2: which is better depends on the measure, and who has the better one on its place."""
+    winners = [EVER_BEST[place % len(EVER_BEST)] for place in range(len(MEASURES))]
+    frames = np.linspace(0, 1, CURVE_FRAMES)
+    rows = []
+    for number, name in enumerate((*names, REFERENCE)):
+        better = [number == winner for winner in winners]
+        figures = {
+            measure.name: Estimate(2.0 - ((measure.wanted == "higher") != is_better), np.nan, np.nan, 1)
+            for measure, is_better in zip(MEASURES, better, strict=True)
+        }
+        if name == REFERENCE:
+            figures = dict.fromkeys(figures, Estimate(1.0, np.nan, np.nan, 1))
+        curve = Curve(frames + number, frames + number - 1, frames + number + 1, 2, 2)
+        curves = {"listen to speak": dict.fromkeys(QUANTITIES, curve)}
+        rows.append(Row(name, None if name == REFERENCE else "partner_given", figures, curves, ()))
+    return Evaluation(tuple(rows), (), (), "open", people=2, frames=500, dialogues=1)
+
+
+def written(names, path) -> str:
+    events = [{"name": name, "events": [["nod", 1.0, 2.0]]} for name in (REFERENCE, *names)]
+    person = {"speaker": 1, "own": [[0, 4]], "partner": [], "transitions": [], "rows": events}
+    moment = Moment(-1.0, "tea", 0, "listen to speak", 50)
+    picture = np.zeros((8, 20, 3), np.uint8)
+    write_comparison(
+        evaluation_of(names),
+        path,
+        timelines=[{"clip": "tea", "durationS": 10.0, "people": [person]}],
+        strips=[Strip(name, moment, (-0.4, -0.2, 0.0, 0.2, 0.4), picture) for name in names],
+        run={},
+    )
+    return path.read_text()
+
+
+def test_the_title_names_a_few_and_counts_many(tmp_path):
+    for names, title in (
+        (("near", "<far>"), "near, &lt;far> – evaluation"),
+        (NAMES, "8 systems compared – evaluation"),
+    ):
+        page = written(names, tmp_path / "report.html")
+        assert re.search(r"<title>(.*)</title>", page)[1] == title
+
+
+def opened(page: str, script: str, folder) -> dict:
+    """Open the page and run `script`, which fills `found`; nothing may reach the console."""
+    leave = "const out = document.createElement('pre'); out.id = 'out'; out.textContent = JSON.stringify(found);"
+    asks = f"<script>{{ const found = {{}}; {script} {leave} document.body.replaceChildren(out); }}</script>"
+    path = folder / "asked.html"
+    path.write_text(page.replace("</body>", f"{asks}</body>"))
+    command = [
+        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+        *(f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--timeout=20000"),
+        *("--virtual-time-budget=2000", "--dump-dom", path.as_uri()),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    shown = re.search(r'<pre id="out">([^<]+)</pre>', done.stdout)
+    assert shown, "the page did not come up"
+    return json.loads(shown[1])
+
+
+LOOK = """
+const texts = (all, of) => [...document.querySelectorAll(all)].filter(one => one.checkVisibility()).map(of);
+const buttons = [...document.querySelectorAll("#systems button")];
+const look = () => ({
+  pressed: buttons.filter(one => one.ariaPressed === "true").map(one => one.textContent),
+  legend: texts("#curves-legend .entry", one => one.textContent),
+  lines: curves.map(plot => plot.chart.series.filter(one => one.width === 2).map(one => one.stroke())),
+  events: texts("#rasters .names div", one => one.textContent),
+  strips: texts("#strips figure b", one => one.textContent),
+  colours: texts("#systems button i", one => getComputedStyle(one).borderTopColor),
+  table: texts("#table .name", one => one.textContent),
+  plotted: texts("#plots figure:first-child .names div", one => one.textContent),
+  clipped: texts(".entry, .name, .names div", one => one.scrollWidth > one.clientWidth).filter(Boolean).length,
+});
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_reader_chooses_which_systems_are_shown(tmp_path):
+    page = written(NAMES, tmp_path / "report.html")
+    script = "found.first = look(); buttons[4].click(); buttons[1].click(); found.then = look();"
+    found = opened(page, LOOK + script, tmp_path)
+    for seen, wanted in ((found["first"], AT_FIRST), (found["then"], AT_FIRST - {NAMES[1]} | {NAMES[4]})):
+        in_order = [name for name in NAMES if name in wanted]
+        assert seen["pressed"] == seen["strips"] == in_order
+        assert seen["legend"] == [*in_order, REFERENCE]
+        assert seen["events"] == ["speaks", "partner speaks", REFERENCE, *in_order]
+        assert {len(set(lines)) for lines in seen["lines"]} == {7}
+        assert seen["table"] == seen["plotted"] == [*NAMES, REFERENCE]
+        assert seen["clipped"] == 0
+    assert found["first"]["colours"] == found["then"]["colours"]
+    assert len(set(found["first"]["colours"])) == len(NAMES)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_six_systems_are_all_shown(tmp_path):
+    found = opened(written(NAMES[:6], tmp_path / "report.html"), LOOK + "found.first = look();", tmp_path)
+    assert found["first"]["pressed"] == found["first"]["strips"] == list(NAMES[:6])
