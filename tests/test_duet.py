@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.duet import LEANING, Duet, DuetConfig
+from dualtalk.models.duet import LEANING, STEEPEST, Duet, DuetConfig
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
@@ -140,3 +140,48 @@ def test_a_flow_learns_where_to_carry_noise():
         sampled = flow.sample(condition, torch.randn(100, 2), 6)
     wanted = torch.cat([4 * condition - 2, -condition], dim=1)
     assert (sampled - wanted).abs().mean() < 0.3
+
+
+def test_samples_are_shown_as_they_are_until_they_are_matched(duet):
+    moved = 5 * numbers(2, 2, FRAMES, COEFFICIENTS).clamp(-0.2, 0.2)
+    assert torch.allclose(duet.shown(moved), moved.clamp(duet.lowest, duet.highest), atol=1e-6)
+
+
+def test_matched_samples_are_distributed_as_the_training_motion(duet):
+    """Order is kept; sizes become the truth's: lids that hung come up, smiles that were small grow."""
+    duet.lowest.fill_(0.0)
+    duet.highest.fill_(9.0)
+    true = numbers(4000, COEFFICIENTS, seed=5).clamp(min=0) ** 2
+    sampled = 0.3 + 0.4 * numbers(3000, COEFFICIENTS, seed=6).exp()
+    duet.match(sampled, true)
+    shown = duet.shown(sampled.view(2, 2, 750, COEFFICIENTS)).view(3000, COEFFICIENTS)
+    levels = torch.tensor([0.1, 0.5, 0.7, 0.9, 0.97])
+    assert torch.allclose(shown.quantile(levels, dim=0), true.quantile(levels, dim=0), atol=0.06)
+    for coefficient in range(COEFFICIENTS):
+        ordered = shown[sampled[:, coefficient].argsort(), coefficient]
+        assert (ordered.diff() >= -1e-6).all()
+    steps = shown.sort(dim=0).values.diff(dim=0) / sampled.sort(dim=0).values.diff(dim=0).clamp(min=1e-9)
+    assert steps.max() < STEEPEST * 1.01
+
+
+def test_what_voices_tell_is_shown_as_it_was_sampled(duet):
+    duet.match(numbers(500, COEFFICIENTS), 3 * numbers(500, COEFFICIENTS, seed=5))
+    duet.told[:3] = 1.0
+    moved = numbers(1, 2, 9, COEFFICIENTS).clamp(duet.lowest, duet.highest)
+    shown = duet.shown(moved)
+    assert torch.allclose(shown[..., :3], moved[..., :3])
+    assert not torch.allclose(shown[..., 3:], moved[..., 3:], atol=0.1)
+
+
+def test_only_what_is_shown_is_matched(duet):
+    """Samples go on from samples, not from what is shown of them."""
+    audio, _, noise = talk()
+    with torch.no_grad():
+        before = roll_out(duet, audio, noise=noise, as_shown=False)
+        mean = roll_out(duet, audio)
+        duet.match(before.flatten(0, 2), 0.5 * before.flatten(0, 2))
+        assert torch.equal(before, roll_out(duet, audio, noise=noise, as_shown=False))
+        assert torch.equal(mean, roll_out(duet, audio))
+        shown = roll_out(duet, audio, noise=noise)
+        assert torch.equal(shown, duet.shown(before))
+        assert shown.std() < 0.7 * before.std()

@@ -23,6 +23,7 @@ from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.simulation import simulate
 from dualtalk.training.fit import parsed, train
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
+from dualtalk.training.matching import SETTLING_FRAMES, match_samples
 from dualtalk.training.module import TOLD_RATE, ConversationTraining
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"
@@ -315,6 +316,17 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
     resumed = run("stopped")
     assert resumed.about["steps"] == 8
     assert all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
+
+
+def test_a_trained_model_matches_its_samples_to_the_data():
+    model = small_duet().eval()
+    model.scale.deviation.fill_(0.02)
+    long, short = a_batch(frames=SETTLING_FRAMES + 20), a_batch(frames=SETTLING_FRAMES)
+    for batch, matched in ((short, False), (long, True)):
+        windows = [Window(*(part[one] for part in batch)) for one in range(2)]
+        assert match_samples(model, windows, seed=0) is matched
+        assert (model.true_quantiles[0, 0] != -1) == matched
+    assert torch.equal(model.true_quantiles[:, -1], long.motion[:, :, SETTLING_FRAMES:].amax(dim=(0, 1, 2)))
 
 
 def test_training_starts_from_a_trained_model(tmp_path):

@@ -29,8 +29,12 @@ from dualtalk.models.interface import ConversationModel, Frame, State, motion_be
 # Samples lean on the mean by this much where it explains most of a coefficient, less where less, and not where it
 # explains no more than the least: they close lips, and keep heads and eyes free. Chosen on the validation split.
 LEANING, LEAST_TOLD, MOST_TOLD = 0.9, 0.3, 0.7
+# Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more.
+QUANTILES, STEEPEST = 65, 4.0
 # Under the sum of the squares of changes, where nothing changes.
 SMALLEST_SQUARES = 1e-12
+# Between two quantiles of samples, at least.
+SMALLEST_STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,9 @@ class Duet(ConversationModel):
     told : (coef,)
         How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
+    sampled_quantiles, true_quantiles : (coef, quantile)
+        Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
+        `shown`. `match` sets them.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -145,6 +152,8 @@ class Duet(ConversationModel):
         self.register_buffer("told", torch.zeros(config.coefficients))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
+        for name in ("sampled_quantiles", "true_quantiles"):
+            self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(config.coefficients, 1))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
         self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
@@ -171,6 +180,36 @@ class Duet(ConversationModel):
         """Let samples go as far as `known` motion does, where it goes farther than that of the training before."""
         self.lowest.copy_(torch.minimum(self.lowest, known.amin(dim=0)))
         self.highest.copy_(torch.maximum(self.highest, known.amax(dim=0)))
+
+    def match(self, sampled: Float[Tensor, "frame coef"], true: Float[Tensor, "frame2 coef"]) -> None:
+        """Learn how samples of a closed loop are distributed, and how they should be."""
+        # Close to each other at both ends, where blinks, smiles and closed lips are.
+        levels = (1 - torch.linspace(0, torch.pi, QUANTILES, device=true.device).cos()) / 2
+        came, wanted = (torch.quantile(motion, levels, dim=0).T for motion in (sampled, true))
+        least = wanted.diff(dim=1).clamp(min=SMALLEST_STEP) / STEEPEST
+        for place, step in enumerate(least.unbind(1)):
+            came[:, place + 1] = torch.maximum(came[:, place + 1], came[:, place] + step)
+        self.sampled_quantiles.copy_(came)
+        self.true_quantiles.copy_(wanted)
+
+    def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
+        """Each coefficient brought from its place among samples to the same place among the training motion:
+        quantile mapping, linear between quantiles, a shift outside of them.
+
+        Where voices tell little, and where the flow is not exact, frame after frame adds up to lids that hang,
+        lips that open half as far, and smiles too small; the order of what is moved is right, its size is not.
+        """
+        values = moved.movedim(-1, 0).flatten(1).contiguous()
+        came, wanted = self.sampled_quantiles, self.true_quantiles
+        after = torch.searchsorted(came, values).clamp(1, QUANTILES - 1)
+        (low, high), (wanted_low, wanted_high) = (
+            (ends.gather(1, after - 1), ends.gather(1, after)) for ends in (came, wanted)
+        )
+        within = ((values - low) / (high - low)).clamp(0, 1)
+        outside = values - values.clamp(came[:, :1], came[:, -1:])
+        matched = torch.lerp(wanted_low, wanted_high, within) + outside
+        matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
+        return torch.lerp(matched, moved, self._known()).clamp(self.lowest, self.highest)
 
     def forward(
         self,
@@ -207,8 +246,11 @@ class Duet(ConversationModel):
             return mean
         departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
         moved = self.going_on(seen) + self.departures.inverse(departure)
-        leaning = LEANING * ((self.told - LEAST_TOLD) / (MOST_TOLD - LEAST_TOLD)).clamp(0, 1)
-        return torch.lerp(moved, mean, leaning).clamp(self.lowest, self.highest)
+        return torch.lerp(moved, mean, LEANING * self._known()).clamp(self.lowest, self.highest)
+
+    def _known(self) -> Float[Tensor, "coef"]:
+        """0 for coefficients of which voices tell little, 1 for those of which they tell most."""
+        return ((self.told - LEAST_TOLD) / (MOST_TOLD - LEAST_TOLD)).clamp(0, 1)
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""

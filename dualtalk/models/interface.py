@@ -132,6 +132,10 @@ class ConversationModel(nn.Module, ABC):
         """Both motions of the next frame that was heard, and the state after it."""
         raise not_streamable(self)
 
+    def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
+        """A sample as it is to be seen. What the next frames go on from is the sample itself."""
+        return moved
+
     def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
         """Both motions of the next frame, and the state after it.
 
@@ -150,6 +154,7 @@ def roll_out(
     given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
     first: Float[Tensor, "batch 2 coef"] | None = None,
     noise: Float[Tensor, "batch 2 frame coef"] | None = None,
+    as_shown: bool = True,
 ) -> Float[Tensor, "batch 2 frame coef"]:
     """Stream a whole recording through a model that is fed its own motion.
 
@@ -163,6 +168,8 @@ def roll_out(
         person is its answer; both given is teacher forcing.
     first, noise
         As `ConversationModel.forward` has them.
+    as_shown : bool
+        Whether samples are given as they are `ConversationModel.shown`.
 
     Returns
     -------
@@ -193,7 +200,8 @@ def roll_out(
             answer, state = model.move(state, Frame(features, before, None if noise is None else noise[:, :, t]))
             answers.append(answer)
             before = _fed(answer, given, t)
-    return torch.stack(answers, dim=2)
+    moved = torch.stack(answers, dim=2)
+    return model.shown(moved) if as_shown and noise is not None else moved
 
 
 def _fed(

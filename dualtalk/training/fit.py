@@ -21,8 +21,10 @@ from dualtalk import __version__
 from dualtalk.data.module import ConversationData
 from dualtalk.data.shards import INDEX
 from dualtalk.errors import InputError
+from dualtalk.models.duet import Duet
 from dualtalk.store.layout import MANIFEST
-from dualtalk.training.module import ConversationTraining
+from dualtalk.training.matching import CONVERSATIONS, FRAMES, match_samples
+from dualtalk.training.module import ConversationTraining, as_configured, some_windows
 
 MODEL, LAST = "model.safetensors", "last.ckpt"
 EMA_DECAY = 0.995
@@ -68,6 +70,8 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
         if "loading state_dict" not in str(error):
             raise
         raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
+    if isinstance(cli.model.model, Duet) and cli.model.model.look_ahead_frames is not None:
+        match(cli)
     about = {
         "version": __version__,
         "steps": trainer.global_step,
@@ -79,6 +83,15 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     if trainer.is_global_zero:
         cli.model.save(out / MODEL, about)
     return out / MODEL
+
+
+def match(cli: TrainCLI) -> None:
+    """Match the trained model's samples to the training motion."""
+    longer = ConversationData(cli.datamodule.sources, frames=FRAMES, layout=cli.datamodule.layout)
+    windows = some_windows(longer.windows("train"), CONVERSATIONS)
+    model = cli.model.model.eval()
+    as_configured(model)
+    match_samples(model, windows, cli.config["seed_everything"])
 
 
 def parsed(arguments: list[str]) -> TrainCLI:

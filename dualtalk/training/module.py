@@ -152,7 +152,7 @@ class ConversationTraining(lightning.LightningModule):
         if data.space not in ("", self.space):
             raise InputError(f"training motion is in space {data.space!r}, the head of the loss in {self.space!r}")
         if self.trainer.ckpt_path is None:
-            self.fit(_some(data.windows("train"), SCALE_WINDOWS))
+            self.fit(some_windows(data.windows("train"), SCALE_WINDOWS))
             self.to(self.device)
             # Of shards each process has seen others.
             share_buffers(self)
@@ -183,7 +183,7 @@ class ConversationTraining(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Window, index: int) -> None:
-        _as_configured(self.model)
+        as_configured(self.model)
         own = torch.ones(len(batch.motion), dtype=torch.bool, device=self.device)
         count = len(batch.motion)
         for regime, chosen in (("own_past", own), ("true_past", ~own)):
@@ -313,7 +313,7 @@ class ConversationTraining(lightning.LightningModule):
     def as_it_is(self) -> TrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
         model = deepcopy(self.model).cpu().eval()
-        _as_configured(model)
+        as_configured(model)
         return TrainedModel(model, self.space, self.layout, {})
 
     def save(self, path: Path, about: dict) -> None:
@@ -326,13 +326,13 @@ def _seen(past: Float[Tensor, "batch 2 frame coef"]) -> Seen:
     return seen_before(motion_before(past, past[:, :, 0]))
 
 
-def _as_configured(model: ConversationModel) -> None:
+def as_configured(model: ConversationModel) -> None:
     """Give a model that hears ahead by another length each step its own length back."""
     if isinstance(model, Duet) and model.look_ahead_frames is not None:
         model.look_ahead_frames = model.config.look_ahead_frames
 
 
-def _some(windows: torch.utils.data.Dataset, count: int) -> list[Window]:
+def some_windows(windows: torch.utils.data.Dataset, count: int) -> list[Window]:
     """Windows spread over all of them, or the first ones of a stream."""
     if isinstance(windows, torch.utils.data.IterableDataset):
         return [window for _, window in zip(range(count), windows, strict=False)]
