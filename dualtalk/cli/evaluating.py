@@ -126,12 +126,14 @@ def _summary(found: Evaluation) -> list[str]:
     from dualtalk.evaluate.measures import MEASURES, POSITION
 
     chosen = [MEASURES[POSITION[name]] for name in HEADLINE]
+    width = 2 + max(len(row.name) for row in found.rows)
     lines = [
         f"{found.people} people in {len(found.jobs)} clips of {found.dialogues} dialogues",
-        f"{'':<18}{'':<15}" + "".join(f"{measure.name.replace('expression', 'exp'):>12}" for measure in chosen),
+        f"{'':<{width}}{'':<15}"
+        + "".join(f"{measure.name.replace('expression', 'exp'):>12}" for measure in chosen),
     ]
     for row in found.rows:
         values = [printed(row, measure)[0] for measure in chosen]
         cells = "".join(f"{'–':>12}" if value is None else f"{value:>12.4g}" for value in values)
-        lines.append(f"{row.name[:17]:<18}{row.regime or 'control':<15}{cells}")
+        lines.append(f"{row.name:<{width}}{row.regime or 'control':<15}{cells}")
     return lines

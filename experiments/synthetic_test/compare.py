@@ -5,7 +5,8 @@
 
 Predictions of every model in both regimes, of duet both modes, beside models that need no training, the teacher
 with another seed, and duet with the partner's voice taken from another dialogue; then `dualtalk evaluate` on all
-of them, and how well the nods that the teacher planted are found. What is there already is not predicted again.
+of them, how well the nods that the teacher planted are found, and how the mean errors compare with each other and
+with the least that the teacher's own dice allow. What is there already is not predicted again.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from dualtalk.simulation.predictions import shortened
 from dualtalk.store import Store, open_store
 
 GIVEN, LOOP = "partner_given", "closed_loop"
+TEACHER = "teacher, another seed"
 # A planted nod counts as found where one begins so near to it.
 NOD_WITHIN_S = 0.4
 REMEMBERED_CLIPS = 60
@@ -87,9 +89,16 @@ def main() -> None:
     table = figures.pivot_table(index=["system", "regime"], columns="measure", values="value", sort=False)
     shown = table[[name for name in SHOWN if name in table]].round(3)
     nods = nod_table(open_store(arguments.store), tasks, arguments)
-    for name, one in (("figures", shown), ("nods", nods)):
+    for name, one in (("figures", shown), ("nods", nods), ("errors", error_table(table))):
         one.to_csv(arguments.out / f"table_{name}.csv")
         print(one.to_string())
+
+
+def error_table(table: pd.DataFrame) -> pd.DataFrame:
+    """MSE over the least there can be: half of what two performances of the teacher differ by, which is the variance
+    of one about the mean of all."""
+    errors = table[[f"MSE {part}" for part in ("expression", "jaw", "head")]]
+    return (errors / (errors.xs(TEACHER, level="system").iloc[0] / 2)).round(2)
 
 
 def all_tasks(models: list[str]) -> list[Task]:
@@ -108,7 +117,7 @@ def all_tasks(models: list[str]) -> list[Task]:
         *tasks,
         Task("nearest neighbour", LOOP, "mean", kind="neighbour"),
         Task("hold still", LOOP, "mean", kind="still"),
-        Task("teacher, another seed", LOOP, "sample", kind="teacher"),
+        Task(TEACHER, LOOP, "sample", kind="teacher"),
     ]
 
 
