@@ -95,8 +95,8 @@ def main() -> None:
 
 
 def error_table(table: pd.DataFrame) -> pd.DataFrame:
-    """MSE over the least there can be: half of what two performances of the teacher differ by, which is how far one
-    is from the mean of all."""
+    """MSE over the least there can be: half of what two performances of the teacher differ by, which is how far
+    one is from the mean of all."""
     errors = table[[f"MSE {part}" for part in ("expression", "jaw", "head")]]
     return (errors / (errors.xs(TEACHER, level="system").iloc[0] / 2)).round(2)
 
