@@ -137,7 +137,7 @@ def test_a_flow_learns_where_to_carry_noise():
         optimiser.step()
     condition = torch.tensor([[0.0], [1.0]]).repeat(50, 1)
     with torch.no_grad():
-        sampled = flow.sample(condition, torch.randn(100, 2), 6)
+        sampled = flow.sample(condition, torch.randn(100, 2), flow.steps(6))
     wanted = torch.cat([4 * condition - 2, -condition], dim=1)
     assert (sampled - wanted).abs().mean() < 0.3
 

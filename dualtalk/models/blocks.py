@@ -7,6 +7,7 @@ seconds. Caches are replaced rather than written to: one can be extended twice, 
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -336,7 +337,26 @@ class Standardised(nn.Module):
         return self.deviation > self.SMALLEST_DEVIATION
 
     def forward(self, motion: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return (motion - self.mean) * (self.moves / self.deviation)
+        return self.onto()(motion)
 
     def inverse(self, scaled: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return scaled * (self.moves * self.deviation) + self.mean
+        return self.back()(scaled)
+
+    def onto(self) -> "Line":
+        """What `forward` does, for many frames."""
+        slope = self.moves / self.deviation
+        return Line(slope, -self.mean * slope)
+
+    def back(self) -> "Line":
+        """What `inverse` does, for many frames."""
+        return Line(self.moves * self.deviation, self.mean)
+
+
+class Line(NamedTuple):
+    """A straight line for each coefficient."""
+
+    slope: Float[Tensor, "coef"]
+    offset: Float[Tensor, "coef"]
+
+    def __call__(self, x: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
+        return torch.addcmul(self.offset, x, self.slope)

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
-from dualtalk.models.blocks import Cache, FeedForward, RMSNorm, SlidingAttention, Standardised, Turns
+from dualtalk.models.blocks import Cache, FeedForward, Line, RMSNorm, SlidingAttention, Standardised, Turns
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import ConversationModel, Frame, State, motion_before, require_fit
@@ -92,9 +92,21 @@ class Seen(NamedTuple):
     change: Float[Tensor, "batch 2 *frame coef"]
 
 
+class Fixed(NamedTuple):
+    """What stays as it is through a conversation, worked out once: for one frame, calls are what takes time."""
+
+    onto_scale: Line
+    onto_changes: Line
+    from_scale: Line
+    from_departures: Line
+    flow_times: Float[Tensor, "step told"]
+    known: Float[Tensor, "coef"]
+
+
 class DuetState(NamedTuple):
     """What is remembered between frames; `before` is None until a frame was moved."""
 
+    fixed: Fixed
     front_end: State
     hearing: tuple["Caches", ...]
     moving: "Caches"
@@ -232,21 +244,34 @@ class Duet(ConversationModel):
 
     def understood(self, heard: Float[Tensor, "batch 2 frame width"], seen: Seen) -> Understood:
         """What is made of each frame, given the motion before it: all that `moved` and the flow go by."""
-        return _in_pairs(self.moving(heard.flatten(0, 1), *self._scaled(seen)))
+        return _in_pairs(self.moving(heard.flatten(0, 1), *_scaled(seen, self.fixed())))
 
     def moved(
         self,
         understood: Understood,
         seen: Seen,
         noise: Float[Tensor, "batch 2 *frame coef"] | None = None,
+        fixed: Fixed | None = None,
     ) -> Float[Tensor, "batch 2 *frame coef"]:
         """The mean motion, or, from noise, a sample of it."""
-        mean = self.scale.inverse(self.mean_out(understood.mean))
+        fixed = fixed or self.fixed()
+        mean = fixed.from_scale(self.mean_out(understood.mean))
         if noise is None:
             return mean
-        departure = self.flow.sample(understood.sample, noise, self.config.flow_steps)
-        moved = self.going_on(seen) + self.departures.inverse(departure)
-        return torch.lerp(moved, mean, LEANING * self._known()).clamp(self.lowest, self.highest)
+        departure = self.flow.sample(understood.sample, noise, fixed.flow_times)
+        moved = self.going_on(seen) + fixed.from_departures(departure)
+        return torch.lerp(moved, mean, LEANING * fixed.known).clamp(self.lowest, self.highest)
+
+    def fixed(self) -> Fixed:
+        """What does not change from frame to frame."""
+        return Fixed(
+            onto_scale=self.scale.onto(),
+            onto_changes=self.changes.onto(),
+            from_scale=self.scale.back(),
+            from_departures=self.departures.back(),
+            flow_times=self.flow.steps(self.config.flow_steps),
+            known=self._known(),
+        )
 
     def _known(self) -> Float[Tensor, "coef"]:
         """0 for coefficients of which voices tell little, 1 for those of which they tell most."""
@@ -262,7 +287,7 @@ class Duet(ConversationModel):
         people = 2 * len(ahead)
         front_end = start_hearing(self.front_end, ahead.flatten(0, 1))
         caches = tuple(block.start(people) for block in self.hearing)
-        return DuetState(front_end, caches, self.moving.start(people), None)
+        return DuetState(self.fixed(), front_end, caches, self.moving.start(people), None)
 
     def hear(
         self, state: DuetState, audio: Float[Tensor, "batch 2 sample"]
@@ -278,15 +303,13 @@ class Duet(ConversationModel):
     def move(self, state: DuetState, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], DuetState]:
         earlier = frame.before if state.before is None else state.before
         seen = Seen(frame.before, frame.before - earlier)
-        before, change = (part[:, None] for part in self._scaled(seen))
+        before, change = (part[:, None] for part in _scaled(seen, state.fixed))
         understood, moving = self.moving.extend(
             state.moving, frame.heard.flatten(0, 1)[:, None], before, change, sampled=frame.noise is not None
         )
         understood = Understood(*(part[:, :, 0] for part in _in_pairs(understood)))
-        return self.moved(understood, seen, frame.noise), state._replace(moving=moving, before=frame.before)
-
-    def _scaled(self, seen: Seen) -> tuple[Float[Tensor, "people *frame coef"], ...]:
-        return self.scale(seen.before).flatten(0, 1), self.changes(seen.change).flatten(0, 1)
+        moved = self.moved(understood, seen, frame.noise, state.fixed)
+        return moved, state._replace(moving=moving, before=frame.before)
 
     def _tokens(self, features: Float[Tensor, "people frame feature"]) -> Float[Tensor, "people frame width"]:
         tokens = self.audio_in(features)
@@ -415,6 +438,10 @@ class MovingBlock(nn.Module):
 def seen_before(before: Float[Tensor, "batch 2 frame coef"]) -> Seen:
     """What is seen of motion, given as `motion_before` gives it; before the first frame nobody moved."""
     return Seen(before, nn.functional.pad(before.diff(dim=2), (0, 0, 1, 0)))
+
+
+def _scaled(seen: Seen, fixed: Fixed) -> tuple[Float[Tensor, "people *frame coef"], ...]:
+    return fixed.onto_scale(seen.before).flatten(0, 1), fixed.onto_changes(seen.change).flatten(0, 1)
 
 
 def _attention(config: DuetConfig) -> SlidingAttention:

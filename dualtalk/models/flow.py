@@ -51,21 +51,27 @@ class Flow(nn.Module):
         return self(condition, place, time) - (target - noise)
 
     def sample(
-        self, condition: Float[Tensor, "*batch width"], noise: Float[Tensor, "*batch coef"], steps: int
+        self,
+        condition: Float[Tensor, "*batch width"],
+        noise: Float[Tensor, "*batch coef"],
+        times: Float[Tensor, "step told"],
     ) -> Float[Tensor, "*batch coef"]:
-        """Scaled motion from noise, in `steps` of Adams and Bashforth's second method, the first of them Euler's.
+        """Scaled motion from noise, in steps of Adams and Bashforth's second method, the first of them Euler's.
 
         Each step asks for one velocity, as Euler's do, but goes by how it has changed, too: what Euler's few steps
-        lose of the spread, these keep.
+        lose of the spread, these keep. `times` are from `steps`.
         """
-        told = self.condition_in(condition)
-        times = self._told(torch.arange(steps, device=noise.device)[:, None] / steps)
+        told, steps = self.condition_in(condition), len(times)
         x, before = noise, None
         for time in times:
             velocity = self._velocity(told + time, x)
             mean = velocity if before is None else torch.lerp(before, velocity, 1.5)
             x, before = torch.add(x, mean, alpha=1 / steps), velocity
         return x
+
+    def steps(self, count: int) -> Float[Tensor, "step told"]:
+        """What the flow is told of the time at each of `count` even steps."""
+        return self._told(torch.arange(count, device=self.out.bias.device)[:, None] / count)
 
     def _told(self, time: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch told"]:
         rates = torch.pi * 2.0 ** torch.arange(TIME_RATES, device=time.device)
