@@ -1,5 +1,7 @@
 """What duet adds to the laws of every model: samples, several look-aheads, and a partner that matters."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from dualtalk.errors import InputError
 from dualtalk.models.duet import LEANING, STEEPEST, Duet, DuetConfig
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
-from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
+from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, cut, roll_out
 
 COEFFICIENTS, FRAMES = 6, 40
 SMALL = {"width": 16, "layers": 2, "heads": 2, "window_frames": 6, "hidden": 24, "flow_width": 16}
@@ -39,6 +41,23 @@ def test_a_streamed_sample_equals_the_whole(duet):
     with torch.no_grad():
         streamed = roll_out(duet, audio, given=(motion[:, 0], motion[:, 1]), noise=noise)
         torch.testing.assert_close(streamed, duet(audio, motion, noise=noise), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("given", [(), (0,), (1,), (0, 1)])
+def test_the_mean_of_many_frames_at_once_is_that_frame_by_frame(duet, given):
+    """In a closed loop, and beside known motion; and what comes after goes on from the same state."""
+    audio, motion, noise = talk()
+    known = tuple(motion[:, person] if person in given else None for person in range(2))
+    with torch.no_grad():
+        state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
+        heard, state = duet.hear(state, audio[..., 3 * SAMPLES_PER_FRAME :])
+        first = heard[:, :, :30]
+        ways = []
+        for move_on in (duet.move_on, partial(ConversationModel.move_on, duet)):
+            moved, after = move_on(state, first, motion[:, :, 0], cut(known, slice(0, 30)))
+            later, _ = duet.move(after, Frame(heard[:, :, 30], moved[:, :, -1], noise[:, :, 30]))
+            ways.append(torch.cat([moved, later[:, :, None]], dim=2))
+    torch.testing.assert_close(*ways, atol=1e-4, rtol=0)
 
 
 def test_swapping_people_and_their_noise_swaps_the_sample(duet):

@@ -132,6 +132,23 @@ class ConversationModel(nn.Module, ABC):
         """Both motions of the next frame that was heard, and the state after it."""
         raise not_streamable(self)
 
+    def move_on(
+        self,
+        state: State,
+        heard: Float[Tensor, "batch 2 frame feature"],
+        before: Float[Tensor, "batch 2 coef"],
+        given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
+        noise: Float[Tensor, "batch 2 frame coef"] | None = None,
+    ) -> tuple[Float[Tensor, "batch 2 frame coef"], State]:
+        """Both motions of all the next frames that were heard, each going on from what `fed` gives for the one
+        before it, and the state after them. As `move` frame by frame, which a model may do faster at once."""
+        answers = []
+        for t, features in enumerate(heard.unbind(2)):
+            answer, state = self.move(state, Frame(features, before, None if noise is None else noise[:, :, t]))
+            answers.append(answer)
+            before = fed(answer[:, :, None], cut(given, slice(t, t + 1)))[:, :, 0]
+        return torch.stack(answers, dim=2), state
+
     def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
         """A sample as it is to be seen. What the next frames go on from is the sample itself."""
         return moved
@@ -192,24 +209,32 @@ def roll_out(
     padded = nn.functional.pad(audio, (0, ahead))
     state = model.start(padded[..., :ahead])
     before = audio.new_zeros(len(audio), 2, model.coefficients) if first is None else first
-    answers = []
+    parts, done = [], 0
     for sound in padded[..., ahead:].split(HEARD_AT_ONCE_FRAMES * SAMPLES_PER_FRAME, dim=-1):
         heard, state = model.hear(state, sound)
-        for features in heard.unbind(2):
-            t = len(answers)
-            answer, state = model.move(state, Frame(features, before, None if noise is None else noise[:, :, t]))
-            answers.append(answer)
-            before = _fed(answer, given, t)
-    moved = torch.stack(answers, dim=2)
+        span = slice(done, done + heard.shape[2])
+        known = cut(given, span)
+        moved, state = model.move_on(state, heard, before, known, None if noise is None else noise[:, :, span])
+        parts.append(moved)
+        before, done = fed(moved, known)[:, :, -1], span.stop
+    moved = torch.cat(parts, dim=2)
     return model.shown(moved) if as_shown and noise is not None else moved
 
 
-def _fed(
-    answer: Float[Tensor, "batch 2 coef"], given: tuple[OnePersonsMotion, OnePersonsMotion], t: int
-) -> Float[Tensor, "batch 2 coef"]:
+def fed(
+    moved: Float[Tensor, "batch 2 frame coef"], given: tuple[OnePersonsMotion, OnePersonsMotion]
+) -> Float[Tensor, "batch 2 frame coef"]:
+    """What a model goes on from: what was `given` of a person, else what it moved."""
     if given == (None, None):
-        return answer
-    return torch.stack([answer[:, p] if given[p] is None else given[p][:, t] for p in range(2)], dim=1)
+        return moved
+    return torch.stack([moved[:, p] if given[p] is None else given[p] for p in range(2)], dim=1)
+
+
+def cut(
+    given: tuple[OnePersonsMotion, OnePersonsMotion], frames: slice
+) -> tuple[Float[Tensor, "batch some coef"] | None, Float[Tensor, "batch some coef"] | None]:
+    """Some frames of what was given."""
+    return tuple(None if motion is None else motion[:, frames] for motion in given)
 
 
 def not_streamable(what: nn.Module) -> InputError:

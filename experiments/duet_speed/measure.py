@@ -1,23 +1,27 @@
 """How fast duet moves two people, and how much memory it takes, beside the published network at full size.
 
-    python experiments/duet_speed/measure.py [--model MODEL.safetensors] [--seconds 30] [--reference]
+    python experiments/duet_speed/measure.py [--model MODEL.safetensors] [--seconds 30 300] [--reference]
 
-Without a model, the shipped config's sizes with random weights: speed does not depend on them. Closed loop, both
-people, audio features included, and single steps, on one thread; start-up is a new process to its first frame. Run
-with nothing else on the machine.
+Closed loop, both people, audio features included, of so many seconds, as `dualtalk simulate` runs it: samples on
+one thread, the mean on all; single steps, on one thread; start-up is a new process to its first frame. The talk is
+the recording in pyannote.audio's package again and again, for the second person half of it later. Run with nothing
+else on the machine.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from dualtalk.audio.wave import read_wave
 from dualtalk.models.checkpoint import load_model
-from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, roll_out
 
 FPS = 25
@@ -38,48 +42,56 @@ model.step(model.start(ahead), Frame(frame, torch.zeros(1, 2, model.coefficients
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--seconds", type=int, nargs="+", default=[30])
     parser.add_argument("--reference", action="store_true", help="time the published network too (3.4 GB)")
     parser.add_argument("--peak", type=int, metavar="MINUTES", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    model = load_model(arguments.model).model if arguments.model else Duet(DuetConfig()).eval()
+    model = load_model(arguments.model).model
     with torch.inference_mode():
         if arguments.peak:
             print(peak_mb(model, arguments.peak))
             return
-        closed_loop(model, arguments.seconds)
+        for seconds in arguments.seconds:
+            taken = closed_loop(model, seconds)
+            if arguments.reference:
+                reference(seconds, taken)
         steps(model)
         start_up()
         memory(arguments.model)
-        if arguments.reference:
-            reference(arguments.seconds)
 
 
-def noise_talk(seconds: float) -> torch.Tensor:
+def talk(seconds: float) -> torch.Tensor:
+    package = Path(find_spec("pyannote").submodule_search_locations[0])
+    audio = torch.from_numpy(read_wave(package / "audio" / "sample" / "sample.wav")[0])
     samples = round(seconds * FPS) * SAMPLES_PER_FRAME
-    return 0.1 * torch.randn(1, 2, samples, generator=torch.Generator().manual_seed(0))
+    again = audio.repeat(2 + samples // len(audio))
+    return torch.stack([again[:samples], again[len(audio) // 2 :][:samples]])[None]
 
 
-def closed_loop(model: ConversationModel, seconds: int) -> None:
-    torch.set_num_threads(1)
-    audio = noise_talk(seconds)
-    for name, noise in (("mean", None), ("sample", torch.randn(1, 2, seconds * FPS, model.coefficients))):
-        roll_out(
-            model,
-            audio[..., : 2 * FPS * SAMPLES_PER_FRAME],
-            noise=None if noise is None else noise[:, :, : 2 * FPS],
-        )
+def closed_loop(model: ConversationModel, seconds: int) -> dict[str, float]:
+    """Times real time, by mode."""
+    audio, warm_up, found = talk(seconds), 2 * FPS, {}
+    rounds = max(ROUNDS * 30 // seconds, 1)
+    for name, threads, noise in (
+        ("mean", 1, None),
+        ("mean", os.cpu_count(), None),
+        ("sample", 1, torch.randn(1, 2, seconds * FPS, model.coefficients)),
+    ):
+        torch.set_num_threads(threads)
+        first = None if noise is None else noise[:, :, :warm_up]
+        roll_out(model, audio[..., : warm_up * SAMPLES_PER_FRAME], noise=first)
         began_s = time.perf_counter()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             roll_out(model, audio, noise=noise)
-        taken_s = (time.perf_counter() - began_s) / ROUNDS
-        print(f"closed loop, {name}: {taken_s / seconds:.4f} times real time ({seconds} s, one thread)")
+        found[name] = (time.perf_counter() - began_s) / rounds / seconds
+        print(f"closed loop of {seconds} s, {name}, {threads} threads: {found[name]:.4f} times real time")
+    return found
 
 
 def steps(model: ConversationModel) -> None:
     torch.set_num_threads(1)
-    audio = noise_talk(80)
+    audio = talk(80)
     ahead = model.look_ahead_frames * SAMPLES_PER_FRAME
     state, before = model.start(audio[..., :ahead]), torch.zeros(1, 2, model.coefficients)
     noise, taken_ms = torch.randn(1, 2, model.coefficients), []
@@ -101,10 +113,10 @@ def start_up() -> None:
     print(f"start-up to the first frame, the shipped model: {np.median(taken_s):.1f} s (files read before)")
 
 
-def memory(model: str | None) -> None:
+def memory(model: str) -> None:
     peaks = []
     for minutes in (1, 60):
-        command = [sys.executable, __file__, "--peak", str(minutes), *(("--model", model) if model else ())]
+        command = [sys.executable, __file__, "--peak", str(minutes), "--model", model]
         peaks.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     print(f"peak memory, streamed: {peaks[0]:.0f} MB for 1 minute, {peaks[1]:.0f} MB for 60")
 
@@ -121,16 +133,19 @@ def peak_mb(model: ConversationModel, minutes: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def reference(seconds: int) -> None:
+def reference(seconds: int, taken: dict[str, float]) -> None:
     from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 
-    torch.set_num_threads(2)
+    threads = os.cpu_count()
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
     model = DualTalk(DualTalkConfig()).eval()
-    audio, motion = noise_talk(seconds), torch.zeros(1, 2, seconds * FPS, model.coefficients)
+    audio, motion = talk(seconds), torch.zeros(1, 2, seconds * FPS, model.coefficients)
     began_s = time.perf_counter()
     model(audio, motion)
     ratio = (time.perf_counter() - began_s) / seconds
-    print(f"published network at full size, both people: {ratio:.2f} times real time (two threads)")
+    beside = ", ".join(f"{ratio / one:.0f} times duet's {name}" for name, one in taken.items())
+    print(f"published network at full size, {seconds} s, {threads} threads: {ratio:.2f} times real time; {beside}")
 
 
 if __name__ == "__main__":
