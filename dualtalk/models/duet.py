@@ -37,7 +37,7 @@ from dualtalk.models.interface import (
 
 # Samples lean on the mean by this much where it explains most of a coefficient, less where less, and not where it
 # explains no more than the least: they close lips, and keep heads and eyes free. Chosen on the validation split.
-LEANING, LEAST_TOLD, MOST_TOLD = 0.9, 0.3, 0.7
+LEANING, LEAST_TOLD, MOST_TOLD = 0.9, 0.1, 0.3
 # Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more.
 QUANTILES, STEEPEST = 65, 4.0
 # Under the sum of the squares of changes, where nothing changes.
@@ -71,8 +71,8 @@ class DuetState(NamedTuple):
 
     fixed: Fixed
     front_end: State
-    hearing: tuple["Caches", ...]
-    moving: "Caches"
+    hearing: tuple[Caches, ...]
+    moving: Caches
     before: Float[Tensor, "batch 2 coef"] | None
 
 
