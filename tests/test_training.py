@@ -318,6 +318,19 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
     assert all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
 
 
+def test_what_opens_the_lips_is_known_by_the_head():
+    training = ConversationTraining(small_duet())
+    names = load_head("open").unit_names
+    deviation = torch.full((62,), 0.1)
+    opens = training.loss.opens_lips(deviation)
+    assert opens[FULL62.slice_of("jaw").start]
+    assert opens[[names.index(name) for name in ("mouthClose", "mouthFunnel")]].all()
+    assert not opens[[names.index(name) for name in ("eyeBlinkLeft", "browInnerUp", "mouthStretchLeft")]].any()
+    assert not opens[FULL62.slice_of("head")].any()
+    training.fit([a_batch()])
+    assert torch.equal(training.model.opens_lips, training.loss.opens_lips(training.scale.deviation))
+
+
 def test_a_trained_model_matches_its_samples_to_the_data():
     model = small_duet().eval()
     model.scale.deviation.fill_(0.02)

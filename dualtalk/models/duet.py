@@ -35,11 +35,13 @@ from dualtalk.models.interface import (
     require_fit,
 )
 
-# Samples lean on the mean by this much where it explains most of a coefficient, less where less, and not where it
-# explains no more than the least: they close lips, and keep heads and eyes free. Chosen on the validation split.
-LEANING, LEAST_TOLD, MOST_TOLD = 0.9, 0.1, 0.3
-# Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more.
-QUANTILES, STEEPEST = 65, 4.0
+# Samples lean on the mean by this much in what opens the lips, and where voices tell more of a coefficient's
+# variance than the second share; not where they tell less than the first. Lips close, heads and lids stay free.
+LEANING, LEANING_TOLD = 0.9, (0.1, 0.3)
+# Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more:
+# wholly where voices tell less than the first share, not where they tell more than the second, nor in what opens
+# the lips, which would not close any more on voices half understood. All chosen on the validation split.
+QUANTILES, STEEPEST, MATCHED_TOLD = 65, 8.0, (0.2, 0.4)
 # Under the sum of the squares of changes, where nothing changes.
 SMALLEST_SQUARES = 1e-12
 # The mean is worked out for so many frames at once, until no coefficient changes by more.
@@ -63,7 +65,7 @@ class Fixed(NamedTuple):
     from_scale: Line
     from_departures: Line
     flow_times: Float[Tensor, "step told"]
-    known: Float[Tensor, "coef"]
+    leaning: Float[Tensor, "coef"]
 
 
 class DuetState(NamedTuple):
@@ -102,6 +104,8 @@ class Duet(ConversationModel):
     told : (coef,)
         How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
+    opens_lips : (coef,)
+        Which coefficients open and close the lips; training sets it, by the head.
     sampled_quantiles, true_quantiles : (coef, quantile)
         Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
         `shown`. `match` sets them.
@@ -118,6 +122,7 @@ class Duet(ConversationModel):
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
         self.register_buffer("momentum", torch.zeros(config.coefficients))
         self.register_buffer("told", torch.zeros(config.coefficients))
+        self.register_buffer("opens_lips", torch.zeros(config.coefficients, dtype=torch.bool))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         for name in ("sampled_quantiles", "true_quantiles"):
@@ -177,7 +182,7 @@ class Duet(ConversationModel):
         outside = values - values.clamp(came[:, :1], came[:, -1:])
         matched = torch.lerp(wanted_low, wanted_high, within) + outside
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
-        return torch.lerp(matched, moved, self._known()).clamp(self.lowest, self.highest)
+        return torch.lerp(matched, moved, self._known(*MATCHED_TOLD)).clamp(self.lowest, self.highest)
 
     def forward(
         self,
@@ -216,7 +221,7 @@ class Duet(ConversationModel):
             return mean
         departure = self.flow.sample(understood.sample, noise, fixed.flow_times)
         moved = self.going_on(seen) + fixed.from_departures(departure)
-        return torch.lerp(moved, mean, LEANING * fixed.known).clamp(self.lowest, self.highest)
+        return torch.lerp(moved, mean, fixed.leaning).clamp(self.lowest, self.highest)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
@@ -226,12 +231,13 @@ class Duet(ConversationModel):
             from_scale=self.scale.back(),
             from_departures=self.departures.back(),
             flow_times=self.flow.steps(self.config.flow_steps),
-            known=self._known(),
+            leaning=LEANING * self._known(*LEANING_TOLD),
         )
 
-    def _known(self) -> Float[Tensor, "coef"]:
-        """0 for coefficients of which voices tell little, 1 for those of which they tell most."""
-        return ((self.told - LEAST_TOLD) / (MOST_TOLD - LEAST_TOLD)).clamp(0, 1)
+    def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:
+        """0 for coefficients of which voices tell no more than `least`, 1 where they tell `most` or that open the
+        lips, even between."""
+        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips.to(self.told))
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""

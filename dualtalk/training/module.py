@@ -128,6 +128,8 @@ class ConversationTraining(lightning.LightningModule):
             self.model.fit(motion, valid)
         elif isinstance(self.model, Duet):
             self.model.admit(motion[valid])
+        if isinstance(self.model, Duet):
+            self.model.opens_lips.copy_(self.loss.opens_lips(self.scale.deviation))
 
     def _started_from(self, path: str) -> dict:
         """Take the weights of a trained model; what is kept about it."""
