@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.duet import LEANING, STEEPEST, Duet, DuetConfig
+from dualtalk.models.duet import LEANING, LEAST_LEANING, STEEPEST, Duet, DuetConfig
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, cut, roll_out
@@ -117,7 +117,8 @@ def test_a_sample_leans_on_the_mean_where_voices_tell_all(duet):
         duet.told[1] = 1.0
         leaning = duet(audio, motion, noise=noise)
     assert torch.equal(leaning[..., 0], free[..., 0])
-    wanted = torch.lerp(free[..., 1], mean[..., 1], LEANING)
+    # `free` leans a little already.
+    wanted = torch.lerp(free[..., 1], mean[..., 1], (LEANING - LEAST_LEANING) / (1 - LEAST_LEANING))
     inside = (free[..., 1] > duet.lowest[1]) & (free[..., 1] < duet.highest[1])
     torch.testing.assert_close(leaning[..., 1][inside], wanted.clamp(duet.lowest[1], duet.highest[1])[inside])
 
@@ -171,6 +172,7 @@ def test_matched_samples_are_distributed_as_the_training_motion(duet):
     duet.lowest.fill_(0.0)
     duet.highest.fill_(9.0)
     true = numbers(4000, COEFFICIENTS, seed=5).clamp(min=0) ** 2
+    duet.scale.fit(true)
     sampled = 0.3 + 0.4 * numbers(3000, COEFFICIENTS, seed=6).exp()
     duet.match(sampled, true)
     shown = duet.shown(sampled.view(2, 2, 750, COEFFICIENTS)).view(3000, COEFFICIENTS)
@@ -178,9 +180,9 @@ def test_matched_samples_are_distributed_as_the_training_motion(duet):
     assert torch.allclose(shown.quantile(levels, dim=0), true.quantile(levels, dim=0), atol=0.06)
     for coefficient in range(COEFFICIENTS):
         ordered = shown[sampled[:, coefficient].argsort(), coefficient]
-        assert (ordered.diff() >= -1e-6).all()
-    steps = shown.sort(dim=0).values.diff(dim=0) / sampled.sort(dim=0).values.diff(dim=0).clamp(min=1e-9)
-    assert steps.max() < STEEPEST * 1.01
+        assert (ordered.diff() >= -1e-5).all()
+    steps, steepest = (part.sort(dim=0).values.diff(dim=0) for part in (shown, STEEPEST * sampled))
+    assert (steps <= steepest + 1e-4).all()
 
 
 def test_what_voices_tell_is_shown_as_it_was_sampled(duet):
@@ -188,7 +190,7 @@ def test_what_voices_tell_is_shown_as_it_was_sampled(duet):
     duet.told[:2], duet.opens_lips[2] = 1.0, True
     moved = numbers(1, 2, 9, COEFFICIENTS).clamp(duet.lowest, duet.highest)
     shown = duet.shown(moved)
-    assert torch.allclose(shown[..., :3], moved[..., :3])
+    assert torch.allclose(shown[..., :3], moved[..., :3], atol=1e-5)
     assert not torch.allclose(shown[..., 3:], moved[..., 3:], atol=0.1)
 
 
@@ -204,3 +206,20 @@ def test_only_what_is_shown_is_matched(duet):
         shown = roll_out(duet, audio, noise=noise)
         assert torch.equal(shown, duet.shown(before))
         assert shown.std() < 0.7 * before.std()
+
+
+def test_what_only_ever_moved_together_is_shown_together(duet):
+    """Two lids that close as one in the training motion do so in samples; what else moves stays as it was."""
+    true = numbers(800, COEFFICIENTS, seed=5)
+    true[:, 1] = true[:, 0]
+    duet.scale.fit(true)
+    duet.lowest.fill_(-9.0)
+    duet.highest.fill_(9.0)
+    sampled = numbers(800, COEFFICIENTS, seed=6)
+    duet.match(sampled, true)
+    duet.told.fill_(1.0)
+    shown = duet.shown(sampled.view(1, 2, 400, COEFFICIENTS)).view(800, COEFFICIENTS)
+    assert torch.allclose(shown[:, 0], shown[:, 1], atol=1e-4)
+    assert torch.allclose(shown[:, 0], sampled[:, :2].mean(dim=1), atol=1e-4)
+    assert torch.allclose(shown[:, 2:], sampled[:, 2:], atol=1e-4)
+    assert round(float(duet.together.trace())) == COEFFICIENTS - 1

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from dualtalk.audio.phonemes import recognise_phonemes
 from dualtalk.conversation import Conversation, Participant
 from dualtalk.evaluate.figures import motion_figures
+from dualtalk.evaluate.lips import CLOSED_M, gap_at
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import SHIPPED, load_model
 from dualtalk.preprocess.recording import conversation_from_recording
@@ -38,11 +40,29 @@ def test_mouths_close_in_silence(heard):
     assert min(figures["a"], figures["b"]) >= 0.9
 
 
-def test_lips_close_at_most_p_b_m(two_person_wave):
-    """It closed at 6 and 7 of 8 in this recording; in another at fewer, as `docs/duet.md` tells."""
-    talk = conversation_from_recording([two_person_wave])[0]
-    figures = motion_figures(simulate(talk), load_head("open"))["lips at most 2 mm apart at p, b, m"]
-    assert min(figures["a"], figures["b"]) >= 0.6
+def lip_gaps_m(moved: Conversation, sounds: str) -> np.ndarray:
+    """At the centre of each of some phonemes, of both people."""
+    return np.concatenate(
+        [
+            gap_at(
+                load_head("open").lip_gap(person.motion),
+                recognise_phonemes(person.audio, person.speech),
+                frozenset(sounds),
+            )
+            for person in moved.people
+        ]
+    )
+
+
+def test_lips_close_at_three_in_four_of_p_and_b(heard):
+    assert (lip_gaps_m(simulate(heard, mode="mean"), "pb") <= CLOSED_M).mean() >= 0.75
+
+
+@pytest.mark.xfail(
+    reason="m of recorded voices is not heard: lips close there no more often than elsewhere in speech"
+)
+def test_lips_close_at_three_in_four_of_p_b_m(heard):
+    assert (lip_gaps_m(simulate(heard), "pbm") <= CLOSED_M).mean() >= 0.75
 
 
 def test_seeds_give_other_performances_of_the_same_speech(heard):

@@ -36,16 +36,19 @@ from dualtalk.models.interface import (
 )
 
 # Samples lean on the mean by this much in what opens the lips, and where voices tell more of a coefficient's
-# variance than the second share; not where they tell less than the first. Lips close, heads and lids stay free.
-LEANING, LEANING_TOLD = 0.9, (0.1, 0.3)
+# variance than the second share; hardly where they tell less than the first. Lips close, heads and lids stay free,
+# and yet heads do not wander off: a three hundredth of the way back in each frame holds them.
+LEANING, LEANING_TOLD, LEAST_LEANING = 0.9, (0.1, 0.3), 0.003
 # Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more:
 # wholly where voices tell less than the first share, not where they tell more than the second, nor in what opens
 # the lips, which would not close any more on voices half understood. All chosen on the validation split.
-QUANTILES, STEEPEST, MATCHED_TOLD = 65, 8.0, (0.2, 0.4)
+QUANTILES, STEEPEST, MATCHED_TOLD = 65, 5.0, (0.2, 0.4)
 # Under the sum of the squares of changes, where nothing changes.
 SMALLEST_SQUARES = 1e-12
 # The mean is worked out for so many frames at once, until no coefficient changes by more.
 SETTLED_AT_ONCE_FRAMES, SETTLED = 50, 2e-5
+# A direction in which motion, on its scale, has less variance than this is one in which nobody moves.
+SMALLEST_SPREAD = 1e-3
 # Between two quantiles of samples, at least.
 SMALLEST_STEP = 1e-5
 
@@ -109,6 +112,9 @@ class Duet(ConversationModel):
     sampled_quantiles, true_quantiles : (coef, quantile)
         Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
         `shown`. `match` sets them.
+    together : (coef, coef)
+        Projects scaled motion onto the directions in which the training motion moves at all: lids that only ever
+        closed together do so.
     """
 
     def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
@@ -127,6 +133,7 @@ class Duet(ConversationModel):
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         for name in ("sampled_quantiles", "true_quantiles"):
             self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(config.coefficients, 1))
+        self.register_buffer("together", torch.eye(config.coefficients))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
         self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
@@ -164,6 +171,10 @@ class Duet(ConversationModel):
             came[:, place + 1] = torch.maximum(came[:, place + 1], came[:, place] + step)
         self.sampled_quantiles.copy_(came)
         self.true_quantiles.copy_(wanted)
+        scaled = self.scale(true)
+        spread, directions = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
+        directions = directions[:, spread > SMALLEST_SPREAD]
+        self.together.copy_(directions @ directions.T)
 
     def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
         """Each coefficient brought from its place among samples to the same place among the training motion:
@@ -182,7 +193,8 @@ class Duet(ConversationModel):
         outside = values - values.clamp(came[:, :1], came[:, -1:])
         matched = torch.lerp(wanted_low, wanted_high, within) + outside
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
-        return torch.lerp(matched, moved, self._known(*MATCHED_TOLD)).clamp(self.lowest, self.highest)
+        matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD))
+        return self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
 
     def forward(
         self,
@@ -231,7 +243,7 @@ class Duet(ConversationModel):
             from_scale=self.scale.back(),
             from_departures=self.departures.back(),
             flow_times=self.flow.steps(self.config.flow_steps),
-            leaning=LEANING * self._known(*LEANING_TOLD),
+            leaning=(LEANING * self._known(*LEANING_TOLD)).clamp(min=LEAST_LEANING),
         )
 
     def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:
