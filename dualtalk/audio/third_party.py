@@ -1,8 +1,8 @@
 """pyannote.audio and torchaudio, imported here and nowhere else.
 
 pyannote.audio reports each use over the network unless it is told not to before it is imported; recordings of
-private talk are nobody's business, so it is told. It warns at length where torchcodec finds no FFmpeg to decode files
-with; here it is only ever given samples. torchaudio is made ready first, since pyannote imports it.
+private talk are nobody's business, so it is told. It warns at length where torchcodec finds no FFmpeg to decode
+files with; here it is only ever given samples. torchaudio is made ready first, since pyannote imports it.
 """
 
 import os
