@@ -328,7 +328,7 @@ def test_what_opens_the_lips_is_known_by_the_head():
     assert not opens[[names.index(name) for name in ("eyeBlinkLeft", "browInnerUp", "mouthStretchLeft")]].any()
     assert not opens[FULL62.slice_of("head")].any()
     training.fit([a_batch()])
-    assert torch.equal(training.model.opens_lips, training.loss.opens_lips(training.scale.deviation))
+    assert torch.equal(training.model.opens_lips.bool(), training.loss.opens_lips(training.scale.deviation))
 
 
 def test_a_trained_model_matches_its_samples_to_the_data():

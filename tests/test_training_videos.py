@@ -57,7 +57,8 @@ def test_a_run_with_videos_learns_what_one_without_learns(make_store, tiny_duet,
         assert np.array_equal(ours.speaking(10), all_of_it.speaking(20)[:10])
     again = close_the_loop(shown.with_motion(None, None), filmed)
     for ours, theirs in zip(shown.people, again.people, strict=True):
-        assert np.array_equal(ours.motion.coefficients, theirs.motion.coefficients)
+        # To rounding: the mean, on which samples lean, comes out a last bit apart in and after training.
+        assert np.allclose(ours.motion.coefficients, theirs.motion.coefficients, rtol=0, atol=1e-6)
 
 
 def test_a_model_that_cannot_be_streamed_is_not_filmed(make_store, tmp_path, films):

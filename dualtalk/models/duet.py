@@ -108,7 +108,7 @@ class Duet(ConversationModel):
         How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
     opens_lips : (coef,)
-        Which coefficients open and close the lips; training sets it, by the head.
+        1 for coefficients that open and close the lips, else 0; training sets it, by the head.
     sampled_quantiles, true_quantiles : (coef, quantile)
         Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
         `shown`. `match` sets them.
@@ -128,7 +128,7 @@ class Duet(ConversationModel):
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
         self.register_buffer("momentum", torch.zeros(config.coefficients))
         self.register_buffer("told", torch.zeros(config.coefficients))
-        self.register_buffer("opens_lips", torch.zeros(config.coefficients, dtype=torch.bool))
+        self.register_buffer("opens_lips", torch.zeros(config.coefficients))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         for name in ("sampled_quantiles", "true_quantiles"):
@@ -249,7 +249,7 @@ class Duet(ConversationModel):
     def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:
         """0 for coefficients of which voices tell no more than `least`, 1 where they tell `most` or that open the
         lips, even between."""
-        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips.to(self.told))
+        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips)
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""
