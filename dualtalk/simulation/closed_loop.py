@@ -5,7 +5,7 @@ the published benchmark has it, one person is the model's and answers a partner 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import numpy as np
@@ -41,7 +41,7 @@ def close_the_loop(
     audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
     if isinstance(trained.model, DualTalk):
         return _with_motion(conversation, trained, _settled(trained.model, audio))
-    with one_thread() if mode == "sample" else nullcontext():
+    with threads_for(mode):
         return _with_motion(conversation, trained, roll_out(trained.model, audio, noise=noise))
 
 
@@ -63,17 +63,18 @@ def answer_the_partner(
         return _with_motion(conversation, trained, trained.model(audio, known))
     # Twice the conversation, the second time with the people exchanged: person 0 is always the model's.
     both = [torch.cat([one, one.flip(1)]) if one is not None else None for one in (audio, known, noise)]
-    with one_thread() if mode == "sample" else nullcontext():
+    with threads_for(mode):
         moved = roll_out(trained.model, both[0], given=(None, both[1][:, 1]), noise=both[2])
     return _with_motion(conversation, trained, moved[:, 0][None])
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """A sampled frame is hundreds of small products: threads gain nothing there, and wait for each other at every
-    one of them, for long where other programs run."""
+def threads_for(mode: Mode) -> Iterator[None]:
+    """One thread for samples: a frame of them is hundreds of small products, where threads gain nothing but wait
+    for each other at every one, for long where other programs run."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if mode == "sample":
+        torch.set_num_threads(1)
     try:
         yield
     finally:
