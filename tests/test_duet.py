@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.duet import LEANING, LEAST_LEANING, STEEPEST, Duet, DuetConfig
+from dualtalk.models.duet import COOLING, LEANING, LEAST_LEANING, STEEPEST, Duet, DuetConfig
 from dualtalk.models.flow import Flow
 from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, cut, roll_out
@@ -112,6 +112,8 @@ def test_by_gradient_a_frame_sees_motion_before_it_and_none_after(duet):
 
 def test_a_sample_leans_on_the_mean_where_voices_tell_all(duet):
     audio, motion, noise = talk(batch=1)
+    # All are sampled from as little noise as what leans is.
+    duet.turns_head.fill_(1.0)
     with torch.no_grad():
         free, mean = duet(audio, motion, noise=noise), duet(audio, motion)
         duet.told[1] = 1.0
@@ -185,13 +187,26 @@ def test_matched_samples_are_distributed_as_the_training_motion(duet):
     assert (steps <= steepest + 1e-4).all()
 
 
-def test_what_voices_tell_is_shown_as_it_was_sampled(duet):
+def test_what_voices_tell_lips_and_heads_are_shown_as_they_were_sampled(duet):
     duet.match(numbers(500, COEFFICIENTS), 3 * numbers(500, COEFFICIENTS, seed=5))
-    duet.told[:2], duet.opens_lips[2] = 1.0, True
+    duet.told[:2], duet.opens_lips[2], duet.turns_head[3] = 1.0, 1.0, 1.0
     moved = numbers(1, 2, 9, COEFFICIENTS).clamp(duet.lowest, duet.highest)
     shown = duet.shown(moved)
-    assert torch.allclose(shown[..., :3], moved[..., :3], atol=1e-5)
-    assert not torch.allclose(shown[..., 3:], moved[..., 3:], atol=0.1)
+    assert torch.allclose(shown[..., :4], moved[..., :4], atol=1e-5)
+    assert not torch.allclose(shown[..., 4:], moved[..., 4:], atol=0.1)
+
+
+def test_heads_and_what_voices_tell_are_sampled_from_less_noise(duet):
+    audio, _, noise = talk()
+    with torch.no_grad():
+        less = roll_out(duet, audio, noise=(1 - COOLING) * noise)
+        assert not torch.allclose(roll_out(duet, audio, noise=noise), less, atol=0.01)
+        duet.turns_head.fill_(1.0)
+        assert torch.allclose(roll_out(duet, audio, noise=noise), less, atol=1e-5)
+        assert duet.fixed().temperature.unique().tolist() == pytest.approx([1 - COOLING])
+        duet.turns_head.zero_()
+        duet.told[0] = 1.0
+        assert duet.fixed().temperature.tolist() == pytest.approx([1 - COOLING] + [1.0] * (COEFFICIENTS - 1))
 
 
 def test_only_what_is_shown_is_matched(duet):

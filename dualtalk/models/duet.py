@@ -37,11 +37,16 @@ from dualtalk.models.interface import (
 
 # Samples lean on the mean by this much in what opens the lips, and where voices tell more of a coefficient's
 # variance than the second share; hardly where they tell less than the first. Lips close, heads and lids stay free,
-# and yet heads do not wander off: a three hundredth of the way back in each frame holds them.
-LEANING, LEANING_TOLD, LEAST_LEANING = 0.9, (0.1, 0.3), 0.003
+# and yet heads do not wander off: a two hundredth of the way back in each frame holds them.
+LEANING, LEANING_TOLD, LEAST_LEANING = 0.9, (0.1, 0.3), 0.005
+# By so much less noise than the flow was trained with, samples go where they lean on the mean, and heads: a flow's
+# likeliest samples are its best (Kingma & Dhariwal 2018, "Glow"). By all of it nods drown in sway; but blinks, of
+# which no voice tells, need all of it.
+COOLING = 0.2
 # Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more:
 # wholly where voices tell less than the first share, not where they tell more than the second, nor in what opens
-# the lips, which would not close any more on voices half understood. All chosen on the validation split.
+# the lips, which would not close any more on voices half understood, nor in how the head is turned, which is moved
+# right as it is and would sway. All chosen on the validation split.
 QUANTILES, STEEPEST, MATCHED_TOLD = 65, 5.0, (0.2, 0.4)
 # Under the sum of the squares of changes, where nothing changes.
 SMALLEST_SQUARES = 1e-12
@@ -69,6 +74,7 @@ class Fixed(NamedTuple):
     from_departures: Line
     flow_times: Float[Tensor, "step told"]
     leaning: Float[Tensor, "coef"]
+    temperature: Float[Tensor, "coef"]
 
 
 class DuetState(NamedTuple):
@@ -109,6 +115,8 @@ class Duet(ConversationModel):
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
     opens_lips : (coef,)
         1 for coefficients that open and close the lips, else 0; training sets it, by the head.
+    turns_head : (coef,)
+        1 for coefficients that turn the head, else 0; training sets it, by the layout.
     sampled_quantiles, true_quantiles : (coef, quantile)
         Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
         `shown`. `match` sets them.
@@ -126,9 +134,8 @@ class Duet(ConversationModel):
         self.front_end = front_end or CausalLogMel()
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
-        self.register_buffer("momentum", torch.zeros(config.coefficients))
-        self.register_buffer("told", torch.zeros(config.coefficients))
-        self.register_buffer("opens_lips", torch.zeros(config.coefficients))
+        for name in ("momentum", "told", "opens_lips", "turns_head"):
+            self.register_buffer(name, torch.zeros(config.coefficients))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         for name in ("sampled_quantiles", "true_quantiles"):
@@ -193,7 +200,7 @@ class Duet(ConversationModel):
         outside = values - values.clamp(came[:, :1], came[:, -1:])
         matched = torch.lerp(wanted_low, wanted_high, within) + outside
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
-        matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD))
+        matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
         return self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
 
     def forward(
@@ -231,19 +238,21 @@ class Duet(ConversationModel):
         mean = fixed.from_scale(self.mean_out(understood.mean))
         if noise is None:
             return mean
-        departure = self.flow.sample(understood.sample, noise, fixed.flow_times)
+        departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
         moved = self.going_on(seen) + fixed.from_departures(departure)
         return torch.lerp(moved, mean, fixed.leaning).clamp(self.lowest, self.highest)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
+        known = self._known(*LEANING_TOLD)
         return Fixed(
             onto_scale=self.scale.onto(),
             onto_changes=self.changes.onto(),
             from_scale=self.scale.back(),
             from_departures=self.departures.back(),
             flow_times=self.flow.steps(self.config.flow_steps),
-            leaning=(LEANING * self._known(*LEANING_TOLD)).clamp(min=LEAST_LEANING),
+            leaning=(LEANING * known).clamp(min=LEAST_LEANING),
+            temperature=1 - COOLING * known.maximum(self.turns_head),
         )
 
     def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:

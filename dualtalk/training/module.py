@@ -130,6 +130,7 @@ class ConversationTraining(lightning.LightningModule):
             self.model.admit(motion[valid])
         if isinstance(self.model, Duet):
             self.model.opens_lips.copy_(self.loss.opens_lips(self.scale.deviation))
+            self.model.turns_head[LAYOUTS[self.layout].slice_of("head")] = 1
 
     def _started_from(self, path: str) -> dict:
         """Take the weights of a trained model; what is kept about it."""
