@@ -40,7 +40,8 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	[ -f kokoro/model.onnx ] || $(BIN)/python scripts/fetch_kokoro.py kokoro
 	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
 	$(BIN)/dualtalk train --config configs/train/duet_voices.yaml
-	$(BIN)/python scripts/bundle_duet.py runs/duet_voices/model.safetensors
+	$(BIN)/dualtalk train --config configs/train/duet_rooms.yaml
+	$(BIN)/python scripts/bundle_duet.py runs/duet_rooms/model.safetensors
 
 viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }
