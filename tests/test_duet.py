@@ -189,10 +189,12 @@ def test_matched_samples_are_distributed_as_the_training_motion(duet):
 
 def test_what_voices_tell_lips_and_heads_are_shown_as_they_were_sampled(duet):
     duet.match(numbers(500, COEFFICIENTS), 3 * numbers(500, COEFFICIENTS, seed=5))
-    duet.told[:2], duet.opens_lips[2], duet.turns_head[3] = 1.0, 1.0, 1.0
+    # A deviation of the third opens the lips by a millimetre.
+    duet.told[:2], duet.opening[2], duet.turns_head[3] = 1.0, 1 / duet.scale.deviation[2], 1.0
     moved = numbers(1, 2, 9, COEFFICIENTS).clamp(duet.lowest, duet.highest)
     shown = duet.shown(moved)
     assert torch.allclose(shown[..., :4], moved[..., :4], atol=1e-5)
+    assert duet.opens_lips.tolist() == [False, False, True] + [False] * (COEFFICIENTS - 3)
     assert not torch.allclose(shown[..., 4:], moved[..., 4:], atol=0.1)
 
 

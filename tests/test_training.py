@@ -321,14 +321,40 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
 def test_what_opens_the_lips_is_known_by_the_head():
     training = ConversationTraining(small_duet())
     names = load_head("open").unit_names
-    deviation = torch.full((62,), 0.1)
-    opens = training.loss.opens_lips(deviation)
-    assert opens[FULL62.slice_of("jaw").start]
-    assert opens[[names.index(name) for name in ("mouthClose", "mouthFunnel")]].all()
-    assert not opens[[names.index(name) for name in ("eyeBlinkLeft", "browInnerUp", "mouthStretchLeft")]].any()
-    assert not opens[FULL62.slice_of("head")].any()
     training.fit([a_batch()])
-    assert torch.equal(training.model.opens_lips.bool(), training.loss.opens_lips(training.scale.deviation))
+    model = training.model
+    model.scale.deviation.fill_(0.1)
+    assert model.opens_lips[FULL62.slice_of("jaw").start]
+    assert model.opens_lips[[names.index(name) for name in ("mouthClose", "mouthFunnel")]].all()
+    shut = [names.index(name) for name in ("eyeBlinkLeft", "browInnerUp", "mouthStretchLeft")]
+    assert not model.opens_lips[shut].any()
+    assert not model.opens_lips[FULL62.slice_of("head")].any()
+    assert model.turns_head.nonzero().flatten().tolist() == list(range(62))[FULL62.slice_of("head")]
+
+
+def test_a_samples_lips_are_as_far_apart_as_the_means_and_shown_so():
+    training = ConversationTraining(small_duet())
+    training.fit([a_batch()])
+    model, batch = training.model.eval(), a_batch()
+    model.lowest.fill_(-9.0)
+    model.highest.fill_(9.0)
+    with torch.no_grad():
+        mean = model(batch.audio, batch.motion)
+        sampled = model(batch.audio, batch.motion, noise=torch.randn_like(batch.motion))
+        model.match(sampled.flatten(0, 2), 0.5 * sampled.flatten(0, 2))
+        shown = model.shown(sampled)
+    for moved in (sampled, shown):
+        assert (moved - mean).abs().mean() > 0.01
+        torch.testing.assert_close(moved @ model.opening, mean @ model.opening, atol=1e-3, rtol=0)
+
+
+def test_how_far_lips_are_apart_is_told_in_millimetres():
+    head = load_head("open")
+    opening = MotionLoss(lip_basis_mm(head, FULL62)).opening_mm()
+    open_mouth = torch.zeros(2, 62)
+    open_mouth[1, FULL62.slice_of("jaw").start] = 0.1
+    gap_mm = 1000 * head.lip_gap(HeadMotion(open_mouth.numpy(), "open", FULL62))
+    assert float(open_mouth[1] @ opening) == pytest.approx(float(gap_mm[1] - gap_mm[0]), rel=0.2)
 
 
 def test_a_trained_model_matches_its_samples_to_the_data():

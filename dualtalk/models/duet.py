@@ -36,8 +36,8 @@ from dualtalk.models.interface import (
 )
 
 # Samples lean on the mean by this much in what opens the lips, and where voices tell more of a coefficient's
-# variance than the second share; hardly where they tell less than the first. Lips close, heads and lids stay free,
-# and yet heads do not wander off: a two hundredth of the way back in each frame holds them.
+# variance than the second share; hardly where they tell less than the first. Lips move with the voice, heads and
+# lids stay free, and yet heads do not wander off: a two hundredth of the way back in each frame holds them.
 LEANING, LEANING_TOLD, LEAST_LEANING = 0.9, (0.1, 0.3), 0.005
 # By so much less noise than the flow was trained with, samples go where they lean on the mean, and heads: a flow's
 # likeliest samples are its best (Kingma & Dhariwal 2018, "Glow"). By all of it nods drown in sway; but blinks, of
@@ -48,7 +48,9 @@ COOLING = 0.2
 # the lips, which would not close any more on voices half understood, nor in how the head is turned, which is moved
 # right as it is and would sway. All chosen on the validation split.
 QUANTILES, STEEPEST, MATCHED_TOLD = 65, 5.0, (0.2, 0.4)
-# Under the sum of the squares of changes, where nothing changes.
+# What, one deviation from rest, opens or closes the lips by more than this does so: a quarter of what looks open.
+OPENS_MM = 0.5
+# Under a sum of squares, where there is nothing to sum up.
 SMALLEST_SQUARES = 1e-12
 # The mean is worked out for so many frames at once, until no coefficient changes by more.
 SETTLED_AT_ONCE_FRAMES, SETTLED = 50, 2e-5
@@ -75,6 +77,7 @@ class Fixed(NamedTuple):
     flow_times: Float[Tensor, "step told"]
     leaning: Float[Tensor, "coef"]
     temperature: Float[Tensor, "coef"]
+    parting: Float[Tensor, "coef"]
 
 
 class DuetState(NamedTuple):
@@ -113,8 +116,9 @@ class Duet(ConversationModel):
     told : (coef,)
         How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
-    opens_lips : (coef,)
-        1 for coefficients that open and close the lips, else 0; training sets it, by the head.
+    opening : (coef,)
+        How far each coefficient takes the lips apart, in millimetres a unit; training sets it, by the head. A
+        sample's lips are as far apart as the mean's, whatever else the face does: or every third m would be open.
     turns_head : (coef,)
         1 for coefficients that turn the head, else 0; training sets it, by the layout.
     sampled_quantiles, true_quantiles : (coef, quantile)
@@ -134,7 +138,7 @@ class Duet(ConversationModel):
         self.front_end = front_end or CausalLogMel()
         self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
         self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
-        for name in ("momentum", "told", "opens_lips", "turns_head"):
+        for name in ("momentum", "told", "opening", "turns_head"):
             self.register_buffer(name, torch.zeros(config.coefficients))
         self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
@@ -201,7 +205,8 @@ class Duet(ConversationModel):
         matched = torch.lerp(wanted_low, wanted_high, within) + outside
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
         matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
-        return self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
+        matched = self.scale.inverse(self.scale(matched) @ self.together)
+        return self._opened_as(moved, matched, self._parting()).clamp(self.lowest, self.highest)
 
     def forward(
         self,
@@ -239,8 +244,8 @@ class Duet(ConversationModel):
         if noise is None:
             return mean
         departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
-        moved = self.going_on(seen) + fixed.from_departures(departure)
-        return torch.lerp(moved, mean, fixed.leaning).clamp(self.lowest, self.highest)
+        moved = torch.lerp(self.going_on(seen) + fixed.from_departures(departure), mean, fixed.leaning)
+        return self._opened_as(mean, moved, fixed.parting).clamp(self.lowest, self.highest)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
@@ -253,12 +258,32 @@ class Duet(ConversationModel):
             flow_times=self.flow.steps(self.config.flow_steps),
             leaning=(LEANING * known).clamp(min=LEAST_LEANING),
             temperature=1 - COOLING * known.maximum(self.turns_head),
+            parting=self._parting(),
         )
 
     def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:
         """0 for coefficients of which voices tell no more than `least`, 1 where they tell `most` or that open the
         lips, even between."""
-        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips)
+        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips.to(self.told))
+
+    @property
+    def opens_lips(self) -> Bool[Tensor, "coef"]:
+        """Which coefficients open and close the lips."""
+        return (self.opening * self.scale.deviation).abs() > OPENS_MM
+
+    def _parting(self) -> Float[Tensor, "coef"]:
+        """The least motion, in deviations, of what opens the lips that takes them a millimetre apart."""
+        parting = self.opening * self.opens_lips * self.scale.deviation.square()
+        return parting / (self.opening @ parting).clamp(min=SMALLEST_SQUARES)
+
+    def _opened_as(
+        self,
+        meant: Float[Tensor, "batch 2 *frame coef"],
+        moved: Float[Tensor, "batch 2 *frame coef"],
+        parting: Float[Tensor, "coef"],
+    ) -> Float[Tensor, "batch 2 *frame coef"]:
+        """`moved`, with lips as far apart as `meant`."""
+        return moved + ((meant - moved) @ self.opening)[..., None] * parting
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""

@@ -127,10 +127,9 @@ class MotionLoss(nn.Module):
         with torch.autocast(error.device.type, enabled=False):
             return masked_mean((error.float() @ self.places).square(), valid)
 
-    def opens_lips(self, deviation: Float[Tensor, "coef"]) -> Bool[Tensor, "coef"]:
-        """Which coefficients, one deviation from rest, open or close the lips by a quarter of what looks open."""
-        gap_mm = (self.upper[:-1].mean(dim=1) - self.lower[:-1].mean(dim=1)) * deviation
-        return gap_mm.abs() > CLOSED_MM / 4
+    def opening_mm(self) -> Float[Tensor, "coef"]:
+        """How far apart each coefficient takes the inner lips at the midline, a unit, on average over vertices."""
+        return self.upper[:-1].mean(dim=1) - self.lower[:-1].mean(dim=1)
 
     def _lip_gap_mm(self, motion: Float[Tensor, "batch 2 frame coef"]) -> Float[Tensor, "batch 2 frame"]:
         upper, lower = (motion @ lines[:-1] + lines[-1] for lines in (self.upper, self.lower))

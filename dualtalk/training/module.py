@@ -129,7 +129,7 @@ class ConversationTraining(lightning.LightningModule):
         elif isinstance(self.model, Duet):
             self.model.admit(motion[valid])
         if isinstance(self.model, Duet):
-            self.model.opens_lips.copy_(self.loss.opens_lips(self.scale.deviation))
+            self.model.opening.copy_(self.loss.opening_mm())
             self.model.turns_head[LAYOUTS[self.layout].slice_of("head")] = 1
 
     def _started_from(self, path: str) -> dict:
