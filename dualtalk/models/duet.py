@@ -112,7 +112,8 @@ class Duet(ConversationModel):
     departures : Standardised
         Scale of what is left of the changes then.
     lowest, highest : (coef,)
-        Least and most of each coefficient in training; samples stay within. `fit` sets all of these.
+        Least and most of each coefficient in training; samples stay within, but for what keeps their lips where
+        the mean's are. `fit` sets all of these.
     told : (coef,)
         How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
         nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
@@ -205,8 +206,8 @@ class Duet(ConversationModel):
         matched = torch.lerp(wanted_low, wanted_high, within) + outside
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
         matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
-        matched = self.scale.inverse(self.scale(matched) @ self.together)
-        return self._opened_as(moved, matched, self._parting()).clamp(self.lowest, self.highest)
+        matched = self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
+        return self._opened_as(moved, matched, self._parting())
 
     def forward(
         self,
@@ -245,7 +246,7 @@ class Duet(ConversationModel):
             return mean
         departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
         moved = torch.lerp(self.going_on(seen) + fixed.from_departures(departure), mean, fixed.leaning)
-        return self._opened_as(mean, moved, fixed.parting).clamp(self.lowest, self.highest)
+        return self._opened_as(mean, moved.clamp(self.lowest, self.highest), fixed.parting)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
