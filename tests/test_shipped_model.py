@@ -54,15 +54,16 @@ def lip_gaps_m(moved: Conversation, sounds: str) -> np.ndarray:
     )
 
 
-def test_lips_close_at_three_in_four_of_p_and_b(heard):
-    assert (lip_gaps_m(simulate(heard, mode="mean"), "pb") <= CLOSED_M).mean() >= 0.75
+@pytest.mark.parametrize("mode", ["mean", "sample"])
+def test_lips_close_at_three_in_four_of_p_and_b(heard, mode):
+    assert (lip_gaps_m(simulate(heard, mode=mode), "pb") <= CLOSED_M).mean() >= 0.75
 
 
-@pytest.mark.xfail(
-    reason="m of recorded voices is not heard: lips close there no more often than elsewhere in speech"
-)
-def test_lips_close_at_three_in_four_of_p_b_m(heard):
-    assert (lip_gaps_m(simulate(heard), "pbm") <= CLOSED_M).mean() >= 0.75
+def test_lips_close_at_three_in_four_of_p_b_m(heard, request):
+    closed = (lip_gaps_m(simulate(heard), "pbm") <= CLOSED_M).mean()
+    if "one file each" in request.node.name and closed < 0.75:
+        pytest.xfail(f"lips close at {closed:.2f} of p, b, m: of loud, fast talk every second m is not heard")
+    assert closed >= 0.75
 
 
 def test_seeds_give_other_performances_of_the_same_speech(heard):
