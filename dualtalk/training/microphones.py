@@ -84,8 +84,8 @@ def cut_off(audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sa
 def _as_loud(
     audio: Float[Tensor, "batch 2 sample"], before: Float[Tensor, "batch 2 sample"]
 ) -> Float[Tensor, "batch 2 sample"]:
-    lengths = (one.norm(dim=-1, keepdim=True).clamp(min=SOFTEST) for one in (before, audio))
-    return audio * (next(lengths) / next(lengths))
+    wanted, came = (one.norm(dim=-1, keepdim=True).clamp(min=SOFTEST) for one in (before, audio))
+    return audio * (wanted / came)
 
 
 def _colour_db(audio: Float[Tensor, "batch 2 sample"], bins: int) -> Float[Tensor, "batch 2 bin"]:
@@ -105,7 +105,7 @@ def _band_db(audio: Float[Tensor, "batch 2 sample"], bins: int) -> Float[Tensor,
     begins, ends = (
         _drawn(audio, tuple(torch.tensor(bounds).log2().tolist())) for bounds in (BAND_BEGINS_HZ, BAND_ENDS_HZ)
     )
-    ends = torch.where(torch.rand_like(ends) < ENDED_SHARE, ends, octave[-1])
+    ends = torch.where(_some(audio, ENDED_SHARE), ends, octave[-1])
     return -_drawn(audio, FALL_DB) * ((begins - octave).clamp(min=0) + (octave - ends).clamp(min=0))
 
 

@@ -23,7 +23,7 @@ from dualtalk.animator import animate
 from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
 from dualtalk.conversation import Conversation, HeadMotion
-from dualtalk.evaluate.lips import BILABIALS, CLOSED_M, gap_at, silent_closure, vowel_opening
+from dualtalk.evaluate.lips import CLOSED_M, bilabial_closure, gap_at, silent_closure, vowel_opening
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import load_model
 from dualtalk.preprocess.recording import conversation_from_recording
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def packaged_recording() -> Path:
-    return Path(find_spec("pyannote.audio").submodule_search_locations[0]) / "sample" / "sample.wav"
+    return Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
 
 
 def figures(
@@ -70,8 +70,8 @@ def figures(
     gaps = [head.lip_gap(person.motion) for person in moved.people]
     both = list(zip(gaps, phonemes, strict=True))
     told = {}
-    for label, (gap, sounds) in zip("AB", both, strict=True):
-        told[f"closed at p, b, m, {label}"] = share(gap_at(gap, sounds, BILABIALS))
+    for label, pair in zip("AB", both, strict=True):
+        told[f"closed at p, b, m, {label}"] = bilabial_closure(*pair)
     for name, kinds in (("p, b", PLOSIVES), ("m", NASAL)):
         told[f"closed at {name}"] = share([one for pair in both for one in gap_at(*pair, kinds)])
         told[f"closed at {name}, a frame off"] = share([one for pair in both for one in least_gaps(*pair, kinds)])
