@@ -32,7 +32,7 @@ lint: $(READY) ## Check style and import directions
 doctor: $(READY) ## Say what works on this machine
 	$(BIN)/dualtalk doctor
 
-duet: LIBRARIES += $(VOICES)
+duet: LIBRARIES += $(VOICES) wamerican-small
 duet: $(READY) ## Make the network that comes along anew, data and all: hours; what was stopped goes on; needs npm
 	$(BIN)/dualtalk synthesize --hours 10 --seed 0 --out stores/synthetic
 	$(BIN)/dualtalk train --config configs/train/duet.yaml
@@ -41,7 +41,10 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
 	$(BIN)/dualtalk train --config configs/train/duet_voices.yaml
 	$(BIN)/dualtalk train --config configs/train/duet_rooms.yaml
-	$(BIN)/python scripts/bundle_duet.py runs/duet_rooms/model.safetensors
+	$(BIN)/dualtalk synthesize --hours 1.25 --seed 3 --kokoro kokoro --pace 1.3 \
+	    --words /usr/share/dict/american-english-small --out stores/words
+	$(BIN)/dualtalk train --config configs/train/duet_words.yaml
+	$(BIN)/python scripts/bundle_duet.py runs/duet_words/model.safetensors
 
 viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }

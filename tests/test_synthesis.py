@@ -2,6 +2,7 @@
 that are there; and turns as conversations have them."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from dualtalk.errors import InputError, SetupError
 from dualtalk.store import check_store, open_store
 from dualtalk.synthesis import add_teacher_motion, synthesize
 from dualtalk.synthesis.clips import PEOPLE, Settings, draw_person
-from dualtalk.synthesis.dialogue import TOPICS, Writer
+from dualtalk.synthesis.dialogue import TOPICS, Writer, said_words
 from dualtalk.synthesis.kokoro import AHEAD_S, _varint, draw_name, timed
 from dualtalk.synthesis.rooms import Scene, recorded
 from dualtalk.synthesis.timing import Clock
@@ -127,6 +128,40 @@ def test_people_take_turns_and_sentences_rarely_repeat():
     assert all(one.lines[0].person != two.lines[0].person for one, two in itertools.pairwise(turns))
     long = [line.text for turn in turns for line in turn.lines if len(line.text) > 35]
     assert len(set(long)) > 0.95 * len(long)
+
+
+def list_of_words(folder: Path) -> str:
+    path = folder / "words"
+    path.write_text("\n".join(["mumble", "bump", "lamp", "USA", "Bob", "it's", "abominations", ""]))
+    return str(path)
+
+
+def test_words_are_strewn_into_sentences_that_make_no_sense(tmp_path):
+    """Most sentences are of words of the list and of such as join them; without a list, none is."""
+    words = said_words(list_of_words(tmp_path))
+    assert words == ("mumble", "bump", "lamp")
+    writer, other = (Writer(np.random.default_rng(2), "train", some) for some in (words, ()))
+    texts, others = ([line.text for _ in range(200) for line in one.turn().lines] for one in (writer, other))
+    of_the_list = [text for text in texts if set(text.lower().strip(".?").split()) & set(words)]
+    assert 0.4 < len(of_the_list) / len(texts) < 0.7
+    assert all(text[0].isupper() and text[-1] in ".?" for text in of_the_list)
+    assert not any(set(text.lower().strip(".?").split()) & {"mumble", "bump"} for text in others)
+
+
+@spoken
+def test_words_and_pace_change_what_is_trained_on(tmp_path):
+    """Words are for the training split only; a pace is everybody's, and kept with what the store was made by."""
+    words = list_of_words(tmp_path)
+    synthesize(tmp_path / "store", hours=3 * 10 / 3600, clip_seconds=10, workers=0, words=words, pace=1.4)
+    store = open_store(tmp_path / "store")
+    assert (store.about["made_by"]["words"], store.about["made_by"]["pace"]) == ("words", 1.4)
+    for row in store.manifest.itertuples():
+        text = " ".join(line[3] for line in store.details(row.clip)["made_of"]["lines"]).lower()
+        assert ("mumble" in text or "bump" in text) == (row.split == "train")
+    slow, fast = (draw_person(Settings(0, 60, pace=pace), "train", 7).voice for pace in (1.0, 1.4))
+    assert fast.pace == pytest.approx(1.4 * slow.pace, abs=0.001)
+    text = "The lamp by the window is mine."
+    assert say([(fast, text)])[0].duration_s < 0.85 * say([(slow, text)])[0].duration_s
 
 
 def test_sound_is_where_the_phonemes_are(store):
@@ -292,6 +327,12 @@ def run(*arguments):
         (["--audio-of", "nowhere"], "no store at nowhere"),
         (["--hours", "1", "--piper", "joe.onnx"], "no piper voice at joe.onnx"),
         (["--hours", "1", "--kokoro", "nowhere"], "nowhere is no folder of Kokoro's"),
+        (["--hours", "1", "--words", "nowhere"], "nowhere cannot be read as a list of words"),
+        (
+            ["--hours", "1", "--words", os.devnull],
+            "/dev/null has no word of up to 9 small letters; wanted one a line",
+        ),
+        (["--hours", "1", "--pace", "3"], "a pace of 3; wanted 0.5 to 2 times as fast"),
     ],
 )
 def test_what_cannot_be_made_is_told_in_one_line(tmp_path, monkeypatch, arguments, said):

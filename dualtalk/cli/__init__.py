@@ -268,6 +268,11 @@ def synthesize(
         Path | None,
         typer.Option(show_default=False, metavar="DIR", help="Kokoro's voices to train with, about real time."),
     ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(show_default=False, metavar="FILE", help="Words, one a line, to make most sentences of."),
+    ] = None,
+    pace: Annotated[float, typer.Option(help="How many times as fast everybody speaks.")] = 1.0,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -287,6 +292,8 @@ def synthesize(
         clip_seconds=clip_seconds,
         piper=tuple(piper or ()),
         kokoro=kokoro,
+        words=words,
+        pace=pace,
         workers=workers,
         overwrite=overwrite,
     )

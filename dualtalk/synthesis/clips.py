@@ -15,7 +15,7 @@ from dualtalk.audio.rttm import PARTY
 from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
 from dualtalk.store import Draft, Task
-from dualtalk.synthesis.dialogue import Line, Turn, Writer
+from dualtalk.synthesis.dialogue import Line, Turn, Writer, said_words
 from dualtalk.synthesis.rooms import draw_scene, recorded
 from dualtalk.synthesis.timing import Clock, Placed
 from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, draw_voice, say
@@ -39,6 +39,8 @@ class Settings:
     clip_seconds: int
     piper: tuple[str, ...] = ()
     kokoro: str = ""
+    words: str = ""
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ def draw_person(settings: Settings, split: str, number: int) -> Person:
     """Person `number` of a split: the same in every clip."""
     rng = random_stream(settings.seed, "person", split, number)
     voice = draw_voice(rng, split, settings.piper, settings.kokoro)
+    voice = replace(voice, pace=round(voice.pace * settings.pace, 3))
     return Person(f"synthetic{settings.seed}_{split}_{number:03d}", voice, draw_identity(rng))
 
 
@@ -138,7 +141,8 @@ def _speaker(voice: Voice) -> str:
 
 def _talk(settings: Settings, split: str, people: tuple[Person, Person], rng: np.random.Generator) -> list[Placed]:
     """Lines placed until the clip is full, by start."""
-    writer, clock = Writer(rng, split), Clock(rng)
+    words = said_words(settings.words) if settings.words and split == "train" else ()
+    writer, clock = Writer(rng, split, words), Clock(rng)
     while clock.end_s < settings.clip_seconds:
         turns = _written(writer, WRITTEN_AHEAD * (settings.clip_seconds - clock.end_s))
         said = _said(turns, people)

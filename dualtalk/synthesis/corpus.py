@@ -15,10 +15,12 @@ from dualtalk.head.identity import draw_identity
 from dualtalk.store import Built, Draft, Store, Task, build_store, open_store
 from dualtalk.store.building import Report
 from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
+from dualtalk.synthesis.dialogue import said_words
 from dualtalk.synthesis.kokoro import load_kokoro
 from dualtalk.synthesis.voices import missing_synthesisers
 
 CLIP_SECONDS = 60
+SLOWEST, FASTEST = 0.5, 2.0
 LICENCE = "Apache-2.0 (texts, motion); the voices are free to use: flite (BSD-like), espeak-ng's output, Kokoro's"
 
 
@@ -30,6 +32,8 @@ def synthesize(
     clip_seconds: int = CLIP_SECONDS,
     piper: Sequence[str | os.PathLike] = (),
     kokoro: str | os.PathLike | None = None,
+    words: str | os.PathLike | None = None,
+    pace: float = 1.0,
     workers: int = 1,
     overwrite: bool = False,
     report: Report = lambda done, total: None,
@@ -46,11 +50,15 @@ def synthesize(
         Voice files of piper (`.onnx`), for the training split.
     kokoro : path or None
         Folder of Kokoro's network and speakers, which then speak most of the training split.
+    words : path or None
+        A list of words, one a line: most sentences of the training split are then made of them and make no sense.
+    pace : float
+        How many times as fast everybody speaks, 0.5 to 2; people talk faster than synthesisers read.
 
     Raises
     ------
     InputError
-        No hours, or voices or `out` that cannot be used.
+        No hours, or voices, words, a pace or `out` that cannot be used.
     SetupError
         flite, espeak-ng or what Kokoro runs on is missing.
     """
@@ -63,12 +71,21 @@ def synthesize(
             raise InputError(f"no piper voice at {path}; wanted an .onnx file, with its .onnx.json beside it")
     if kokoro is not None:
         load_kokoro(str(kokoro))
-    settings = Settings(seed, clip_seconds, tuple(map(str, piper)), "" if kokoro is None else str(kokoro))
+    if not SLOWEST <= pace <= FASTEST:
+        raise InputError(f"a pace of {pace:g}; wanted {SLOWEST:g} to {FASTEST:g} times as fast")
+    if words is not None:
+        said_words(str(words))
+    kokoro_folder, list_of_words = ("" if path is None else str(path) for path in (kokoro, words))
+    settings = Settings(seed, clip_seconds, tuple(map(str, piper)), kokoro_folder, list_of_words, pace)
     numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
     tasks = [Task(clip_name(settings, number), split_of(number), "") for number in numbers]
     made_by = {"seed": seed, "clip_seconds": clip_seconds, "piper": [Path(path).name for path in piper]}
     if kokoro is not None:
         made_by["kokoro"] = True
+    if words is not None:
+        made_by["words"] = Path(words).name
+    if pace != 1:
+        made_by["pace"] = pace
     about = {"corpus": CORPUS, "licence": LICENCE, "made_by": made_by, "version": __version__}
     make = partial(make_clip, settings)
     return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)

@@ -2,15 +2,22 @@
 
 The text makes no more sense than small talk needs to. What matters is that it has the words, the lengths and
 the kinds of turn of a conversation, and that no topic, and so no sentence about one, is in two splits.
+
+These are few words, and a model may come to know them by heart. From a list of words sentences without sense are
+strewn among the others, so that it has to go by sounds.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
+from dualtalk.errors import InputError
 
 TOPICS = {
     "train": (
@@ -30,6 +37,11 @@ NEW_TOPIC, QUESTION = 0.12, 0.35
 # begin with a laugh. Tuned so that a minute has about five backchannels (Switchboard: 38,298 in 1,155 calls of six
 # and a half minutes, Stolcke et al. 2000) and one laugh (Switchboard, after Maraev et al. 2021).
 BACKCHANNEL, LAUGH, LAUGH_FIRST = 0.33, 0.03, 0.04
+
+# Share of sentences that are strewn, where there are words, and how many words those have.
+STREWN, STREWN_WORDS = 0.6, (3, 10)
+# Long words are seldom said; the share of words between them that say how they belong together.
+LONGEST_WORD, JOINING = 9, 0.45
 
 What = Literal["sentence", "backchannel", "laugh"]
 
@@ -68,11 +80,31 @@ def _text() -> dict:
     return json.loads(files("dualtalk.synthesis").joinpath("dialogue.json").read_text())
 
 
-class Writer:
-    """Writes one dialogue, turn by turn, without end."""
+@cache
+def said_words(path: str) -> tuple[str, ...]:
+    """What of a list of words, one a line, may be strewn: names, abbreviations and long words are left out.
 
-    def __init__(self, rng: np.random.Generator, split: str) -> None:
+    Raises
+    ------
+    InputError
+        No list that can be read, or none of its words.
+    """
+    try:
+        lines = Path(path).read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a list of words: {error}") from error
+    words = tuple(word for word in lines if len(word) <= LONGEST_WORD and word.isalpha() and word.islower())
+    if not words:
+        raise InputError(f"{path} has no word of up to {LONGEST_WORD} small letters; wanted one a line")
+    return words
+
+
+class Writer:
+    """Writes one dialogue, turn by turn, without end; with sentences of `words` strewn in, if there are any."""
+
+    def __init__(self, rng: np.random.Generator, split: str, words: Sequence[str] = ()) -> None:
         self._rng = rng
+        self._words = words
         self._topics = TOPICS[split]
         self._person = int(rng.integers(2))
         self._said: set[str] = set()
@@ -135,6 +167,8 @@ class Writer:
 
     def _sentence(self, kind: str) -> str:
         """One that was not said in this dialogue, if a few tries find one."""
+        if self._words and self._rng.random() < STREWN:
+            return self._strewn(kind)
         for _ in range(5):
             sentence = self._filled(str(self._rng.choice(_text()[kind])))
             if sentence not in self._said:
@@ -144,6 +178,19 @@ class Writer:
             starter = str(self._rng.choice(_text()["starters"]))
             return f"{starter} {sentence if sentence.startswith('I ') else sentence[0].lower() + sentence[1:]}"
         return sentence
+
+    def _strewn(self, kind: str) -> str:
+        """Words that make no sense together."""
+        joining = _text()["joining"]
+        words = [
+            str(self._rng.choice(joining)) if self._rng.random() < JOINING else self._any_word()
+            for _ in range(self._rng.integers(*STREWN_WORDS))
+        ]
+        sentence = " ".join([*words, self._any_word()])
+        return sentence.capitalize() + ("?" if kind == "questions" else ".")
+
+    def _any_word(self) -> str:
+        return self._words[self._rng.integers(len(self._words))]
 
     def _filled(self, template: str) -> str:
         pick = {slot: str(self._rng.choice(self._topic[f"{slot}s"])) for slot in ("thing", "doing", "place")}
