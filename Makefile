@@ -41,7 +41,7 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
 	$(BIN)/dualtalk train --config configs/train/duet_voices.yaml
 	$(BIN)/dualtalk train --config configs/train/duet_rooms.yaml
-	$(BIN)/dualtalk synthesize --hours 1.25 --seed 3 --kokoro kokoro --pace 1.3 \
+	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words
 	$(BIN)/dualtalk train --config configs/train/duet_words.yaml
 	$(BIN)/python scripts/bundle_duet.py runs/duet_words/model.safetensors

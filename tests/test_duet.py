@@ -187,6 +187,27 @@ def test_matched_samples_are_distributed_as_the_training_motion(duet):
     assert (steps <= steepest + 1e-4).all()
 
 
+def test_open_lips_are_shown_as_far_apart_as_in_the_training_motion(duet):
+    """Closed ones stay as they are, and whatever else moves, too."""
+    duet.lowest.fill_(-99.0)
+    duet.highest.fill_(99.0)
+    duet.scale.fit(numbers(4000, COEFFICIENTS))
+    duet.opening[:2] = torch.tensor([3.0, 2.0])
+    duet.closed_mm.fill_(2.0)
+    duet.told.fill_(1.0)
+    true, sampled = numbers(4000, COEFFICIENTS, seed=5), 0.5 * numbers(3000, COEFFICIENTS, seed=6)
+    duet.match(true=true, sampled=sampled)
+    shown = duet.shown(sampled.view(2, 2, 750, COEFFICIENTS)).view(3000, COEFFICIENTS)
+    before, after, wanted = (motion @ duet.opening for motion in (sampled, shown, true))
+    closed = before <= duet.closed_mm
+    assert torch.allclose(after[closed], before[closed], atol=1e-3)
+    assert torch.allclose(shown[:, 2:], sampled[:, 2:], atol=1e-3)
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    assert torch.allclose(
+        after[~closed].quantile(levels), wanted[wanted > duet.closed_mm].quantile(levels), atol=0.15
+    )
+
+
 def test_what_voices_tell_lips_and_heads_are_shown_as_they_were_sampled(duet):
     duet.match(numbers(500, COEFFICIENTS), 3 * numbers(500, COEFFICIENTS, seed=5))
     # A deviation of the third opens the lips by a millimetre.

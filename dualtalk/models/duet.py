@@ -120,11 +120,15 @@ class Duet(ConversationModel):
     opening : (coef,)
         How far each coefficient takes the lips apart, in millimetres a unit; training sets it, by the head. A
         sample's lips are as far apart as the mean's, whatever else the face does: or every third m would be open.
+    closed_mm : ()
+        What `opening` comes to where lips are closed to the eye; training sets it, by the head.
     turns_head : (coef,)
         1 for coefficients that turn the head, else 0; training sets it, by the layout.
     sampled_quantiles, true_quantiles : (coef, quantile)
         Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
         `shown`. `match` sets them.
+    sampled_openings, true_openings : (quantile,)
+        The same of what `opening` comes to where lips are open.
     together : (coef, coef)
         Projects scaled motion onto the directions in which the training motion moves at all: lids that only ever
         closed together do so.
@@ -145,6 +149,9 @@ class Duet(ConversationModel):
         self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
         for name in ("sampled_quantiles", "true_quantiles"):
             self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(config.coefficients, 1))
+        for name in ("sampled_openings", "true_openings"):
+            self.register_buffer(name, torch.linspace(0, 1, QUANTILES))
+        self.register_buffer("closed_mm", torch.zeros(()))
         self.register_buffer("together", torch.eye(config.coefficients))
         self.audio_in = nn.Linear(self.front_end.width, config.width)
         self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
@@ -175,14 +182,17 @@ class Duet(ConversationModel):
 
     def match(self, sampled: Float[Tensor, "frame coef"], true: Float[Tensor, "frame2 coef"]) -> None:
         """Learn how samples of a closed loop are distributed, and how they should be."""
-        # Close to each other at both ends, where blinks, smiles and closed lips are.
-        levels = (1 - torch.linspace(0, torch.pi, QUANTILES, device=true.device).cos()) / 2
-        came, wanted = (torch.quantile(motion, levels, dim=0).T for motion in (sampled, true))
-        least = wanted.diff(dim=1).clamp(min=SMALLEST_STEP) / STEEPEST
-        for place, step in enumerate(least.unbind(1)):
-            came[:, place + 1] = torch.maximum(came[:, place + 1], came[:, place] + step)
+        came, wanted = _quantiles(sampled, true)
         self.sampled_quantiles.copy_(came)
         self.true_quantiles.copy_(wanted)
+        openings = (motion @ self.opening for motion in (sampled, true))
+        opened = [opening[opening > self.closed_mm, None] for opening in openings]
+        if all(map(len, opened)):
+            came, wanted = _quantiles(*opened)
+            # Lips that are closed stay so.
+            came[:, 0] = wanted[:, 0] = self.closed_mm
+            self.sampled_openings.copy_(came[0])
+            self.true_openings.copy_(wanted[0])
         scaled = self.scale(true)
         spread, directions = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
         directions = directions[:, spread > SMALLEST_SPREAD]
@@ -194,20 +204,18 @@ class Duet(ConversationModel):
 
         Where voices tell little, and where the flow is not exact, frame after frame adds up to lids that hang,
         lips that open half as far, and smiles too small; the order of what is moved is right, its size is not.
+
+        Open lips are matched by how far they are apart, all that opens them together. The mean, which is paid most
+        for lips that close, leaves them too near each other where it is not sure; closed ones stay closed.
         """
         values = moved.movedim(-1, 0).flatten(1).contiguous()
-        came, wanted = self.sampled_quantiles, self.true_quantiles
-        after = torch.searchsorted(came, values).clamp(1, QUANTILES - 1)
-        (low, high), (wanted_low, wanted_high) = (
-            (ends.gather(1, after - 1), ends.gather(1, after)) for ends in (came, wanted)
-        )
-        within = ((values - low) / (high - low)).clamp(0, 1)
-        outside = values - values.clamp(came[:, :1], came[:, -1:])
-        matched = torch.lerp(wanted_low, wanted_high, within) + outside
+        matched = _mapped(values, self.sampled_quantiles, self.true_quantiles)
         matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
         matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
         matched = self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
-        return self._opened_as(moved, matched, self._parting())
+        opening = (moved @ self.opening).flatten()[None]
+        opening = _mapped(opening, self.sampled_openings[None], self.true_openings[None])
+        return self._opened(opening.view(moved.shape[:-1]), matched, self._parting())
 
     def forward(
         self,
@@ -246,7 +254,7 @@ class Duet(ConversationModel):
             return mean
         departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
         moved = torch.lerp(self.going_on(seen) + fixed.from_departures(departure), mean, fixed.leaning)
-        return self._opened_as(mean, moved.clamp(self.lowest, self.highest), fixed.parting)
+        return self._opened(mean @ self.opening, moved.clamp(self.lowest, self.highest), fixed.parting)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
@@ -277,14 +285,14 @@ class Duet(ConversationModel):
         parting = self.opening * self.opens_lips * self.scale.deviation.square()
         return parting / (self.opening @ parting).clamp(min=SMALLEST_SQUARES)
 
-    def _opened_as(
+    def _opened(
         self,
-        meant: Float[Tensor, "batch 2 *frame coef"],
+        opening_mm: Float[Tensor, "batch 2 *frame"],
         moved: Float[Tensor, "batch 2 *frame coef"],
         parting: Float[Tensor, "coef"],
     ) -> Float[Tensor, "batch 2 *frame coef"]:
-        """`moved`, with lips as far apart as `meant`."""
-        return moved + ((meant - moved) @ self.opening)[..., None] * parting
+        """`moved`, with lips so far apart."""
+        return moved + (opening_mm - moved @ self.opening)[..., None] * parting
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""
@@ -382,6 +390,34 @@ class Duet(ConversationModel):
 def seen_before(before: Float[Tensor, "batch 2 frame coef"]) -> Seen:
     """What is seen of motion, given as `motion_before` gives it; before the first frame nobody moved."""
     return Seen(before, nn.functional.pad(before.diff(dim=2), (0, 0, 1, 0)))
+
+
+def _quantiles(
+    sampled: Float[Tensor, "frame coef"], true: Float[Tensor, "frame2 coef"]
+) -> tuple[Float[Tensor, "coef quantile"], Float[Tensor, "coef quantile"]]:
+    """Of both, with steps between those of samples that are long enough."""
+    # Close to each other at both ends, where blinks, smiles and closed lips are.
+    levels = (1 - torch.linspace(0, torch.pi, QUANTILES, device=true.device).cos()) / 2
+    came, wanted = (torch.quantile(motion, levels, dim=0).T for motion in (sampled, true))
+    least = wanted.diff(dim=1).clamp(min=SMALLEST_STEP) / STEEPEST
+    for place, step in enumerate(least.unbind(1)):
+        came[:, place + 1] = torch.maximum(came[:, place + 1], came[:, place] + step)
+    return came, wanted
+
+
+def _mapped(
+    values: Float[Tensor, "coef value"],
+    came: Float[Tensor, "coef quantile"],
+    wanted: Float[Tensor, "coef quantile"],
+) -> Float[Tensor, "coef value"]:
+    """From a place among quantiles to the same among others: linear between them, a shift outside."""
+    after = torch.searchsorted(came, values).clamp(1, QUANTILES - 1)
+    (low, high), (wanted_low, wanted_high) = (
+        (ends.gather(1, after - 1), ends.gather(1, after)) for ends in (came, wanted)
+    )
+    within = ((values - low) / (high - low)).clamp(0, 1)
+    outside = values - values.clamp(came[:, :1], came[:, -1:])
+    return torch.lerp(wanted_low, wanted_high, within) + outside
 
 
 def _scaled(seen: Seen, fixed: Fixed) -> tuple[Float[Tensor, "people *frame coef"], ...]:

@@ -131,6 +131,10 @@ class MotionLoss(nn.Module):
         """How far apart each coefficient takes the inner lips at the midline, a unit, on average over vertices."""
         return self.upper[:-1].mean(dim=1) - self.lower[:-1].mean(dim=1)
 
+    def closed_mm(self) -> float:
+        """What `opening_mm` comes to where lips look closed, but for how it differs from vertex to vertex."""
+        return CLOSED_MM - float(self.upper[-1].amin() - self.lower[-1].amax())
+
     def _lip_gap_mm(self, motion: Float[Tensor, "batch 2 frame coef"]) -> Float[Tensor, "batch 2 frame"]:
         upper, lower = (motion @ lines[:-1] + lines[-1] for lines in (self.upper, self.lower))
         return (upper.amin(dim=-1) - lower.amax(dim=-1)).clamp(min=0)

@@ -130,6 +130,7 @@ class ConversationTraining(lightning.LightningModule):
             self.model.admit(motion[valid])
         if isinstance(self.model, Duet):
             self.model.opening.copy_(self.loss.opening_mm())
+            self.model.closed_mm.fill_(self.loss.closed_mm())
             self.model.turns_head[LAYOUTS[self.layout].slice_of("head")] = 1
 
     def _started_from(self, path: str) -> dict:
