@@ -41,7 +41,7 @@ def test_mouths_close_in_silence(heard):
 
 
 def test_lips_close_at_most_p_b_m(two_person_wave):
-    """It closed at 6 of 8 of each person in this recording; in another at fewer, as `docs/duet.md` tells."""
+    """It closed at 5 to 7 of 8 of A and at 7 of 8 of B in this recording; in another at fewer: `docs/duet.md`."""
     talk = conversation_from_recording([two_person_wave])[0]
     figures = motion_figures(simulate(talk), load_head("open"))["lips at most 2 mm apart at p, b, m"]
     assert min(figures["a"], figures["b"]) >= 0.6

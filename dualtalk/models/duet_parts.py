@@ -50,7 +50,7 @@ class DuetConfig:
     flow_layers: int = 2
     """Residual layers of the flow."""
 
-    flow_steps: int = 4
+    flow_steps: int = 3
     """Steps from noise to a sample."""
 
 
