@@ -1,6 +1,6 @@
 """Do lips fit the sound on recordings of real people, of whom nobody knows what they say when?
 
-    python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5]
+    python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5] [--again]
 
 Recordings are given as to `dualtalk simulate`: one with both voices, or a file each; none for the half minute that
 pyannote.audio's package brings. The animator, the network's mean and its samples (of several seeds, averaged) move
@@ -8,6 +8,10 @@ both people and are held against phonemes as hama's recogniser hears them: gaps 
 phoneme, and the least from a frame before it to a frame after. The animator itself goes by these times, so its
 figures are what the measure can give at most, and how much of the network's lip gap goes with the animator's is
 told, too. With a published file of person A's tracked motion, jaws are compared with the jaw of the person.
+
+Recognisers err on such talk. With --again phonemes are those that pocketsphinx hears (pip install pocketsphinx),
+which neither the animator nor any training went by. Lips that are closed in much of the speech close at many of
+anybody's times, so this share is told, too.
 """
 
 import argparse
@@ -20,18 +24,21 @@ import pandas as pd
 import torch
 
 from dualtalk.animator import animate
-from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.audio.clock import MOTION_FPS, sample_at
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
-from dualtalk.conversation import Conversation, HeadMotion
-from dualtalk.evaluate.lips import CLOSED_M, bilabial_closure, gap_at, silent_closure, vowel_opening
+from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.evaluate.lips import BILABIALS, CLOSED_M, bilabial_closure, gap_at, silent_closure, vowel_opening
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import load_model
 from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.synthesis.voices import ARPABET
 
 PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
 # The jaw of a person may lead or follow what is heard by so many frames.
 FARTHEST_FRAMES = 5
+# What a recogniser hears before and after a stretch of speech, and how far two of them may be apart.
+LEAD_S = 0.1
 
 
 def main() -> None:
@@ -40,6 +47,7 @@ def main() -> None:
     parser.add_argument("--tracked", type=Path, help="published npz of person A's motion")
     parser.add_argument("--model", default="default")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--again", action="store_true", help="hold lips against another recogniser")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     talk = conversation_from_recording(arguments.recording or [packaged_recording()])[0]
@@ -50,6 +58,9 @@ def main() -> None:
         "mean": [close_the_loop(talk, trained, "mean", 0)],
         "samples": [close_the_loop(talk, trained, "sample", seed) for seed in range(arguments.seeds)],
     }
+    if arguments.again:
+        first, phonemes = phonemes, [heard_again(person) for person in talk.people]
+        print("p, b, m of hama at which pocketsphinx hears one, too, A and B:", *map(agreed, first, phonemes))
     jaw = None if arguments.tracked is None else HeadMotion.load(arguments.tracked).jaw_rotvec_rad[:, 0]
     rows = {
         name: pd.DataFrame([figures(one, rules, phonemes, jaw) for one in moved]).mean()
@@ -61,6 +72,46 @@ def main() -> None:
 
 def packaged_recording() -> Path:
     return Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
+
+
+def heard_again(person: Participant) -> tuple[Phoneme, ...]:
+    """What pocketsphinx's phoneme recogniser for American English hears in a person's speech."""
+    from pocketsphinx import Decoder, get_model_path
+
+    models = Path(get_model_path()) / "en-us"
+    listener = Decoder(
+        hmm=str(models / "en-us"),
+        allphone=str(models / "en-us-phone.lm.bin"),
+        lm=None,
+        dict=None,
+        lw=2.0,
+        beam=1e-20,
+        pbeam=1e-20,
+        loglevel="FATAL",
+    )
+    heard = []
+    for stretch in person.speech:
+        first = max(stretch.start - LEAD_S, 0)
+        sound = person.audio[sample_at(first) : sample_at(stretch.end + LEAD_S)]
+        listener.start_utt()
+        listener.process_raw((sound.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
+        listener.end_utt()
+        heard += [
+            Phoneme(ARPABET[one.word.lower()], first + one.start_frame / 100, first + (one.end_frame + 1) / 100)
+            for one in listener.seg()
+            if one.word.lower() in ARPABET
+        ]
+    return tuple(heard)
+
+
+def agreed(first: tuple[Phoneme, ...], second: tuple[Phoneme, ...]) -> str:
+    """How many of the one's p, b and m the other has one at, but for LEAD_S."""
+    mine, theirs = ([sound for sound in sounds if sound.ipa in BILABIALS] for sounds in (first, second))
+    both = [
+        any(one.start_s < other.end_s + LEAD_S and other.start_s < one.end_s + LEAD_S for other in theirs)
+        for one in mine
+    ]
+    return f"{sum(both)} of {len(mine)}"
 
 
 def figures(
@@ -78,6 +129,7 @@ def figures(
     for label, (gap, sounds), person, animated in zip("AB", both, moved.people, rules.people, strict=True):
         speaking = person.speaking(len(gap))
         told[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
+        told[f"closed in speech, {label}"] = share(gap[speaking])
         told[f"open at vowels, {label}"] = vowel_opening(gap, sounds)
         told[f"gap goes with the animator's, {label}"] = together(gap, head.lip_gap(animated.motion), speaking)
     if jaw is not None:
