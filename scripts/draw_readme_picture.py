@@ -17,7 +17,7 @@ from dualtalk.render.report_data import moments
 ROOT = Path(__file__).parents[1]
 COLUMNS, CELL = 2, (640, 320)
 # Of the demo's moments: each speaks in two of them.
-SHOWN = (4, 5, 9, 11)
+SHOWN = (3, 5, 6, 8)
 
 
 def main() -> None:
