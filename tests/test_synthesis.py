@@ -325,6 +325,11 @@ def run(*arguments):
         ([], "wanted either --hours, or --audio-of"),
         (["--hours", "1", "--audio-of", "x"], "wanted either --hours, or --audio-of"),
         (["--audio-of", "nowhere"], "no store at nowhere"),
+        (
+            ["--audio-of", "x", "--pace", "1.2"],
+            "--pace is for what is spoken anew; --audio-of keeps the audio there is",
+        ),
+        (["--audio-of", "x", "--words", "y"], "--words is for what is spoken anew"),
         (["--hours", "1", "--piper", "joe.onnx"], "no piper voice at joe.onnx"),
         (["--hours", "1", "--kokoro", "nowhere"], "nowhere is no folder of Kokoro's"),
         (["--hours", "1", "--words", "nowhere"], "nowhere cannot be read as a list of words"),
