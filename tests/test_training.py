@@ -332,7 +332,7 @@ def test_what_opens_the_lips_is_known_by_the_head():
     assert model.turns_head.nonzero().flatten().tolist() == list(range(62))[FULL62.slice_of("head")]
 
 
-def test_a_samples_lips_are_as_far_apart_as_the_means():
+def test_a_samples_lips_are_as_far_apart_as_the_means_and_closed_ones_shown_so():
     training = ConversationTraining(small_duet())
     training.fit([a_batch()])
     model, batch = training.model.eval(), a_batch()
@@ -341,8 +341,12 @@ def test_a_samples_lips_are_as_far_apart_as_the_means():
     with torch.no_grad():
         mean = model(batch.audio, batch.motion)
         sampled = model(batch.audio, batch.motion, noise=torch.randn_like(batch.motion))
-    assert (sampled - mean).abs().mean() > 0.01
-    torch.testing.assert_close(sampled @ model.opening, mean @ model.opening, atol=1e-3, rtol=0)
+        model.closed_mm.fill_(torch.inf)
+        model.match(sampled.flatten(0, 2), 0.5 * sampled.flatten(0, 2))
+        shown = model.shown(sampled)
+    for moved in (sampled, shown):
+        assert (moved - mean).abs().mean() > 0.01
+        torch.testing.assert_close(moved @ model.opening, mean @ model.opening, atol=1e-3, rtol=0)
 
 
 def test_how_far_lips_are_apart_is_told_in_millimetres():

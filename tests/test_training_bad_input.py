@@ -56,6 +56,7 @@ def test_a_split_without_a_clip(make_store, tiny_duet, tmp_path, split):
         run(*tiny_duet, "--data.source", store.root, "--out", tmp_path / "run"),
         about=f"no clip in split '{split}'; it has test",
     )
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_duet, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +18,8 @@ from dualtalk.store.layout import QUARANTINE, SPLITS
 from dualtalk.synthesis import add_teacher_motion, synthesize
 
 SHOWN_FAULTS = 20
-# How `synthesize` is given what changes only speech, where it is not given.
-PLAINLY_SPOKEN = {"piper": (), "kokoro": None, "words": None, "pace": 1.0}
+# What of `synthesize` changes only how people speak.
+SPOKEN = ("piper", "kokoro", "words", "pace")
 
 
 def run_prepare(source: Path, out: Path, *, workers: int | None, **options) -> list[str]:
@@ -38,7 +39,8 @@ def run_synthesize(
         raise InputError("wanted either --hours, or --audio-of with a store whose audio is to be animated")
     count = _processes(workers)
     if audio_of is not None:
-        if spoken := [name for name, plain in PLAINLY_SPOKEN.items() if options[name] != plain]:
+        plain = signature(synthesize).parameters
+        if spoken := [name for name in SPOKEN if options[name] != plain[name].default]:
             raise InputError(f"--{spoken[0]} is for what is spoken anew; --audio-of keeps the audio there is")
         overwrite = options["overwrite"]
         return _build(
