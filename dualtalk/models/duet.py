@@ -214,8 +214,8 @@ class Duet(ConversationModel):
         matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
         matched = self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
         opening = (moved @ self.opening).flatten()[None]
-        opening = _mapped(opening, self.sampled_openings[None], self.true_openings[None])
-        return self._opened(opening.view(moved.shape[:-1]), matched, self._parting())
+        opening = _mapped(opening, self.sampled_openings[None], self.true_openings[None]).view(moved.shape[:-1])
+        return _parted(matched, opening - matched @ self.opening, self._parting())
 
     def forward(
         self,
@@ -254,7 +254,8 @@ class Duet(ConversationModel):
             return mean
         departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
         moved = torch.lerp(self.going_on(seen) + fixed.from_departures(departure), mean, fixed.leaning)
-        return self._opened(mean @ self.opening, moved.clamp(self.lowest, self.highest), fixed.parting)
+        moved = moved.clamp(self.lowest, self.highest)
+        return _parted(moved, (mean - moved) @ self.opening, fixed.parting)
 
     def fixed(self) -> Fixed:
         """What does not change from frame to frame."""
@@ -284,15 +285,6 @@ class Duet(ConversationModel):
         """The least motion, in deviations, of what opens the lips that takes them a millimetre apart."""
         parting = self.opening * self.opens_lips * self.scale.deviation.square()
         return parting / (self.opening @ parting).clamp(min=SMALLEST_SQUARES)
-
-    def _opened(
-        self,
-        opening_mm: Float[Tensor, "batch 2 *frame"],
-        moved: Float[Tensor, "batch 2 *frame coef"],
-        parting: Float[Tensor, "coef"],
-    ) -> Float[Tensor, "batch 2 *frame coef"]:
-        """`moved`, with lips so far apart."""
-        return moved + (opening_mm - moved @ self.opening)[..., None] * parting
 
     def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
         """Where people would be if they went on as they went."""
@@ -418,6 +410,15 @@ def _mapped(
     within = ((values - low) / (high - low)).clamp(0, 1)
     outside = values - values.clamp(came[:, :1], came[:, -1:])
     return torch.lerp(wanted_low, wanted_high, within) + outside
+
+
+def _parted(
+    moved: Float[Tensor, "batch 2 *frame coef"],
+    by_mm: Float[Tensor, "batch 2 *frame"],
+    parting: Float[Tensor, "coef"],
+) -> Float[Tensor, "batch 2 *frame coef"]:
+    """`moved`, with lips by so much farther apart."""
+    return moved + by_mm[..., None] * parting
 
 
 def _scaled(seen: Seen, fixed: Fixed) -> tuple[Float[Tensor, "people *frame coef"], ...]:
