@@ -100,7 +100,15 @@ class ConversationData(lightning.LightningDataModule):
         with warnings.catch_warnings():
             # torchdata 0.11 calls a function of torch that newer versions warn about; nothing depends on it.
             warnings.filterwarnings("ignore", message="'set_vital' is deprecated", category=UserWarning)
-            return StatefulDataLoader(windows, self.batch_size, shuffle, sampler, num_workers=self.workers)
+            return StatefulDataLoader(
+                windows,
+                self.batch_size,
+                shuffle,
+                sampler,
+                num_workers=self.workers,
+                # What is copied to a GPU goes there while the step before is worked out.
+                pin_memory=torch.cuda.is_available(),
+            )
 
 
 def _is_sharded(source: str) -> bool:

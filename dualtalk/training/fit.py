@@ -71,7 +71,7 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
             raise
         raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
     if isinstance(cli.model.model, Duet) and cli.model.model.look_ahead_frames is not None:
-        match(cli)
+        match(cli, trainer.strategy.root_device)
     about = {
         "version": __version__,
         "steps": trainer.global_step,
@@ -85,13 +85,14 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     return out / MODEL
 
 
-def match(cli: TrainCLI) -> None:
-    """Match the trained model's samples to the training motion."""
+def match(cli: TrainCLI, device: torch.device) -> None:
+    """Match the trained model's samples to the training motion, on the device it was trained on."""
     longer = ConversationData(cli.datamodule.sources, frames=FRAMES, layout=cli.datamodule.layout)
     windows = some_windows(longer.windows("train"), CONVERSATIONS)
-    model = cli.model.model.eval()
+    model = cli.model.model.eval().to(device)
     as_configured(model)
     match_samples(model, windows, cli.config["seed_everything"])
+    model.cpu()
 
 
 def parsed(arguments: list[str]) -> TrainCLI:

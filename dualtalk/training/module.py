@@ -123,6 +123,7 @@ class ConversationTraining(lightning.LightningModule):
         valid = torch.cat([window.valid.reshape(-1, *window.valid.shape[-2:]) for window in windows])
         if not valid.any():
             raise InputError("no frame of the training data is valid; does the store hold motion?")
+        motion, valid = motion.to(self.device), valid.to(self.device)
         self.scale.fit(motion[valid])
         if self.started_from is None:
             self.model.fit(motion, valid)
@@ -157,7 +158,6 @@ class ConversationTraining(lightning.LightningModule):
             raise InputError(f"training motion is in space {data.space!r}, the head of the loss in {self.space!r}")
         if self.trainer.ckpt_path is None:
             self.fit(some_windows(data.windows("train"), SCALE_WINDOWS))
-            self.to(self.device)
             # Of shards each process has seen others.
             share_buffers(self)
 

@@ -1,11 +1,12 @@
 """How fast duet moves two people, and how much memory it takes, beside the published network at full size.
 
     python experiments/duet_speed/measure.py [--model MODEL.safetensors] [--seconds 30 300] [--reference]
+    python experiments/duet_speed/measure.py --gpu
 
 Closed loop, both people, audio features included, of so many seconds, as `dualtalk simulate` runs it: samples on
 one thread, the mean on all; single steps, on one thread; start-up is a new process to its first frame. The talk is
 the recording in pyannote.audio's package again and again, for the second person half of it later. Run with nothing
-else on the machine.
+else on the machine. With `--gpu`: single steps of one pair there, and many pairs at once in closed loop.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Fram
 FPS = 25
 WARM_UP_STEPS = 300
 ROUNDS = 5
+PAIRS, PAIRS_SECONDS = (1, 64, 512), 20
 # From nothing to the first frame of both people.
 FIRST_FRAME = """
 import torch
@@ -44,12 +46,16 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--seconds", type=int, nargs="+", default=[30])
     parser.add_argument("--reference", action="store_true", help="time the published network too (3.4 GB)")
+    parser.add_argument("--gpu", action="store_true", help="measure on the GPU, and nothing else")
     parser.add_argument("--peak", type=int, metavar="MINUTES", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     model = load_model(arguments.model).model
     with torch.inference_mode():
         if arguments.peak:
             print(peak_mb(model, arguments.peak))
+            return
+        if arguments.gpu:
+            on_gpu(model.cuda())
             return
         for seconds in arguments.seconds:
             taken = closed_loop(model, seconds)
@@ -90,17 +96,48 @@ def closed_loop(model: ConversationModel, seconds: int) -> dict[str, float]:
 
 def steps(model: ConversationModel) -> None:
     torch.set_num_threads(1)
-    audio = talk(80)
-    ahead = model.look_ahead_frames * SAMPLES_PER_FRAME
-    state, before = model.start(audio[..., :ahead]), torch.zeros(1, 2, model.coefficients)
-    noise, taken_ms = torch.randn(1, 2, model.coefficients), []
-    for sound in audio[..., ahead:].split(SAMPLES_PER_FRAME, dim=-1):
-        began_s = time.perf_counter()
-        before, state = model.step(state, Frame(sound, before, noise))
-        taken_ms.append(1000 * (time.perf_counter() - began_s))
-    kept = np.array(taken_ms[WARM_UP_STEPS:])
-    median, p99 = np.percentile(kept, [50, 99])
+    median, p99 = np.percentile(steps_ms(model, talk(80)), [50, 99])
     print(f"a step for both people, sample, one thread: median {median:.1f} ms, p99 {p99:.1f} ms")
+
+
+def steps_ms(model: ConversationModel, audio: torch.Tensor) -> np.ndarray:
+    """What each step of a sample took, from audio in memory to motion in memory, once the cache is full."""
+    device = model.told.device
+    ahead = model.look_ahead_frames * SAMPLES_PER_FRAME
+    state = model.start(audio[..., :ahead].to(device))
+    before, noise = (torch.zeros(1, 2, model.coefficients, device=device) for _ in range(2))
+    taken_ms = []
+    for sound in audio[..., ahead:].split(SAMPLES_PER_FRAME, dim=-1):
+        noise.normal_()
+        began_s = time.perf_counter()
+        before, state = model.step(state, Frame(sound.to(device), before, noise))
+        before.cpu()
+        taken_ms.append(1000 * (time.perf_counter() - began_s))
+    return np.array(taken_ms[WARM_UP_STEPS:])
+
+
+def on_gpu(model: ConversationModel) -> None:
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
+    median, p99 = np.percentile(steps_ms(model, talk(80)), [50, 99])
+    print(f"a step for both people, sample: median {median:.1f} ms, p99 {p99:.1f} ms")
+    for pairs in PAIRS:
+        audio = talk(PAIRS_SECONDS).cuda().repeat(pairs, 1, 1)
+        frames = PAIRS_SECONDS * FPS
+        for name, noise in (
+            ("mean", None),
+            ("sample", torch.randn(pairs, 2, frames, model.coefficients, device="cuda")),
+        ):
+            # The first time round is for what is made once.
+            for _ in range(2):
+                torch.cuda.synchronize()
+                began_s = time.perf_counter()
+                roll_out(model, audio, noise=noise)
+                torch.cuda.synchronize()
+                taken_s = time.perf_counter() - began_s
+            print(
+                f"closed loop of {PAIRS_SECONDS} s, {name}, {pairs} pairs at once: {taken_s:.2f} s, "
+                f"{pairs * PAIRS_SECONDS / taken_s:.0f} s of talk a second"
+            )
 
 
 def start_up() -> None:
