@@ -44,7 +44,11 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words
 	$(BIN)/dualtalk train --config configs/train/duet_words.yaml
-	$(BIN)/python scripts/bundle_duet.py runs/duet_words/model.safetensors
+	[ -d stores/words_long ] || cp -r stores/words stores/words_long
+	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro kokoro --pace 1.3 \
+	    --words /usr/share/dict/american-english-small --out stores/words_long
+	$(BIN)/dualtalk train --config configs/train/duet_long.yaml
+	$(BIN)/python scripts/bundle_duet.py runs/duet_long/model.safetensors
 
 viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }

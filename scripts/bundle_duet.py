@@ -1,6 +1,6 @@
 """Puts a trained duet into the package, in half precision, as the model that `dualtalk simulate` uses.
 
-    python scripts/bundle_duet.py runs/duet_words/model.safetensors
+    python scripts/bundle_duet.py runs/duet_long/model.safetensors
 
 `make duet` makes the model first.
 """

@@ -271,7 +271,8 @@ def test_files_that_are_no_model_are_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_is_understood(path, tmp_path):
     # What a run starts from is made by another run.
-    cli = parsed(["--config", str(path), "--out", str(tmp_path), "--model.start_from", "null"])
+    without = ["--model.start_from", "null", "--model.gone", "1"]
+    cli = parsed(["--config", str(path), "--out", str(tmp_path), *without])
     assert cli.model.model.coefficients == 62
     assert cli.datamodule.layout == "full62"
 
@@ -389,6 +390,33 @@ def test_training_starts_from_a_trained_model(tmp_path):
     assert torch.equal(training.model.highest[1:], old.highest[1:])
     assert training.model.highest[0] == 9.0
     assert torch.equal(training.model.lowest, old.lowest)
+
+
+@pytest.mark.parametrize("gone", [0.0, 0.25, 1.0])
+def test_training_ends_on_the_way_from_where_it_started(tmp_path, gone):
+    old, path = small_duet(), tmp_path / "m.safetensors"
+    old.told.fill_(0.5)
+    save_model(path, old, space="open", layout="full62")
+    training = ConversationTraining(
+        Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), start_from=str(path), gone=gone
+    )
+    with torch.no_grad():
+        for weight in training.model.parameters():
+            weight += 1
+    training.model.told.fill_(0.9)
+    training.go_back()
+    for before, after in zip(old.parameters(), training.model.parameters(), strict=True):
+        assert torch.allclose(after - before, torch.full_like(after, gone), atol=1e-6)
+    assert torch.allclose(training.model.told, torch.full((62,), 0.5 + 0.4 * gone))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"gone": 1.5, "start_from": "default"}, "gone is 1.5"), ({"gone": 0.5}, "there is no way to go back")],
+)
+def test_a_way_that_is_none_is_refused(options, said):
+    with pytest.raises(InputError, match=said):
+        ConversationTraining(small_duet(), **options)
 
 
 @pytest.mark.parametrize(

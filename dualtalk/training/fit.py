@@ -70,6 +70,7 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
         if "loading state_dict" not in str(error):
             raise
         raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
+    cli.model.go_back()
     if isinstance(cli.model.model, Duet) and cli.model.model.look_ahead_frames is not None:
         match(cli, trainer.strategy.root_device)
     about = {

@@ -71,11 +71,14 @@ class ConversationTraining(lightning.LightningModule):
     start_from : str or None
         A trained model of the same kind and sizes, or "default" for the one that comes along: training starts from
         its weights, and keeps its scale of the coefficients.
+    gone : float
+        How much of the way from those weights to the trained ones the model is taken in the end, 0 to 1: Wortsman
+        et al. 2022, "Robust fine-tuning of zero-shot models". Less than all of it forgets less.
 
     Raises
     ------
     InputError
-        A layout that the model does not have, or a model to start from that is another.
+        A layout that the model does not have, a model to start from that is another, or a part of a way from none.
     """
 
     def __init__(
@@ -96,8 +99,13 @@ class ConversationTraining(lightning.LightningModule):
         microphones: bool = True,
         tracts: tuple[float, float] | None = (0.8, 1.25),
         start_from: str | None = None,
+        gone: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 <= gone <= 1:
+            raise InputError(f"gone is {gone}; wanted a share of the way, 0 to 1")
+        if gone < 1 and start_from is None:
+            raise InputError(f"gone is {gone}, but there is no way to go back; give start_from, too")
         width = LAYOUTS[layout].width
         if width != model.coefficients:
             raise InputError(f"a model of {model.coefficients} coefficients; layout {layout} has {width}")
@@ -114,6 +122,7 @@ class ConversationTraining(lightning.LightningModule):
         self.scale = Standardised(width)
         self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, closing_weight)
         self._seed = torch.initial_seed()
+        self.start_from, self.gone = start_from, gone
         self.started_from = None if start_from is None else self._started_from(start_from)
 
     def fit(self, windows: Iterable[Window]) -> None:
@@ -313,6 +322,20 @@ class ConversationTraining(lightning.LightningModule):
             milestones=[warm],
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @torch.no_grad()
+    def go_back(self) -> None:
+        """Take the trained model back to where `gone` says, between the weights it started from and its own."""
+        if self.gone == 1:
+            return
+        before = load_model(self.start_from).model
+        for now, then in zip(self._learnt(self.model), self._learnt(before), strict=True):
+            now.lerp_(then.to(now), 1 - self.gone)
+
+    @staticmethod
+    def _learnt(model: ConversationModel) -> list[Tensor]:
+        """Weights, and how much voices tell, which training found out."""
+        return [*model.parameters(), *([model.told] if isinstance(model, Duet) else [])]
 
     def as_it_is(self) -> TrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
