@@ -1,6 +1,7 @@
 """Do lips fit the sound on recordings of real people, of whom nobody knows what they say when?
 
-    python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5] [--again]
+    python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5]
+        [--again] [--words WHISPER]
 
 Recordings are given as to `dualtalk simulate`: one with both voices, or a file each; none for the half minute that
 pyannote.audio's package brings. The animator, the network's mean and its samples (of several seeds, averaged) move
@@ -9,14 +10,19 @@ phoneme, and the least from a frame before it to a frame after. The animator its
 figures are what the measure can give at most, and how much of the network's lip gap goes with the animator's is
 told, too. With a published file of person A's tracked motion, jaws are compared with the jaw of the person.
 
-Recognisers err on such talk. With --again phonemes are those that pocketsphinx hears (pip install pocketsphinx),
-which neither the animator nor any training went by. Lips that are closed in much of the speech close at many of
-anybody's times, so this share is told, too.
+Recognisers of phonemes err on such talk. With --words they are those of the words that are said: as Whisper
+writes them (a folder with a model for faster-whisper), at the times to which pocketsphinx aligns them. With
+--again they are those that pocketsphinx hears without words; and by hama's times the p, b and m at which both hear
+one, and those that hama alone hears. Neither the animator nor any training went by these (pip install
+faster-whisper pocketsphinx). Lips that are closed in much of the speech close at many of anybody's times, so this
+share is told, too.
 """
 
 import argparse
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +45,10 @@ PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
 FARTHEST_FRAMES = 5
 # What a recogniser hears before and after a stretch of speech, and how far two of them may be apart.
 LEAD_S = 0.1
+# A longer pause than this parts two stretches of words; how far from their ends to look for them, and how far an
+# alignment may stray from the best on its way.
+PAUSE_S = 0.4
+ALIGNED_WITHIN_S, BEAMS = (0.1, 0.3, 0.0, 0.5), (1e-80, 1e-64, 1e-100)
 
 
 def main() -> None:
@@ -47,6 +57,7 @@ def main() -> None:
     parser.add_argument("--tracked", type=Path, help="published npz of person A's motion")
     parser.add_argument("--model", default="default")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--words", type=Path, metavar="WHISPER", help="hold lips against the words that are said")
     parser.add_argument("--again", action="store_true", help="hold lips against another recogniser")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -58,20 +69,110 @@ def main() -> None:
         "mean": [close_the_loop(talk, trained, "mean", 0)],
         "samples": [close_the_loop(talk, trained, "sample", seed) for seed in range(arguments.seeds)],
     }
-    if arguments.again:
+    by_hama = {}
+    if arguments.words:
+        phonemes = [said(person, arguments.words) for person in talk.people]
+    elif arguments.again:
         first, phonemes = phonemes, [heard_again(person) for person in talk.people]
-        print("p, b, m of hama at which pocketsphinx hears one, too, A and B:", *map(agreed, first, phonemes))
+        apart = [told_apart(*pair) for pair in zip(first, phonemes, strict=True)]
+        by_hama = {
+            "that both hear": [both for both, _ in apart],
+            "that hama alone hears": [one for _, one in apart],
+        }
+        print({name: count(sounds, BILABIALS) for name, sounds in by_hama.items()})
     jaw = None if arguments.tracked is None else HeadMotion.load(arguments.tracked).jaw_rotvec_rad[:, 0]
     rows = {
-        name: pd.DataFrame([figures(one, rules, phonemes, jaw) for one in moved]).mean()
+        name: pd.DataFrame([figures(one, rules, phonemes, jaw, by_hama) for one in moved]).mean()
         for name, moved in systems.items()
     }
     print({sounds: count(phonemes, kinds) for sounds, kinds in (("p, b", PLOSIVES), ("m", NASAL))})
+    print({label: count([sounds], BILABIALS) for label, sounds in zip("AB", phonemes, strict=True)})
     print(pd.DataFrame(rows).round(2).to_string())
 
 
 def packaged_recording() -> Path:
     return Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
+
+
+def said(person: Participant, whisper: Path) -> tuple[Phoneme, ...]:
+    """Phonemes of the words that a person says; words through which no alignment goes are left out, and told."""
+    todo, found, left_out = stretches(person, whisper), [], []
+    while todo:
+        words = todo.pop(0)
+        phonemes = aligned(person, words)
+        if phonemes is not None:
+            found += phonemes
+        elif len(words) == 1:
+            left_out.append(words[0].word.strip())
+        else:
+            # Parted at the longest pause, else in the middle.
+            pauses = [after.start - before.end for before, after in pairwise(words)]
+            middle = len(words) / 2
+            cut = 1 + max(
+                range(len(pauses)), key=lambda place: (round(pauses[place], 2), -abs(place + 1 - middle))
+            )
+            todo[:0] = [words[:cut], words[cut:]]
+    print("left out:", *left_out or ["no word"])
+    return tuple(found)
+
+
+def stretches(person: Participant, whisper: Path) -> list[list]:
+    """Words with their rough times, as Whisper hears them, between pauses."""
+    from faster_whisper import WhisperModel
+
+    listener = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
+    segments, _ = listener.transcribe(person.audio, language="en", word_timestamps=True, beam_size=5)
+    found: list[list] = []
+    for word in (word for segment in segments for word in segment.words if re.search("[a-zA-Z]", word.word)):
+        if found and word.start - found[-1][-1].end < PAUSE_S:
+            found[-1].append(word)
+        else:
+            found.append([word])
+    return found
+
+
+def aligned(person: Participant, words: list) -> list[Phoneme] | None:
+    """The phonemes of words, where pocketsphinx finds a way through all of them."""
+    from pocketsphinx import Decoder
+
+    text = " ".join(re.sub(r"[^a-z' ]", "", word.word.lower()).strip() for word in words)
+    for within_s in ALIGNED_WITHIN_S:
+        first = max(words[0].start - within_s, 0)
+        sound = sixteen_bits(person.audio[sample_at(first) : sample_at(words[-1].end + within_s)])
+        for beam in BEAMS:
+            listener = Decoder(lm=None, beam=beam, pbeam=beam, wbeam=beam, remove_noise=False, loglevel="FATAL")
+            if any(listener.lookup_word(word) is None for word in text.split()):
+                return None
+            try:
+                listener.set_align_text(text)
+                heard(listener, sound)
+                listener.set_alignment()
+                heard(listener, sound)
+            except RuntimeError:
+                continue
+            alignment = listener.get_alignment()
+            if alignment is None or sum(word.name[0] != "<" for word in alignment) != len(text.split()):
+                continue
+            # A word is there only until the next is asked for.
+            return [
+                Phoneme(
+                    ARPABET[one.name.lower()], first + one.start / 100, first + (one.start + one.duration) / 100
+                )
+                for word in alignment
+                for one in word
+                if one.name.lower() in ARPABET
+            ]
+    return None
+
+
+def heard(listener, sound: bytes) -> None:
+    listener.start_utt()
+    listener.process_raw(sound, full_utt=True)
+    listener.end_utt()
+
+
+def sixteen_bits(audio: np.ndarray) -> bytes:
+    return (audio.clip(-1, 1) * 32767).astype(np.int16).tobytes()
 
 
 def heard_again(person: Participant) -> tuple[Phoneme, ...]:
@@ -89,33 +190,38 @@ def heard_again(person: Participant) -> tuple[Phoneme, ...]:
         pbeam=1e-20,
         loglevel="FATAL",
     )
-    heard = []
+    found = []
     for stretch in person.speech:
         first = max(stretch.start - LEAD_S, 0)
         sound = person.audio[sample_at(first) : sample_at(stretch.end + LEAD_S)]
-        listener.start_utt()
-        listener.process_raw((sound.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
-        listener.end_utt()
-        heard += [
+        heard(listener, sixteen_bits(sound))
+        found += [
             Phoneme(ARPABET[one.word.lower()], first + one.start_frame / 100, first + (one.end_frame + 1) / 100)
             for one in listener.seg()
             if one.word.lower() in ARPABET
         ]
-    return tuple(heard)
+    return tuple(found)
 
 
-def agreed(first: tuple[Phoneme, ...], second: tuple[Phoneme, ...]) -> str:
-    """How many of the one's p, b and m the other has one at, but for LEAD_S."""
+def told_apart(
+    first: tuple[Phoneme, ...], second: tuple[Phoneme, ...]
+) -> tuple[tuple[Phoneme, ...], tuple[Phoneme, ...]]:
+    """The first's p, b and m at which the second has one, too, but for LEAD_S; and the others of them."""
     mine, theirs = ([sound for sound in sounds if sound.ipa in BILABIALS] for sounds in (first, second))
     both = [
-        any(one.start_s < other.end_s + LEAD_S and other.start_s < one.end_s + LEAD_S for other in theirs)
+        one
         for one in mine
+        if any(one.start_s < other.end_s + LEAD_S and other.start_s < one.end_s + LEAD_S for other in theirs)
     ]
-    return f"{sum(both)} of {len(mine)}"
+    return tuple(both), tuple(one for one in mine if one not in both)
 
 
 def figures(
-    moved: Conversation, rules: Conversation, phonemes: list[tuple[Phoneme, ...]], jaw: np.ndarray | None
+    moved: Conversation,
+    rules: Conversation,
+    phonemes: list[tuple[Phoneme, ...]],
+    jaw: np.ndarray | None,
+    by_hama: dict[str, list[tuple[Phoneme, ...]]],
 ) -> dict[str, float]:
     head = load_head("open")
     gaps = [head.lip_gap(person.motion) for person in moved.people]
@@ -123,9 +229,16 @@ def figures(
     told = {}
     for label, pair in zip("AB", both, strict=True):
         told[f"closed at p, b, m, {label}"] = bilabial_closure(*pair)
+        told[f"closed at p, b, m, {label}, a frame off"] = share(list(least_gaps(*pair, BILABIALS)))
     for name, kinds in (("p, b", PLOSIVES), ("m", NASAL)):
         told[f"closed at {name}"] = share([one for pair in both for one in gap_at(*pair, kinds)])
         told[f"closed at {name}, a frame off"] = share([one for pair in both for one in least_gaps(*pair, kinds)])
+    for name, sounds in by_hama.items():
+        pairs = list(zip(gaps, sounds, strict=True))
+        told[f"closed at p, b, m {name}"] = share([one for pair in pairs for one in gap_at(*pair, BILABIALS)])
+        told[f"closed at p, b, m {name}, a frame off"] = share(
+            [one for pair in pairs for one in least_gaps(*pair, BILABIALS)]
+        )
     for label, (gap, sounds), person, animated in zip("AB", both, moved.people, rules.people, strict=True):
         speaking = person.speaking(len(gap))
         told[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
