@@ -44,7 +44,8 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words
 	$(BIN)/dualtalk train --config configs/train/duet_words.yaml
-	[ -d stores/words_long ] || cp -r stores/words stores/words_long
+	[ -d stores/words_long ] || { cp -rT stores/words stores/words_long.part && \
+	    mv stores/words_long.part stores/words_long; }
 	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words_long
 	$(BIN)/dualtalk train --config configs/train/duet_long.yaml

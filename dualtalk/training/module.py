@@ -329,13 +329,8 @@ class ConversationTraining(lightning.LightningModule):
         if self.gone == 1:
             return
         before = load_model(self.start_from).model
-        for now, then in zip(self._learnt(self.model), self._learnt(before), strict=True):
+        for now, then in zip(_learnt(self.model), _learnt(before), strict=True):
             now.lerp_(then.to(now), 1 - self.gone)
-
-    @staticmethod
-    def _learnt(model: ConversationModel) -> list[Tensor]:
-        """Weights, and how much voices tell, which training found out."""
-        return [*model.parameters(), *([model.told] if isinstance(model, Duet) else [])]
 
     def as_it_is(self) -> TrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
@@ -351,6 +346,12 @@ class ConversationTraining(lightning.LightningModule):
 def _seen(past: Float[Tensor, "batch 2 frame coef"]) -> Seen:
     """What is seen of a window's motion; before it, nobody moved."""
     return seen_before(motion_before(past, past[:, :, 0]))
+
+
+def _learnt(model: ConversationModel) -> list[Tensor]:
+    """Weights, and how much voices tell, which training finds out."""
+    weights = list(model.parameters())
+    return [*weights, model.told] if isinstance(model, Duet) else weights
 
 
 def as_configured(model: ConversationModel) -> None:

@@ -1,7 +1,7 @@
 """Do lips fit the sound on recordings of real people, of whom nobody knows what they say when?
 
     python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5]
-        [--again] [--words WHISPER]
+        [--again | --words WHISPER]
 
 Recordings are given as to `dualtalk simulate`: one with both voices, or a file each; none for the half minute that
 pyannote.audio's package brings. The animator, the network's mean and its samples (of several seeds, averaged) move
@@ -33,7 +33,7 @@ from dualtalk.animator import animate
 from dualtalk.audio.clock import MOTION_FPS, sample_at
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
 from dualtalk.conversation import Conversation, HeadMotion, Participant
-from dualtalk.evaluate.lips import BILABIALS, CLOSED_M, bilabial_closure, gap_at, silent_closure, vowel_opening
+from dualtalk.evaluate.lips import BILABIALS, CLOSED_M, gap_at, silent_closure, vowel_opening
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import load_model
 from dualtalk.preprocess.recording import conversation_from_recording
@@ -57,12 +57,12 @@ def main() -> None:
     parser.add_argument("--tracked", type=Path, help="published npz of person A's motion")
     parser.add_argument("--model", default="default")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--words", type=Path, metavar="WHISPER", help="hold lips against the words that are said")
-    parser.add_argument("--again", action="store_true", help="hold lips against another recogniser")
+    judges = parser.add_mutually_exclusive_group()
+    judges.add_argument("--words", type=Path, metavar="WHISPER", help="hold lips against the words that are said")
+    judges.add_argument("--again", action="store_true", help="hold lips against another recogniser")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     talk = conversation_from_recording(arguments.recording or [packaged_recording()])[0]
-    phonemes = [recognise_phonemes(person.audio, person.speech) for person in talk.people]
     trained, rules = load_model(arguments.model), animate(talk, 0).conversation
     systems = {
         "animator": [rules],
@@ -71,15 +71,18 @@ def main() -> None:
     }
     by_hama = {}
     if arguments.words:
-        phonemes = [said(person, arguments.words) for person in talk.people]
-    elif arguments.again:
-        first, phonemes = phonemes, [heard_again(person) for person in talk.people]
-        apart = [told_apart(*pair) for pair in zip(first, phonemes, strict=True)]
+        phonemes = words_said(talk, arguments.words)
+    else:
+        phonemes = [recognise_phonemes(person.audio, person.speech) for person in talk.people]
+    if arguments.again:
+        by_another = [heard_again(person) for person in talk.people]
+        apart = [told_apart(*pair) for pair in zip(phonemes, by_another, strict=True)]
         by_hama = {
             "that both hear": [both for both, _ in apart],
             "that hama alone hears": [one for _, one in apart],
         }
         print({name: count(sounds, BILABIALS) for name, sounds in by_hama.items()})
+        phonemes = by_another
     jaw = None if arguments.tracked is None else HeadMotion.load(arguments.tracked).jaw_rotvec_rad[:, 0]
     rows = {
         name: pd.DataFrame([figures(one, rules, phonemes, jaw, by_hama) for one in moved]).mean()
@@ -94,9 +97,17 @@ def packaged_recording() -> Path:
     return Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
 
 
-def said(person: Participant, whisper: Path) -> tuple[Phoneme, ...]:
-    """Phonemes of the words that a person says; words through which no alignment goes are left out, and told."""
-    todo, found, left_out = stretches(person, whisper), [], []
+def words_said(talk: Conversation, whisper: Path) -> list[tuple[Phoneme, ...]]:
+    """Phonemes of the words that each person says, as far as they can be aligned; what is left out is told."""
+    from faster_whisper import WhisperModel
+
+    listener = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
+    return [said(person, stretches(person, listener)) for person in talk.people]
+
+
+def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
+    """Phonemes of stretches of words; one that cannot be aligned is parted, until single words are left out."""
+    found, left_out = [], []
     while todo:
         words = todo.pop(0)
         phonemes = aligned(person, words)
@@ -106,21 +117,15 @@ def said(person: Participant, whisper: Path) -> tuple[Phoneme, ...]:
             left_out.append(words[0].word.strip())
         else:
             # Parted at the longest pause, else in the middle.
-            pauses = [after.start - before.end for before, after in pairwise(words)]
-            middle = len(words) / 2
-            cut = 1 + max(
-                range(len(pauses)), key=lambda place: (round(pauses[place], 2), -abs(place + 1 - middle))
-            )
+            pauses = [round(after.start - before.end, 2) for before, after in pairwise(words)]
+            cut = max(range(1, len(words)), key=lambda place: (pauses[place - 1], -abs(place - len(words) / 2)))
             todo[:0] = [words[:cut], words[cut:]]
     print("left out:", *left_out or ["no word"])
     return tuple(found)
 
 
-def stretches(person: Participant, whisper: Path) -> list[list]:
+def stretches(person: Participant, listener) -> list[list]:
     """Words with their rough times, as Whisper hears them, between pauses."""
-    from faster_whisper import WhisperModel
-
-    listener = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
     segments, _ = listener.transcribe(person.audio, language="en", word_timestamps=True, beam_size=5)
     found: list[list] = []
     for word in (word for segment in segments for word in segment.words if re.search("[a-zA-Z]", word.word)):
@@ -226,19 +231,14 @@ def figures(
     head = load_head("open")
     gaps = [head.lip_gap(person.motion) for person in moved.people]
     both = list(zip(gaps, phonemes, strict=True))
-    told = {}
-    for label, pair in zip("AB", both, strict=True):
-        told[f"closed at p, b, m, {label}"] = bilabial_closure(*pair)
-        told[f"closed at p, b, m, {label}, a frame off"] = share(list(least_gaps(*pair, BILABIALS)))
-    for name, kinds in (("p, b", PLOSIVES), ("m", NASAL)):
-        told[f"closed at {name}"] = share([one for pair in both for one in gap_at(*pair, kinds)])
-        told[f"closed at {name}, a frame off"] = share([one for pair in both for one in least_gaps(*pair, kinds)])
+    chosen = {f"p, b, m, {label}": ([pair], BILABIALS) for label, pair in zip("AB", both, strict=True)}
+    chosen |= {"p, b": (both, PLOSIVES), "m": (both, NASAL)}
     for name, sounds in by_hama.items():
-        pairs = list(zip(gaps, sounds, strict=True))
-        told[f"closed at p, b, m {name}"] = share([one for pair in pairs for one in gap_at(*pair, BILABIALS)])
-        told[f"closed at p, b, m {name}, a frame off"] = share(
-            [one for pair in pairs for one in least_gaps(*pair, BILABIALS)]
-        )
+        chosen[f"p, b, m {name}"] = (list(zip(gaps, sounds, strict=True)), BILABIALS)
+    told = {}
+    for name, (pairs, kinds) in chosen.items():
+        told[f"closed at {name}"] = share([one for pair in pairs for one in gap_at(*pair, kinds)])
+        told[f"closed at {name}, a frame off"] = share([one for pair in pairs for one in least_gaps(*pair, kinds)])
     for label, (gap, sounds), person, animated in zip("AB", both, moved.people, rules.people, strict=True):
         speaking = person.speaking(len(gap))
         told[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
