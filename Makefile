@@ -39,26 +39,26 @@ duet: $(READY) ## Make the network that comes along anew, data and all: hours; w
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[kokoro]'
 	[ -f kokoro/model.onnx ] || $(BIN)/python scripts/fetch_kokoro.py kokoro
 	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
-	$(BIN)/dualtalk train --config configs/train/duet_voices.yaml
-	$(BIN)/dualtalk train --config configs/train/duet_rooms.yaml
+	$(BIN)/dualtalk train --config configs/train/duet_stage2.yaml
+	$(BIN)/dualtalk train --config configs/train/duet_stage3.yaml
 	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words
-	$(BIN)/dualtalk train --config configs/train/duet_words.yaml
+	$(BIN)/dualtalk train --config configs/train/duet_stage4.yaml
 	[ -d stores/words_long ] || { cp -rT stores/words stores/words_long.part && \
 	    mv stores/words_long.part stores/words_long; }
 	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro kokoro --pace 1.3 \
 	    --words /usr/share/dict/american-english-small --out stores/words_long
-	$(BIN)/dualtalk train --config configs/train/duet_long.yaml
+	$(BIN)/dualtalk train --config configs/train/duet_stage5.yaml
 	$(BIN)/python scripts/bundle_duet.py runs/duet_long/model.safetensors
 
-viewer: ## Rebuild the viewer's script from dualtalk/view/source; needs Node
+viewer: ## Rebuild the viewer's script from dualtalk/webpages/viewer_source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }
 	rm -rf build/viewer
 	mkdir -p build
-	cp -r dualtalk/view/source build/viewer
+	cp -r dualtalk/webpages/viewer_source build/viewer
 	cd build/viewer && npm ci --ignore-scripts --no-audit --no-fund && \
-	    npm run build -- --outfile=../../dualtalk/view/viewer_page/viewer.min.js
-	cp build/viewer/node_modules/three/LICENSE dualtalk/view/viewer_page/LICENSE-three.txt
+	    npm run build -- --outfile=../../dualtalk/webpages/assets/viewer/viewer.min.js
+	cp build/viewer/node_modules/three/LICENSE dualtalk/webpages/assets/viewer/LICENSE-three.txt
 
 clean: ## Remove the environment and what the commands made
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that `import dualtalk` and the command line start at once.
 _PUBLIC = {
-    "Conversation": "dualtalk.conversation",
-    "HeadMotion": "dualtalk.conversation",
-    "Participant": "dualtalk.conversation",
+    "Conversation": "dualtalk.core",
+    "HeadMotion": "dualtalk.core",
+    "Participant": "dualtalk.core",
     "load_head": "dualtalk.head",
     "load_model": "dualtalk.models.checkpoint",
     "simulate": "dualtalk.simulation",

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from dualtalk.audio.turns import turn_table
-from dualtalk.conversation import Conversation
+from dualtalk.core import Conversation
 from dualtalk.head import load_head
 from dualtalk.render import render_stills
-from dualtalk.render.report_data import moments
+from dualtalk.webpages.conversation_data import moments
 
 ROOT = Path(__file__).parents[1]
 COLUMNS, CELL = 2, (640, 320)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head import Region, load_head
 from dualtalk.store import Draft, Store, Task, build_store, open_store
 

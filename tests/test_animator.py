@@ -6,8 +6,8 @@ import pytest
 from dualtalk.animator import curves, gaze, head_pose, listening, mouth
 from dualtalk.animator.face import breaths
 from dualtalk.animator.voice import Voice
-from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import INVENTORY, Phoneme
+from dualtalk.timebase import MOTION_FPS
 
 
 def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) -> Voice:

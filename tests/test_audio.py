@@ -5,13 +5,13 @@ import pytest
 import soundfile
 from pyannote.core import Annotation, Segment
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples, sample_at
 from dualtalk.audio.prosody import QUIETEST_DB, loudness_db, pitch_hz
-from dualtalk.audio.rttm import read_rttm
-from dualtalk.audio.tracks import separate
+from dualtalk.audio.speaker_masking import separate
 from dualtalk.audio.voice_activity import detect_speech, spans_with_hysteresis, speech_probability
-from dualtalk.audio.wave import read_wave, write_wave
 from dualtalk.errors import InputError
+from dualtalk.io.audio_file import read_wave, write_wave
+from dualtalk.io.rttm import read_rttm
+from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples, sample_at
 
 
 def tone(hertz: float, seconds: float = 1.0, harmonics: int = 8) -> np.ndarray:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
+from dualtalk.models.audio_encoders import CausalLogMel, FrontEnd, stretched
 from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.front_ends import CausalLogMel, FrontEnd, stretched
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, motion_before, roll_out
 
 COEFFICIENTS, FRAMES = 6, 40

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dualtalk import __version__
 from dualtalk.cli import app
-from dualtalk.cli.output import RESULTS, result_folder
+from dualtalk.cli.result_dir import RESULTS, result_folder
 from dualtalk.errors import InputError
 
 

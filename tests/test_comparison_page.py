@@ -8,12 +8,13 @@ import subprocess
 import numpy as np
 import pytest
 
-from dualtalk.comparison import Strip, write_comparison
-from dualtalk.evaluate.controls import REFERENCE
-from dualtalk.evaluate.measures import MEASURES
-from dualtalk.evaluate.systems import Evaluation, Row
-from dualtalk.evaluate.tally import Estimate
-from dualtalk.evaluate.transition_curves import CURVE_FRAMES, QUANTITIES, Curve, Moment
+from dualtalk.evaluation.baselines import REFERENCE
+from dualtalk.evaluation.curves import CURVE_FRAMES, QUANTITIES, Curve, Moment
+from dualtalk.evaluation.registry import MEASURES
+from dualtalk.evaluation.runner import Evaluation, Row
+from dualtalk.metrics.bootstrap import Estimate
+from dualtalk.webpages.comparison_report import write_comparison
+from dualtalk.webpages.comparison_stills import Strip
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NAMES = tuple(f"system {number}, of a name that is far too long for any row it stands in" for number in range(8))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import SAMPLES_PER_FRAME
-from dualtalk.conversation import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
+from dualtalk.core import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
 
 def motion(frames: int = 20, layout=FULL62, space="open", seed: int = 0) -> HeadMotion:

@@ -11,17 +11,17 @@ import pytest
 import soundfile
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.wave import write_wave
+from dualtalk.audio.av_sync import offset_by_mouth
 from dualtalk.cli.storing import run_prepare
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.corpora import CORPORA, corpus_named
 from dualtalk.corpora.l2l import sound_of_mel
 from dualtalk.errors import InputError
-from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 from dualtalk.head.live_link import write_live_link
-from dualtalk.head.sync import offset_by_mouth
+from dualtalk.io.audio_file import write_wave
 from dualtalk.store import Draft, Task, build_store, check_store, open_store
-from dualtalk.store.layout import SPLITS
+from dualtalk.store.schema import SPLITS
 
 FRAMES = 100
 CARDS = Path(__file__).parents[1] / "datasets"

@@ -9,11 +9,11 @@ import torch
 import yaml
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.audio.diarization import PyannoteDiarizer, in_order_of_speaking, load_diarizer
-from dualtalk.audio.rttm import read_rttm
-from dualtalk.audio.wave import read_wave
 from dualtalk.errors import SetupError
+from dualtalk.io.audio_file import read_wave
+from dualtalk.io.rttm import read_rttm
+from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_embeddings_are_unit_vectors_of_any_length_of_window():
 
 
 def test_the_likeliest_path_is_the_best_of_all():
-    from dualtalk.audio.two_speakers import CHANGE_COST, likeliest_path
+    from dualtalk.audio.default_diarizer import CHANGE_COST, likeliest_path
 
     rng = np.random.default_rng(0)
     for _ in range(20):

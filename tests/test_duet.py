@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
+from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.duet import COOLING, LEANING, LEAST_LEANING, STEEPEST, Duet, DuetConfig
 from dualtalk.models.flow import Flow
-from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, cut, roll_out
 
 COEFFICIENTS, FRAMES = 6, 40

@@ -10,12 +10,12 @@ import pytest
 from pyannote.core import Annotation, Segment
 from typer.testing import CliRunner
 
-from dualtalk.audio.rttm import write_rttm
 from dualtalk.cli import app
-from dualtalk.conversation import DUALTALK56, HeadMotion
-from dualtalk.evaluate.controls import CONTROLS
-from dualtalk.evaluate.measures import MEASURES, NAMES, markdown
-from dualtalk.evaluate.tally import Tally, over_dialogues, over_dialogues_together
+from dualtalk.core import DUALTALK56, HeadMotion
+from dualtalk.evaluation.baselines import CONTROLS
+from dualtalk.evaluation.registry import MEASURES, NAMES, markdown
+from dualtalk.io.rttm import write_rttm
+from dualtalk.metrics.bootstrap import Tally, over_dialogues, over_dialogues_together
 
 FRAMES = [90, 75]
 CLIPS = ("test000", "test001")

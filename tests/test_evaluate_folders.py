@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluate.controls import as_long, control_motions, strangers
-from dualtalk.evaluate.folders import (
+from dualtalk.evaluation.baselines import as_long, control_motions, strangers
+from dualtalk.evaluation.clip_metrics import Act, Side
+from dualtalk.evaluation.loading import (
     ClipFiles,
     ReferencePerson,
     cut,
@@ -18,8 +19,7 @@ from dualtalk.evaluate.folders import (
     read_prediction,
     said_once,
 )
-from dualtalk.evaluate.measures import MEASURES, NAMES
-from dualtalk.evaluate.sides import Act, Side
+from dualtalk.evaluation.registry import MEASURES, NAMES
 
 
 def motion(frames: int, seed: int = 0, space: str = "flame") -> HeadMotion:

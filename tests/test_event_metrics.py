@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualtalk.animator.curves import add_nod
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluate import events
-from dualtalk.evaluate.events import FaceEvent, match_onsets
-from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
+from dualtalk.metrics import events
+from dualtalk.metrics.events import FaceEvent, match_onsets
+from dualtalk.timebase import MOTION_FPS
 
 NOD_FRAMES = (50, 150, 300)
 

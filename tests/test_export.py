@@ -11,13 +11,13 @@ import trimesh
 from pyannote.core import Segment, Timeline
 from typer.testing import CliRunner
 
-from dualtalk.audio.wave import read_wave
 from dualtalk.cli import app
-from dualtalk.conversation import DUALTALK56, Conversation, HeadMotion, Participant
+from dualtalk.core import DUALTALK56, Conversation, HeadMotion, Participant
 from dualtalk.export import FORMATS
 from dualtalk.head import load_head
-from dualtalk.head.arkit import EXPRESSION_UNITS, arkit_from_motion
+from dualtalk.head.blendshapes import EXPRESSION_UNITS, arkit_from_motion
 from dualtalk.head.live_link import read_live_link
+from dualtalk.io.audio_file import read_wave
 
 FRAMES = 50
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.export.gltf import write_glb
 from dualtalk.head import load_head
-from dualtalk.head.arkit import ARKIT_UNITS
+from dualtalk.head.blendshapes import ARKIT_UNITS
 from dualtalk.render.scene import LOOKS
 from dualtalk.render.surface import Surface
 

@@ -5,7 +5,7 @@ import pytest
 
 from dualtalk.export.usd import write_usd
 from dualtalk.head import load_head
-from dualtalk.head.arkit import ARKIT_UNITS
+from dualtalk.head.blendshapes import ARKIT_UNITS
 from dualtalk.render.scene import LOOKS
 
 pxr = pytest.importorskip("pxr", reason="it comes with the extra `usd`")

@@ -10,10 +10,10 @@ import pytest
 from scipy import sparse
 from smplx import FLAME
 
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head, retarget
-from dualtalk.head.flame_pickle import read_pickled_arrays
+from dualtalk.io.flame_pickle import read_pickled_arrays
 
 # `numpy.array([1.5, -2], "f4")` as Python 2 pickled it.
 PYTHON_2_ARRAY = (

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import dualtalk.audio.clock as clock
+import dualtalk._torchaudio_shim  # noqa: F401
 import dualtalk.models.interface as interface
-import dualtalk.torchaudio_stand_in  # noqa: F401
+import dualtalk.timebase as clock
 from dualtalk.errors import InputError
-from dualtalk.models.front_ends import CausalLogMel, TransformersEncoder, mel_filters, normalised, stretched
+from dualtalk.models.audio_encoders import CausalLogMel, TransformersEncoder, mel_filters, normalised, stretched
 
 SAMPLES = interface.SAMPLES_PER_FRAME
 FAMILIES = ["Wav2Vec2", "Hubert", "WavLM"]

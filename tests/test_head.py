@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.core import FULL62, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head, retarget
-from dualtalk.head.arkit import (
+from dualtalk.head.blendshapes import (
     ARKIT_UNITS,
     EXPRESSION_UNITS,
     EYE_JOINT_UNITS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dualtalk.head import load_head, retarget
-from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 
 
 @pytest.mark.parametrize("unit", ["mouthSmileLeft", "mouthPucker", "mouthFunnel", "browInnerUp", "cheekPuff"])

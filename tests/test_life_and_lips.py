@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.conversation import HeadMotion
-from dualtalk.evaluate import life, lips
+from dualtalk.core import HeadMotion
+from dualtalk.metrics import kinematics as life
+from dualtalk.metrics import lips
+from dualtalk.timebase import MOTION_FPS
 
 PHONEMES = (
     Phoneme("m", 1.0, 1.08, 1.0),

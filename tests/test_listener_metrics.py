@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import pdist
 from torchmetrics.functional import concordance_corrcoef
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import FULL62
+from dualtalk.core import FULL62
 from dualtalk.errors import InputError
-from dualtalk.evaluate import listener, stochastic, synchrony
+from dualtalk.metrics import listener, stochastic, synchrony
+from dualtalk.timebase import MOTION_FPS
 
 
 def motion(seed: int, frames: int = 150, coefs: int = 56) -> np.ndarray:

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.core import FULL62, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import curves_at, rotations_at
-from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
 from dualtalk.head.live_link import HEADER, read_live_link, write_live_link
 
 ROTATIONS = ("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dualtalk.training import microphones
-from dualtalk.training.microphones import AUDIO_RATE_HZ, cut_off, evened, in_a_room, otherwise_recorded
+from dualtalk.training import augmentation as microphones
+from dualtalk.training.augmentation import AUDIO_RATE_HZ, cut_off, evened, in_a_room, otherwise_recorded
 
 SAMPLES = AUDIO_RATE_HZ
 

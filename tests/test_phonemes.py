@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pyannote.core import Segment, Timeline
 
 from dualtalk.audio import phonemes
-from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.audio.phonemes import CLOSURE_S, INVENTORY, plain_ipa, recognise_phonemes
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.audio.wave import read_wave
 from dualtalk.errors import SetupError
+from dualtalk.io.audio_file import read_wave
+from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 BILABIALS = frozenset("pbm")
 SENTENCE = "My mother bought a new lamp for the bedroom, but somebody broke it before supper."

@@ -8,14 +8,14 @@ import torch
 from typer.testing import CliRunner
 
 from dualtalk.cli import app
-from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluate.folders import find_reference, find_system, matched
+from dualtalk.evaluation.loading import find_reference, find_system, matched
+from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import HoldStill, Mirror
 from dualtalk.models.checkpoint import TrainedModel, save_model
-from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import predict_split, shortened
 

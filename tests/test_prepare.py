@@ -23,7 +23,7 @@ from dualtalk.preprocess.checks import checked_motion
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.preprocess.splits import split_clips
 from dualtalk.store import check_store, open_store
-from dualtalk.store.layout import QUARANTINE
+from dualtalk.store.schema import QUARANTINE
 
 RATE_HZ, FRAMES = 16_000, 100
 

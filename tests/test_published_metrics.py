@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy
 
-from dualtalk.conversation import DUALTALK56, HeadMotion
+from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluate import published
-from dualtalk.evaluate.arrays import finite
+from dualtalk.metrics import dualtalk_benchmark as published
+from dualtalk.metrics.validation import finite
 
 RELEASED = Path(__file__).parents[2] / "shared" / "reference" / "metrics"
 PARTS = ("expression", "jaw", "head")

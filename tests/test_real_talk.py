@@ -1,17 +1,17 @@
 """What must be seen of the animator on two real recordings: lips that fit the sound, heads that live.
 
-Ranges are `dualtalk.evaluate.figures`'; each test takes the worst of all people and recordings.
+Ranges are `dualtalk.metrics.conversation_summary`'; each test takes the worst of all people and recordings.
 """
 
 import numpy as np
 import pytest
 
 from dualtalk.animator import animate
-from dualtalk.conversation import Conversation
-from dualtalk.evaluate import life
-from dualtalk.evaluate.figures import motion_figures
+from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.core import Conversation
 from dualtalk.head import load_head
-from dualtalk.preprocess.recording import conversation_from_recording
+from dualtalk.metrics import kinematics as life
+from dualtalk.metrics.conversation_summary import motion_figures
 from dualtalk.simulation import simulate
 
 

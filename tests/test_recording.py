@@ -5,11 +5,11 @@ import pytest
 import soundfile
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ
-from dualtalk.audio.tracks import separate
-from dualtalk.audio.wave import read_wave
+from dualtalk.audio.recording import conversation_from_recording, without_leaks
+from dualtalk.audio.speaker_masking import separate
 from dualtalk.errors import InputError
-from dualtalk.preprocess.recording import conversation_from_recording, without_leaks
+from dualtalk.io.audio_file import read_wave
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 
 def voice(seconds: float = 2.0, seed: int = 0) -> np.ndarray:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
-from dualtalk.models.dualtalk import OLDER_NAMES, DualTalk, DualTalkConfig, load_dualtalk
-from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.interface import Frame
+from dualtalk.models.peng2025 import OLDER_NAMES, DualTalk, DualTalkConfig, load_dualtalk
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 PARAMETERS_RELEASED = 647_237_048

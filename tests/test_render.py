@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import SAMPLES_PER_FRAME
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head import Region, load_head
 from dualtalk.render import render_stills, write_mesh
 from dualtalk.render.backend import open_renderer
 from dualtalk.render.scene import LOOKS, Scene, staging_named
 from dualtalk.render.surface import Normals, Surface
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
 SIZE = (256, 128)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import DualTalkError, InputError
 from dualtalk.head import load_head
 from dualtalk.render import encode, render_conversation
+from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
 
 FRAMES = 30
 SIZE = (128, 64)

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from pyannote.core import Segment, Timeline
 
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import load_head
-from dualtalk.render import report
-from dualtalk.render.report import write_report
-from dualtalk.render.report_data import Moment, moments
+from dualtalk.webpages import conversation_report as report
+from dualtalk.webpages.conversation_data import Moment, moments
+from dualtalk.webpages.conversation_report import write_report
 
 FRAMES = 100
 TURNS = pd.DataFrame(

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from dualtalk.audio.phonemes import recognise_phonemes
-from dualtalk.conversation import Conversation, Participant
-from dualtalk.evaluate.figures import motion_figures
-from dualtalk.evaluate.lips import CLOSED_M, gap_at
+from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.core import Conversation, Participant
 from dualtalk.head import load_head
+from dualtalk.metrics.conversation_summary import motion_figures
+from dualtalk.metrics.lips import CLOSED_M, gap_at
 from dualtalk.models.checkpoint import SHIPPED, load_model
-from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation import simulate
 
 LARGEST_MB = 30

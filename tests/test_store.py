@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dualtalk.conversation import DUALTALK56, FULL62, HeadMotion
+from dualtalk.core import DUALTALK56, FULL62, HeadMotion
 from dualtalk.errors import InputError, SetupError
 from dualtalk.store import Task, build_store, check_store, open_store
-from dualtalk.store.arrays import NpzRows
-from dualtalk.store.layout import MANIFEST, QUARANTINE, TURNS
+from dualtalk.store.npz_reader import NpzRows
+from dualtalk.store.schema import MANIFEST, QUARANTINE, TURNS
 
 ABOUT_IT = {"corpus": "random"}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
 from dualtalk.errors import InputError
-from dualtalk.head.sync import offset_by_mouth, offset_by_timecode
 
 RATE_HZ = 16_000
 

@@ -22,8 +22,8 @@ from dualtalk.synthesis import add_teacher_motion, synthesize
 from dualtalk.synthesis.clips import PEOPLE, Settings, draw_person
 from dualtalk.synthesis.dialogue import TOPICS, Writer, said_words
 from dualtalk.synthesis.kokoro import AHEAD_S, _varint, draw_name, timed
-from dualtalk.synthesis.rooms import Scene, recorded
-from dualtalk.synthesis.timing import Clock
+from dualtalk.synthesis.room_acoustics import Scene, recorded
+from dualtalk.synthesis.turn_scheduler import Clock
 from dualtalk.synthesis.voices import (
     ARPABET,
     ESPEAK_VARIANTS,

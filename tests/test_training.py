@@ -11,19 +11,19 @@ from pyannote.core import Timeline
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dualtalk.conversation import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
+from dualtalk.core import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head
+from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
 from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
-from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.front_ends import CausalLogMel
+from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 from dualtalk.simulation import simulate
+from dualtalk.training.calibration import SETTLING_FRAMES, match_samples
 from dualtalk.training.fit import parsed, train
 from dualtalk.training.losses import CLOSED_MM, MotionLoss, lip_basis_mm, masked_mean
-from dualtalk.training.matching import SETTLING_FRAMES, match_samples
 from dualtalk.training.module import TOLD_RATE, ConversationTraining
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"

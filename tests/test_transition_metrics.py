@@ -15,20 +15,22 @@ from scipy.stats import bootstrap
 
 from dualtalk.animator import listening, rules
 from dualtalk.animator.voice import Voice, phrases_of
-from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.errors import InputError
-from dualtalk.evaluate import life, roles, transitions
-from dualtalk.evaluate.events import find_swings
-from dualtalk.evaluate.roles import Roles
-from dualtalk.evaluate.tally import Tally, over_dialogues
-from dualtalk.evaluate.transition_figures import (
+from dualtalk.head import load_head
+from dualtalk.metrics import kinematics as life
+from dualtalk.metrics import roles
+from dualtalk.metrics import turn_transitions as transitions
+from dualtalk.metrics.bootstrap import Tally, over_dialogues
+from dualtalk.metrics.events import find_swings
+from dualtalk.metrics.roles import Roles
+from dualtalk.metrics.transition_summary import (
     Performance,
     dialogue_figures,
     pooled_figures,
     transition_figures,
 )
-from dualtalk.head import load_head
+from dualtalk.timebase import MOTION_FPS
 
 FRAMES = 1500
 DIALOGUES = 3

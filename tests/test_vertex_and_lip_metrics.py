@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import pearsonr
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluate import lip_timing, vertices
-from dualtalk.evaluate.warping import slope, warp
 from dualtalk.head import load_head
+from dualtalk.metrics import lip_timing
+from dualtalk.metrics import mesh as vertices
+from dualtalk.metrics.dtw import slope, warp
+from dualtalk.timebase import MOTION_FPS
 
 LIPS, BROW = np.array([0, 1, 2]), np.array([3, 4])
 MILLIMETRE_M = 0.001

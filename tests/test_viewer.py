@@ -17,14 +17,15 @@ from pyannote.core import Segment, Timeline
 from typer.testing import CliRunner
 
 from dualtalk.cli import app
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import load_head
-from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion
+from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
 from dualtalk.render.encode import ffmpeg_path
 from dualtalk.render.scene import Scene, staging_named
-from dualtalk.view import page, write_viewer
-from dualtalk.view.presets import preset_data, presets
-from dualtalk.view.sound import encoded_sound
+from dualtalk.webpages import viewer as page
+from dualtalk.webpages.viewer import write_viewer
+from dualtalk.webpages.viewer_audio import encoded_sound
+from dualtalk.webpages.viewer_presets import preset_data, presets
 
 FRAMES = 50
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

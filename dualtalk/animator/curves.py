@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
-from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.timebase import MOTION_FPS
 
 Curve = Float[np.ndarray, "frame"]
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from dualtalk.animator.curves import Curve, frames_of, smoothed
 from dualtalk.animator.voice import Voice
-from dualtalk.audio.clock import MOTION_FPS
+from dualtalk.timebase import MOTION_FPS
 
 # Mean seconds of a look at the partner and of a look away. Their shares are the observed ones: 75 % at the
 # partner while listening and 41 % while talking (Argyle & Ingham 1972); a mutual look lasts about 1.2 s.

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from dualtalk.animator.curves import Curve, eased, frames_of, smoothed
 from dualtalk.animator.voice import Voice
-from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import Phoneme
+from dualtalk.timebase import MOTION_FPS
 
 # Channels: opening 0 (shut) to 1 (widest vowel); closure is the share of that opening which the lips take back.
 CHANNELS = ("opening", "closure", "pucker", "funnel", "stretch", "roll_lower", "press", "lower_down", "upper_up")

@@ -20,8 +20,8 @@ from dualtalk.animator.head_pose import head_rotations
 from dualtalk.animator.listening import Event, backchannels, mimicked_smiles, spontaneous_smiles
 from dualtalk.animator.mouth import MouthMotion, speaking_mouth
 from dualtalk.animator.voice import Transcript, Voice, hear
-from dualtalk.conversation import Conversation, HeadMotion
-from dualtalk.head.arkit import JAW_OPEN_RAD, UNIT_SLOT
+from dualtalk.core import Conversation, HeadMotion
+from dualtalk.head.blendshapes import JAW_OPEN_RAD, UNIT_SLOT
 
 EXPRESSION_COEFFICIENTS = 50
 # Jaw rotation at opening 1. Tracked talkers' jaws have a spread of 0.03 to 0.06 rad about this axis.

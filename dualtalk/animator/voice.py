@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import MOTION_FPS, frame_at
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
 from dualtalk.audio.prosody import loudness_db, pitch_hz
-from dualtalk.conversation import Participant
+from dualtalk.core import Participant
+from dualtalk.timebase import MOTION_FPS, frame_at
 
 # Silences shorter than this lie inside one phrase: the usual cut between inter-pausal units, longer than the
 # closure of a stop (Heldner & Edlund 2010, section 3, leave out silences below 180 ms for that reason).

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float32
 from pyannote.core import Annotation
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ
-from dualtalk.audio.rttm import PARTY
 from dualtalk.errors import SetupError
+from dualtalk.io.rttm import PARTY
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -49,7 +49,7 @@ def load_diarizer(name: str | os.PathLike = "default", token: str | None = None)
         The pipeline is not there, or cannot be loaded.
     """
     if str(name) == "default":
-        from dualtalk.audio.two_speakers import TwoSpeakerDiarization
+        from dualtalk.audio.default_diarizer import TwoSpeakerDiarization
 
         return PyannoteDiarizer(TwoSpeakerDiarization())
     from dualtalk.audio.third_party import Pipeline

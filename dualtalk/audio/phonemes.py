@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.errors import SetupError
+from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 VOWELS = "a aɪ aʊ e eɪ i o oʊ u y æ ø œ ɐ ɑ ɒ ɔ ɔɪ ɘ ə ɚ ɛ ɜ ɝ ɤ ɨ ɪ ɯ ɵ ʉ ʊ ʌ ʏ"
 CONSONANTS = (

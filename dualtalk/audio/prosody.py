@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
+from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
 
 QUIETEST_DB = -80.0
 # Neighbours' weight in the smoothed power: enough to take out the beat of single glottal pulses in low voices.

@@ -13,8 +13,8 @@ from pyannote.core import SlidingWindow
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ
 from dualtalk.audio.third_party import MelSpectrogram, Model, Problem, Resolution, Specifications
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 # Resemblyzer's hparams.py: windows of 25 ms every 10 ms, 40 mels in librosa's default (Slaney's) scale.
 MELS, WINDOW_SAMPLES, HOP_SAMPLES = 40, 400, 160

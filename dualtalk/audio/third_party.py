@@ -8,7 +8,7 @@ files with; here it is only ever given samples. torchaudio is made ready first, 
 import os
 import warnings
 
-import dualtalk.torchaudio_stand_in  # noqa: F401
+import dualtalk._torchaudio_shim  # noqa: F401
 
 os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
 

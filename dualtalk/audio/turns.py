@@ -12,7 +12,7 @@ from itertools import pairwise
 import pandas as pd
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.rttm import PARTY
+from dualtalk.io.rttm import PARTY
 
 # A backchannel ("mhm", "yeah") is short, and the other goes on as if nothing was said (Yngve 1970; Ward &
 # Tsukahara 2000 take most to be under a second).

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 import dualtalk
-from dualtalk.cli.output import result_folder, written
+from dualtalk.cli.result_dir import result_folder, written
 from dualtalk.errors import DualTalkError, Interrupted
 
 

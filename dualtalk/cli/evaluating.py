@@ -9,12 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import dualtalk
-from dualtalk.cli.stages import Stages
-from dualtalk.comparison import as_json, clip_table, timelines, worst_strips, write_comparison, write_csv
+from dualtalk.cli.progress import Stages
 from dualtalk.errors import InputError, SetupError
-from dualtalk.evaluate.folders import find_reference, find_system
-from dualtalk.evaluate.systems import Evaluation, evaluate
+from dualtalk.evaluation.clip_table import clip_table
+from dualtalk.evaluation.loading import find_reference, find_system
+from dualtalk.evaluation.runner import Evaluation, evaluate
+from dualtalk.evaluation.tables import as_json, write_csv
 from dualtalk.head import load_head
+from dualtalk.webpages.comparison_report import write_comparison
+from dualtalk.webpages.comparison_stills import worst_strips
+from dualtalk.webpages.comparison_timelines import timelines
 
 RECORD = "evaluation.json"
 # What decides the numbers that come out.
@@ -122,8 +126,8 @@ def _record(request: Request) -> dict:
 
 def _summary(found: Evaluation) -> list[str]:
     """Systems and controls with the figures one looks at first."""
-    from dualtalk.comparison.tables import printed
-    from dualtalk.evaluate.measures import MEASURES, POSITION
+    from dualtalk.evaluation.registry import MEASURES, POSITION
+    from dualtalk.evaluation.tables import printed
 
     chosen = [MEASURES[POSITION[name]] for name in HEADLINE]
     width = 2 + max(len(row.name) for row in found.rows)

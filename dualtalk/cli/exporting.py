@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import dualtalk
-from dualtalk.audio.rttm import PARTY
-from dualtalk.cli.output import result_folder
-from dualtalk.conversation import Conversation
+from dualtalk.cli.result_dir import result_folder
+from dualtalk.core import Conversation
 from dualtalk.errors import InputError
 from dualtalk.export import export_conversation
 from dualtalk.export.formats import check_format
 from dualtalk.head import load_head
+from dualtalk.io.rttm import PARTY
 
 RECORD = "export.json"
 

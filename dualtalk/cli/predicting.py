@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import dualtalk
-from dualtalk.cli.stages import Stages
+from dualtalk.cli.progress import Stages
 from dualtalk.models.checkpoint import load_model
 from dualtalk.simulation.predictions import predict_split
 from dualtalk.store import open_store

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dualtalk.audio.clock import SAMPLES_PER_FRAME, frames_for_samples
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.audio.wave import read_wave
-from dualtalk.cli.stages import Stages
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.cli.progress import Stages
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
+from dualtalk.io.audio_file import read_wave
 from dualtalk.render import render_conversation
+from dualtalk.timebase import SAMPLES_PER_FRAME, frames_for_samples
 
 
 def run(

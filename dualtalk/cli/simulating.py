@@ -10,19 +10,19 @@ from pathlib import Path
 
 import dualtalk
 from dualtalk.audio.diarization import load_diarizer
+from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.audio.turns import turn_table
-from dualtalk.cli.stages import Stages
-from dualtalk.conversation import Conversation
-from dualtalk.evaluate.figures import motion_figures
+from dualtalk.cli.progress import Stages
+from dualtalk.core import Conversation
 from dualtalk.head import Head, load_head
-from dualtalk.preprocess.recording import conversation_from_recording
+from dualtalk.metrics.conversation_summary import motion_figures
 from dualtalk.render import render_conversation, render_stills
 from dualtalk.render.backend import open_renderer
-from dualtalk.render.report import write_report
-from dualtalk.render.report_data import moments
 from dualtalk.render.scene import Scene, staging_named
 from dualtalk.simulation import simulate
-from dualtalk.view import write_viewer
+from dualtalk.webpages.conversation_data import moments
+from dualtalk.webpages.conversation_report import write_report
+from dualtalk.webpages.viewer import write_viewer
 
 # What decides the numbers that come out.
 RECORDED_PACKAGES = (

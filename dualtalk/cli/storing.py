@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from dualtalk.audio.turn_statistics import turn_statistics
-from dualtalk.cli.stages import Report, Stages
+from dualtalk.cli.progress import Report, Stages
 from dualtalk.corpora import corpus_named
 from dualtalk.errors import InputError, Interrupted
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.store import Built, Store, check_store, open_store
-from dualtalk.store.layout import QUARANTINE, SPLITS
+from dualtalk.store.schema import QUARANTINE, SPLITS
 from dualtalk.synthesis import add_teacher_motion, synthesize
 
 SHOWN_FAULTS = 20

@@ -9,10 +9,9 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.seed import isolate_rng
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME, runs
-from dualtalk.conversation import Conversation, Participant
+from dualtalk.core import Conversation, Participant
+from dualtalk.data.distributed import process_number
 from dualtalk.data.module import ConversationData
-from dualtalk.data.processes import process_number
 from dualtalk.data.windows import Window
 from dualtalk.errors import DualTalkError, InputError
 from dualtalk.head import load_head
@@ -21,6 +20,7 @@ from dualtalk.render import render_conversation
 from dualtalk.render.backend import open_renderer
 from dualtalk.render.scene import Scene, staging_named
 from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
 from dualtalk.training.fit import train
 from dualtalk.training.module import ConversationTraining
 

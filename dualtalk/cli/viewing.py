@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import SAMPLES_PER_FRAME
-from dualtalk.audio.rttm import PARTY, read_rttm
-from dualtalk.audio.wave import read_wave
 from dualtalk.cli.exporting import refuse_without_motion
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
-from dualtalk.view import write_viewer
+from dualtalk.io.audio_file import read_wave
+from dualtalk.io.rttm import PARTY, read_rttm
+from dualtalk.timebase import SAMPLES_PER_FRAME
+from dualtalk.webpages.viewer import write_viewer
 
 NAME = "viewer.html"
 

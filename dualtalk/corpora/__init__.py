@@ -2,7 +2,7 @@
 
 from dualtalk.corpora.arkit import ArkitRecordings
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source
-from dualtalk.corpora.dualtalk import DualTalk
+from dualtalk.corpora.dualtalk_corpus import DualTalk
 from dualtalk.corpora.l2l import Learning2Listen
 from dualtalk.corpora.recordings import Recordings
 from dualtalk.corpora.seamless import SeamlessInteraction

@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dualtalk.audio.clock import MOTION_FPS, frames_for_samples
-from dualtalk.audio.wave import read_wave
-from dualtalk.conversation import HeadMotion
+from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
+from dualtalk.core import HeadMotion
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import curves_at, rotations_at
 from dualtalk.head.live_link import LiveLinkTake, read_live_link
-from dualtalk.head.sync import offset_by_mouth, offset_by_timecode
+from dualtalk.io.audio_file import read_wave
+from dualtalk.timebase import MOTION_FPS, frames_for_samples
 
 # Below this correlation of mouth and loudness an offset is a guess.
 CLEAR_CORRELATION = 0.3
-# Mouths open before they are heard, so a face in sync comes out this early; see `dualtalk.head.sync`.
+# Mouths open before they are heard, so a face in sync comes out this early; see `dualtalk.audio.av_sync`.
 MOUTH_LEADS_S = 0.1
 SPEAKERS = (1, 2)
 

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float32
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import Space
+from dualtalk.core import Space
 from dualtalk.errors import InputError
+from dualtalk.timebase import MOTION_FPS
 
 
 @dataclass(frozen=True)

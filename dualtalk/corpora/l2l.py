@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float32
 from pyannote.core import Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
 from dualtalk.errors import InputError
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 FPS, COLUMNS_A_FRAME, MEL_BANDS = 30.0, 4, 128
 EXPRESSION, HEAD, JAW = slice(0, 50), slice(50, 53), slice(53, 56)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.wave import read_wave
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
 from dualtalk.errors import InputError
+from dualtalk.io.audio_file import read_wave
 
 FILE_NAME = re.compile(r"(V\d+)_(S\d+)_(I\d+)_(P\d+[A-Z]?)\.wav$")
 SPLIT_OF_FOLDER = {"train": "train", "dev": "validation", "test": "test"}

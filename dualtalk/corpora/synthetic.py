@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
 from dualtalk.store import open_store
-from dualtalk.store.layout import clip_paths
+from dualtalk.store.schema import clip_paths
 
 
 class Synthetic(Corpus):

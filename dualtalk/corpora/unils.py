@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME, runs
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.corpora.seamless import FILE_NAME
 from dualtalk.errors import InputError, SetupError
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
 
 INDEX, DATABASE = "seamless_interaction_pairs.json", "data_lmdb"
 SPLIT_OF_KEY = {"train": "train", "val": "validation", "test": "test"}

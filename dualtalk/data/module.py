@@ -9,7 +9,7 @@ from torch.utils.data import ConcatDataset, Dataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 from torchdata.stateful_dataloader.sampler import StatefulDistributedSampler
 
-from dualtalk.data.processes import process_count
+from dualtalk.data.distributed import process_count
 from dualtalk.data.shards import INDEX, ShardedWindows
 from dualtalk.data.windows import StoreWindows, one_space
 from dualtalk.errors import InputError

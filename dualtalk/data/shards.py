@@ -25,13 +25,13 @@ import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
-from dualtalk.data.processes import process_count, process_number
+from dualtalk.data.distributed import process_count, process_number
 from dualtalk.data.windows import Window, as_window, layout_named, one_space, window_count, window_starts
 from dualtalk.errors import InputError
-from dualtalk.files import written_whole
+from dualtalk.io.atomic import written_whole
 from dualtalk.store import Store
-from dualtalk.store.layout import clip_path, parse_speech
-from dualtalk.store.spans import read_span
+from dualtalk.store.schema import clip_path, parse_speech
+from dualtalk.store.window_reader import read_span
 
 INDEX = "shards.json"
 FORMAT = 1

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
-from dualtalk.audio.clock import SAMPLES_PER_FRAME
-from dualtalk.conversation import LAYOUTS, MotionLayout
+from dualtalk.core import LAYOUTS, MotionLayout
 from dualtalk.errors import InputError
 from dualtalk.store import Store
-from dualtalk.store.spans import Span
+from dualtalk.store.window_reader import Span
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
 
 class Window(NamedTuple):
@@ -105,7 +105,7 @@ class StoreWindows(Dataset[Window]):
     ----------
     store : Store
     split : str
-        One of `dualtalk.store.layout.SPLITS`.
+        One of `dualtalk.store.schema.SPLITS`.
     frames, hop : int
         Length of a window and step between windows; `hop` is `frames` if not given.
     layout : str

@@ -12,10 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.audio.rttm import PARTY
-from dualtalk.audio.wave import write_wave
-from dualtalk.conversation import Conversation, HeadMotion, Participant
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.export.gltf import write_glb
 from dualtalk.export.meshes import write_mesh_sequence
@@ -23,7 +20,10 @@ from dualtalk.export.tables import motion_table, write_published, write_table
 from dualtalk.export.usd import write_usd
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.live_link import TIMECODE_FPS, write_live_link
+from dualtalk.io.audio_file import write_wave
+from dualtalk.io.rttm import PARTY
 from dualtalk.render.scene import LOOKS, staging_named
+from dualtalk.timebase import MOTION_FPS
 
 LIVE_LINK_FPS = (MOTION_FPS, TIMECODE_FPS)
 # Of what a head file that was given fitted.

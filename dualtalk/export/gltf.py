@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 import dualtalk
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
-from dualtalk.files import written_whole
 from dualtalk.head.skinned import SkinnedHead
+from dualtalk.io.atomic import written_whole
 from dualtalk.render.scene import Look
 from dualtalk.render.surface import Normals, Surface
+from dualtalk.timebase import MOTION_FPS
 
 BYTE, SHORT, INT, FLOAT = 5121, 5123, 5125, 5126
 COMPONENTS = {np.dtype(np.uint8): BYTE, np.dtype(np.uint16): SHORT, np.dtype(np.uint32): INT}

@@ -11,7 +11,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float32
 
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region

@@ -20,10 +20,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.spatial.transform import Rotation
 
-from dualtalk.conversation import IDENTITY_COEFFICIENTS, HeadMotion
+from dualtalk.core import IDENTITY_COEFFICIENTS, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.geometry.rotations import matrix_from_rotvec
-from dualtalk.head.arkit import ARKIT_UNITS, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, SkinnedHead
 
 JOINTS = ("root", "neck", "jaw", "leftEye", "rightEye")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion, Participant
-from dualtalk.files import written_whole
-from dualtalk.head.arkit import EXPRESSION_UNITS
+from dualtalk.core import HeadMotion, Participant
+from dualtalk.head.blendshapes import EXPRESSION_UNITS
+from dualtalk.io.atomic import written_whole
+from dualtalk.timebase import MOTION_FPS
 
 PUBLISHED_IDENTITIES = 100
 

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import SetupError
 from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
-from dualtalk.files import written_whole
 from dualtalk.head.regions import Region
 from dualtalk.head.skinned import SkinnedHead
+from dualtalk.io.atomic import written_whole
 from dualtalk.render.scene import Look
+from dualtalk.timebase import MOTION_FPS
 
 # How far a face may move out of the box around it at rest.
 REACH_M = 0.05

@@ -20,7 +20,7 @@ def load_head(name_or_path: str | os.PathLike) -> Head:
         from dualtalk.head.open_head import open_head
 
         return open_head()
-    from dualtalk.head.flame_file import read_flame
+    from dualtalk.head.flame import read_flame
 
     return read_flame(name_or_path)
 

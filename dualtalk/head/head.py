@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int, Int32, UInt8
 
-from dualtalk.conversation import HeadMotion, Space
+from dualtalk.core import HeadMotion, Space
 
 
 @dataclass(frozen=True, eq=False)

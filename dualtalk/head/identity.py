@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dualtalk.conversation import IDENTITY_COEFFICIENTS
+from dualtalk.core import IDENTITY_COEFFICIENTS
 
 # Identities are drawn from the first components only, and held close to the mean, so that faces stay natural.
 IDENTITY_SD, IDENTITY_DRAWN = 0.8, 24

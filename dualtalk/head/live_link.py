@@ -24,12 +24,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 from scipy.spatial.transform import Rotation
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.files import written_whole
 from dualtalk.geometry.resampling import curves_at, rotations_at
-from dualtalk.head.arkit import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
+from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
+from dualtalk.io.atomic import written_whole
+from dualtalk.timebase import MOTION_FPS
 
 TIMECODE_FPS = 60
 KNOWN_TIMECODE_FPS = (24, 25, 30, 48, 50, 60, 100, 120)

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from dualtalk.head.arkit import EXPRESSION_UNITS
+from dualtalk.head.blendshapes import EXPRESSION_UNITS
 from dualtalk.head.head import Eye
 from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, FlameArrays, SkinnedHead
 

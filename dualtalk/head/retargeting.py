@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import cKDTree
 
-from dualtalk.conversation import FULL62, HeadMotion
+from dualtalk.core import FULL62, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int, Int32, UInt8
 from smplx import FLAME
 from smplx.lbs import batch_rigid_transform, batch_rodrigues, blend_shapes
 
-from dualtalk.conversation import IDENTITY_COEFFICIENTS, HeadMotion, Space
+from dualtalk.core import IDENTITY_COEFFICIENTS, HeadMotion, Space
 from dualtalk.errors import InputError
 from dualtalk.head.head import Eye
 

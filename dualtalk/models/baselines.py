@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
+from dualtalk.models.audio_encoders import HOPS_PER_FRAME, CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.blocks import Cache, CausalTransformer, Standardised
-from dualtalk.models.front_ends import HOPS_PER_FRAME, CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import (
     SAMPLES_PER_FRAME,
     ConversationModel,

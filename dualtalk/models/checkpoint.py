@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from dualtalk.errors import InputError
-from dualtalk.files import written_whole
+from dualtalk.io.atomic import written_whole
+from dualtalk.models.audio_encoders import CausalLogMel, FrontEnd, TransformersEncoder
 from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
-from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.front_ends import CausalLogMel, FrontEnd, TransformersEncoder
 from dualtalk.models.interface import ConversationModel
+from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 
 FORMAT = "1"
 # The model that comes with the package, and its name.

@@ -20,10 +20,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
+from dualtalk.models.audio_encoders import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.blocks import Line, Standardised
-from dualtalk.models.duet_parts import Caches, DuetBlock, DuetConfig, MovingBlock, Understood
+from dualtalk.models.duet_modules import Caches, DuetBlock, DuetConfig, MovingBlock, Understood
 from dualtalk.models.flow import Flow
-from dualtalk.models.front_ends import CausalLogMel, FrontEnd, heard_ahead, start_hearing
 from dualtalk.models.interface import (
     ConversationModel,
     Frame,

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from dualtalk.errors import InputError
 
-# The clock of dualtalk.audio.clock, which a test holds this to: models import nothing but errors.
+# The clock of dualtalk.timebase, which a test holds this to: models import nothing but errors.
 AUDIO_RATE_HZ = 16_000
 SAMPLES_PER_FRAME = 640
 # How much of a recording `roll_out` hears before it moves people through it: bounds memory, changes nothing.

@@ -1,6 +1,6 @@
 """transformers, imported here and nowhere else; torchaudio, which it imports, is made ready first."""
 
-import dualtalk.torchaudio_stand_in  # noqa: F401
+import dualtalk._torchaudio_shim  # noqa: F401
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, Wav2Vec2Config, Wav2Vec2Model  # isort: skip
 from transformers.utils.logging import disable_progress_bar

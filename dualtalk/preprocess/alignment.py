@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME
+from dualtalk.audio.crosstalk import crosstalk_db
+from dualtalk.audio.recording import without_leaks
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.conversation import Conversation, HeadMotion, Participant, Space
+from dualtalk.core import Conversation, HeadMotion, Participant, Space
 from dualtalk.corpora import Side
 from dualtalk.errors import InputError
 from dualtalk.preprocess.checks import checked_motion
-from dualtalk.preprocess.recording import without_leaks
+from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME
 
 # Published clips differ by a frame or two between audio and motion; more means that they are not of one clip.
 LARGEST_DRIFT_FRAMES = 2.0
@@ -69,7 +70,7 @@ def aligned_sides(sides: tuple[Side, Side], name: str, space: Space) -> Aligned:
     ]
     notes += [
         f"speaker{number}'s channel holds the other's voice at {leak:.0f} dB"
-        for number, leak in enumerate(talk.leakage_db, start=1)
+        for number, leak in enumerate(crosstalk_db(talk), start=1)
         if leak > LEAK_NOTED_DB
     ]
     return Aligned(talk, tuple(notes), "corpus" if all(given) else "voice activity", tuple(further), drift_ms)

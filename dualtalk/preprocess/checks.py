@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import LARGEST_ROTATION_RAD, HeadMotion, Space
+from dualtalk.core import LARGEST_ROTATION_RAD, HeadMotion, Space
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import resample_curves, resample_rotations
+from dualtalk.timebase import MOTION_FPS
 
 EXPRESSION_COEFFICIENTS = 50
 # A jaw hardly turns about y and z. Tracked talkers' jaws do so a sixth to two fifths as much as their heads (eight

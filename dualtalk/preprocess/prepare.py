@@ -13,14 +13,14 @@ from pyannote.core import Annotation
 
 from dualtalk import __version__
 from dualtalk.audio.diarization import Diarizer, load_diarizer
+from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.corpora import Clip, corpus_named
 from dualtalk.corpora.corpus import folder_of
 from dualtalk.errors import InputError
 from dualtalk.preprocess.alignment import Aligned, aligned_sides
-from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.preprocess.splits import split_clips
 from dualtalk.store import Built, Draft, Task, build_store
-from dualtalk.store.building import Quarantined, Report
+from dualtalk.store.writer import Quarantined, Report
 
 
 def prepare(

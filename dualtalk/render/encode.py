@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32, UInt8
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, MOTION_FPS
 from dualtalk.errors import DualTalkError, InputError, SetupError
-from dualtalk.files import written_whole
+from dualtalk.io.atomic import written_whole
+from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS
 
 Picture = UInt8[np.ndarray, "height width 3"]
 VIDEO_QUALITY_CRF = 20

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.files import written_whole
 from dualtalk.head import Head, Region
+from dualtalk.io.atomic import written_whole
 from dualtalk.render.scene import LOOKS, Look
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb", ".stl")

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
-from dualtalk.conversation import Participant
+from dualtalk.core import Participant
 from dualtalk.render.scene import Look, Scene
 
 # The light comes and goes within about a fifth of a second.

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32, UInt8
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
-from dualtalk.conversation import HeadMotion
+from dualtalk.core import HeadMotion
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
 from dualtalk.render.scene import Look

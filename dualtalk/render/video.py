@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from dualtalk.conversation import PARTY, Conversation
+from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head
 from dualtalk.render.backend import BackEndName, Renderer, open_renderer

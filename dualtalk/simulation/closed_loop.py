@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualtalk.conversation import LAYOUTS, Conversation, HeadMotion
+from dualtalk.core import LAYOUTS, Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import TrainedModel
-from dualtalk.models.dualtalk import DualTalk
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
+from dualtalk.models.peng2025 import DualTalk
 
 Mode = Literal["mean", "sample"]
 # How often a network that must know the partner's whole motion is asked again with its own answer for it.

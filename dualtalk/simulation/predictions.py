@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
-from dualtalk.conversation import Conversation
+from dualtalk.core import Conversation
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import TrainedModel
 from dualtalk.simulation.closed_loop import Mode, answer_the_partner, close_the_loop
 from dualtalk.store import Store
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 Regime = Literal["partner_given", "closed_loop"]
 MOVERS = {"partner_given": answer_the_partner, "closed_loop": close_the_loop}

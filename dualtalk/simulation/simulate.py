@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from dualtalk.animator import animate
-from dualtalk.conversation import Conversation, HeadMotion
+from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.core import Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.identity import draw_identity
 from dualtalk.models.checkpoint import DEFAULT, load_model
-from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation.closed_loop import Mode, close_the_loop
 
 Source = Conversation | str | os.PathLike | Sequence[str | os.PathLike]

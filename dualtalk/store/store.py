@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 from pyannote.core import Timeline
 
-from dualtalk.audio.wave import read_wave
-from dualtalk.conversation import Conversation, HeadMotion, MotionLayout, Participant
+from dualtalk.core import Conversation, HeadMotion, MotionLayout, Participant
 from dualtalk.errors import InputError
-from dualtalk.store.layout import ABOUT, EVENTS, FORMAT, MANIFEST, TURNS, clip_path, read_clip_json, read_speech
-from dualtalk.store.spans import Span, read_span
+from dualtalk.io.audio_file import read_wave
+from dualtalk.store.schema import ABOUT, EVENTS, FORMAT, MANIFEST, TURNS, clip_path, read_clip_json, read_speech
+from dualtalk.store.window_reader import Span, read_span
 
 
 class Store:
@@ -24,7 +24,7 @@ class Store:
     about : dict
         Corpus, licence, citation, how it was made.
     manifest : pandas.DataFrame
-        A row a clip: the fields of `dualtalk.store.layout.ClipRecord`.
+        A row a clip: the fields of `dualtalk.store.schema.ClipRecord`.
     """
 
     def __init__(self, root: Path, about: dict, manifest: pd.DataFrame) -> None:

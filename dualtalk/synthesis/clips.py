@@ -9,16 +9,16 @@ from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 
 from dualtalk.animator import Animation, Transcript, animate
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME, sample_at
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.audio.rttm import PARTY
-from dualtalk.conversation import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
+from dualtalk.io.rttm import PARTY
 from dualtalk.store import Draft, Task
 from dualtalk.synthesis.dialogue import Line, Turn, Writer, said_words
-from dualtalk.synthesis.rooms import draw_scene, recorded
-from dualtalk.synthesis.timing import Clock, Placed
+from dualtalk.synthesis.room_acoustics import draw_scene, recorded
+from dualtalk.synthesis.turn_scheduler import Clock, Placed
 from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, draw_voice, say
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, sample_at
 
 CORPUS = "synthetic"
 # Of ten clips in a row eight are for training; the first three already have one of each split.

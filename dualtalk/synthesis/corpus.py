@@ -13,7 +13,7 @@ from dualtalk.animator import animate
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
 from dualtalk.store import Built, Draft, Store, Task, build_store, open_store
-from dualtalk.store.building import Report
+from dualtalk.store.writer import Report
 from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
 from dualtalk.synthesis.dialogue import said_words
 from dualtalk.synthesis.kokoro import load_kokoro

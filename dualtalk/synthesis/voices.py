@@ -24,10 +24,10 @@ import soxr
 from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.audio.phonemes import Phoneme, plain_ipa, recognise_phonemes
 from dualtalk.errors import SetupError
 from dualtalk.synthesis import kokoro
+from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 Engine = Literal["flite", "espeak-ng", "piper", "kokoro"]
 

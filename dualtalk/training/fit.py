@@ -22,8 +22,8 @@ from dualtalk.data.module import ConversationData
 from dualtalk.data.shards import INDEX
 from dualtalk.errors import InputError
 from dualtalk.models.duet import Duet
-from dualtalk.store.layout import MANIFEST
-from dualtalk.training.matching import CONVERSATIONS, FRAMES, match_samples
+from dualtalk.store.schema import MANIFEST
+from dualtalk.training.calibration import CONVERSATIONS, FRAMES, match_samples
 from dualtalk.training.module import ConversationTraining, as_configured, some_windows
 
 MODEL, LAST = "model.safetensors", "last.ckpt"

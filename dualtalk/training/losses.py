@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dualtalk.conversation import HeadMotion, MotionLayout
-from dualtalk.data.processes import process_count
+from dualtalk.core import HeadMotion, MotionLayout
+from dualtalk.data.distributed import process_count
 from dualtalk.head import Head, Region
 from dualtalk.training.processes import summed
 

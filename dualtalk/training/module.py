@@ -21,17 +21,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from dualtalk.conversation import LAYOUTS
+from dualtalk.core import LAYOUTS
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
+from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.blocks import Standardised
 from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
 from dualtalk.models.duet import Duet, Seen, seen_before
-from dualtalk.models.front_ends import CausalLogMel
 from dualtalk.models.interface import ConversationModel, motion_before
+from dualtalk.training.augmentation import otherwise_recorded
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
-from dualtalk.training.microphones import otherwise_recorded
 from dualtalk.training.processes import share_buffers, summed
 
 # Windows from which the scale of the coefficients is taken before the first step.
@@ -65,7 +65,7 @@ class ConversationTraining(lightning.LightningModule):
         How far the true past is strayed from at most, in deviations of the coefficients.
     velocity_weight, lips_weight, closing_weight, flow_weight, flow_lips_weight : float
     microphones : bool
-        Whether each voice is heard by another microphone each time; see `dualtalk.training.microphones`.
+        Whether each voice is heard by another microphone each time; see `dualtalk.training.augmentation`.
     tracts : (float, float) or None
         Whether each voice has another vocal tract each time, and how far from its own; see `CausalLogMel`.
     start_from : str or None

@@ -5,7 +5,7 @@ All must come here equally often and in the same order, or they wait for each ot
 
 from torch import Tensor, distributed, nn
 
-from dualtalk.data.processes import process_count
+from dualtalk.data.distributed import process_count
 
 
 def summed(number: Tensor) -> Tensor:

@@ -17,13 +17,13 @@ import numpy as np
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from dualtalk.audio.clock import AUDIO_RATE_HZ, sample_at
 from dualtalk.audio.diarization import Diarizer, load_diarizer
-from dualtalk.audio.rttm import read_rttm
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.audio.wave import read_wave
 from dualtalk.errors import DualTalkError
+from dualtalk.io.audio_file import read_wave
+from dualtalk.io.rttm import read_rttm
 from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, say
+from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 DIARIZERS = ("default", "pyannote/speaker-diarization-community-1", "pyannote/speaker-diarization-3.1")
 VOICES = ("slt", "rms", "awb", "kal16")

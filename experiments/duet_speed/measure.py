@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dualtalk.audio.wave import read_wave
+from dualtalk.io.audio_file import read_wave
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, roll_out
 
@@ -173,7 +173,7 @@ def peak_mb(model: ConversationModel, minutes: int) -> float:
 
 
 def reference(seconds: int, taken: dict[str, float]) -> None:
-    from dualtalk.models.dualtalk import DualTalk, DualTalkConfig
+    from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 
     threads = os.cpu_count()
     torch.set_num_threads(threads)

@@ -23,11 +23,11 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.audio.rttm import write_rttm
-from dualtalk.conversation import DUALTALK56, HeadMotion
-from dualtalk.evaluate.published import CLUSTERS, Benchmark
-from dualtalk.evaluate.workers import Workers
+from dualtalk.core import DUALTALK56, HeadMotion
+from dualtalk.evaluation.parallel import Workers
+from dualtalk.io.rttm import write_rttm
+from dualtalk.metrics.dualtalk_benchmark import CLUSTERS, Benchmark
+from dualtalk.timebase import MOTION_FPS
 
 PARTS = {part: DUALTALK56.slice_of(part) for part in CLUSTERS}
 # Pairs measured by the plain loop, which is far too slow for all.

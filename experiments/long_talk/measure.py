@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dualtalk.audio.clock import MOTION_FPS
-from dualtalk.conversation import LAYOUTS
+from dualtalk.core import LAYOUTS
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import roll_out
 from dualtalk.store import open_store
+from dualtalk.timebase import MOTION_FPS
 
 # Frames of a frozen face: nothing moves by more than this (units, radians) for two seconds.
 FROZEN, FROZEN_FRAMES = 1e-3, 2 * MOTION_FPS

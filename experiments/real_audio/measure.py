@@ -30,15 +30,15 @@ import pandas as pd
 import torch
 
 from dualtalk.animator import animate
-from dualtalk.audio.clock import MOTION_FPS, sample_at
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
-from dualtalk.conversation import Conversation, HeadMotion, Participant
-from dualtalk.evaluate.lips import BILABIALS, CLOSED_M, gap_at, silent_closure, vowel_opening
+from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import load_head
+from dualtalk.metrics.lips import BILABIALS, CLOSED_M, gap_at, silent_closure, vowel_opening
 from dualtalk.models.checkpoint import load_model
-from dualtalk.preprocess.recording import conversation_from_recording
 from dualtalk.simulation.closed_loop import close_the_loop
 from dualtalk.synthesis.voices import ARPABET
+from dualtalk.timebase import MOTION_FPS, sample_at
 
 PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
 # The jaw of a person may lead or follow what is heard by so many frames.

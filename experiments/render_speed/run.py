@@ -14,12 +14,12 @@ import numpy as np
 from pyannote.core import Timeline
 
 from dualtalk import Conversation, HeadMotion, Participant, load_head
-from dualtalk.audio.clock import MOTION_FPS, SAMPLES_PER_FRAME
 from dualtalk.head import Head
 from dualtalk.render import render_conversation
 from dualtalk.render.backend import open_renderer
 from dualtalk.render.scene import Scene, staging_named
 from dualtalk.render.surface import Surface
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 FRAMES = 250
 BACK_ENDS = ("moderngl", "pyrender")

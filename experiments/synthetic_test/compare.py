@@ -21,17 +21,17 @@ import pandas as pd
 import torch
 
 from dualtalk.animator import Transcript, animate
-from dualtalk.audio.clock import MOTION_FPS
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.cli.evaluating import Request, run
-from dualtalk.conversation import FULL62, PARTY, Conversation, HeadMotion
-from dualtalk.evaluate.events import find_swings, match_onsets
+from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion
+from dualtalk.metrics.events import find_swings, match_onsets
 from dualtalk.models.baselines import HoldStill, NearestNeighbour
 from dualtalk.models.checkpoint import TrainedModel, load_model
 from dualtalk.models.duet import Duet
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import shortened
 from dualtalk.store import Store, open_store
+from dualtalk.timebase import MOTION_FPS
 
 GIVEN, LOOP = "partner_given", "closed_loop"
 TEACHER = "teacher, another seed"

@@ -20,7 +20,7 @@ from posing import pose_basis, pose_basis_error
 from scipy.spatial import cKDTree
 from surface import Surface, clipped, compacted, from_quads, joined, subdivided, with_region
 
-from dualtalk.head.arkit import ARKIT_UNITS, EXPRESSION_UNITS, JOINT_ROTATIONS
+from dualtalk.head.blendshapes import ARKIT_UNITS, EXPRESSION_UNITS, JOINT_ROTATIONS
 from dualtalk.head.regions import Region
 
 OUT = Path(__file__).parents[2] / "dualtalk" / "head" / "open_head.npz"

@@ -6,7 +6,7 @@ FLAME adds to the rest shape `pose_basis` times the entries of (R - I) of each j
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dualtalk.head.arkit import JOINT_ROTATIONS
+from dualtalk.head.blendshapes import JOINT_ROTATIONS
 
 SHARES = np.array([0.25, 0.5, 0.75, 1.0])
 # The basis bends as sine and cosine where units are straight lines, so that one strength alone can be met

@@ -1,0 +1,151 @@
+"""The user's own recordings: one mixed file, one stereo file, or a file a person, into a `Conversation`.
+
+What was found and what was done about it is said in notes, so that a surprise in the result can be traced.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from pyannote.core import Segment, Timeline
+from scipy.ndimage import uniform_filter1d
+
+from dualtalk.audio.diarization import Diarizer, load_diarizer
+from dualtalk.audio.speaker_masking import separate
+from dualtalk.audio.voice_activity import detect_speech
+from dualtalk.core import Conversation, Participant
+from dualtalk.errors import InputError
+from dualtalk.io.audio_file import read_wave
+from dualtalk.io.rttm import PARTY
+from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples, runs
+
+# Microphones and separation leak: where a channel is this much softer than the other, it holds the other's voice.
+LEAK_DB = 12.0
+LEAK_WINDOW_S = 0.2
+SHORTEST_SPEECH_S = 0.12
+# Two channels whose difference is this small beside their sum carry one mixed sound.
+SAME_SOUND = 1e-3
+
+
+def conversation_from_recording(
+    paths: Sequence[str | os.PathLike], diarizer: Diarizer | None = None
+) -> tuple[Conversation, tuple[str, ...]]:
+    """Read one or two audio files of any rate as a conversation without motion.
+
+    Parameters
+    ----------
+    paths : one or two paths
+        One mono file is diarized, two speakers assumed. One stereo file holds a person a channel. Two files
+        hold a person each.
+    diarizer : Diarizer, optional
+        `load_diarizer("default")` if not given.
+
+    Returns
+    -------
+    conversation, notes
+        Notes are sentences a user should read: one speaker only, lengths that differ, and the like.
+
+    Raises
+    ------
+    InputError
+        A file that is not audio, too short, or of more channels than people.
+    """
+    if len(paths) not in (1, 2):
+        raise InputError(f"{len(paths)} audio files came; wanted one recording, or one file a person")
+    files = [Path(path) for path in paths]
+    name = files[0].stem.replace(" ", "_")
+    if len(files) == 2:
+        tracks = [_mono(path) for path in files]
+        conversation, notes = _of_tracks(tracks, [path.name for path in files], name)
+    else:
+        channels = _long_enough(read_wave(files[0]), files[0])
+        if len(channels) > 2:
+            raise InputError(f"{files[0]} has {len(channels)} channels; wanted one, or two with a person each")
+        if len(channels) == 2 and not _same_sound(*channels):
+            conversation, notes = _of_tracks(list(channels), ["left channel", "right channel"], name)
+        else:
+            conversation, notes = _of_mix(channels[0], diarizer or load_diarizer("default"), name)
+            if len(channels) == 2:
+                notes = ("both channels carry the same sound; it was taken as one mixed recording", *notes)
+    return conversation, (*notes, *_silent_people(conversation))
+
+
+def _mono(path: Path) -> Float32[np.ndarray, "sample"]:
+    channels = _long_enough(read_wave(path), path)
+    if len(channels) == 2 and _same_sound(*channels):
+        return channels[0]
+    if len(channels) > 1:
+        raise InputError(
+            f"{path} has {len(channels)} channels; of two files each must be mono, one person's voice"
+        )
+    return channels[0]
+
+
+def _long_enough(channels: np.ndarray, path: Path) -> np.ndarray:
+    if channels.shape[1] < SAMPLES_PER_FRAME:
+        length_ms = 1000 * channels.shape[1] / AUDIO_RATE_HZ
+        raise InputError(
+            f"{path} is {length_ms:.0f} ms long; wanted at least one frame, {1000 / MOTION_FPS:.0f} ms"
+        )
+    return channels
+
+
+def _same_sound(one: np.ndarray, two: np.ndarray) -> bool:
+    return float(np.abs(one - two).sum()) <= SAME_SOUND * float(np.abs(one).sum() + np.abs(two).sum())
+
+
+def _whole_frames(audio: np.ndarray, samples: int) -> Float32[np.ndarray, "sample"]:
+    """Padded with silence to the whole frames that cover `samples`."""
+    return np.pad(audio, (0, frames_for_samples(samples) * SAMPLES_PER_FRAME - len(audio))).astype(np.float32)
+
+
+def _of_tracks(tracks: list[np.ndarray], names: list[str], name: str) -> tuple[Conversation, tuple[str, ...]]:
+    lengths = [len(track) for track in tracks]
+    notes = ()
+    if lengths[0] != lengths[1]:
+        shorter = int(np.argmin(lengths))
+        missing_s = abs(lengths[0] - lengths[1]) / AUDIO_RATE_HZ
+        notes = (f"{names[shorter]} is {missing_s:.2f} s shorter than {names[1 - shorter]}; silence was added",)
+    audio = [_whole_frames(track, max(lengths)) for track in tracks]
+    people = [
+        Participant(own, without_leaks(detect_speech(own), own, other)) for own, other in (audio, audio[::-1])
+    ]
+    return Conversation(*people, name=name), notes
+
+
+def without_leaks(
+    speech: Timeline, own: Float32[np.ndarray, "sample"], other: Float32[np.ndarray, "sample"]
+) -> Timeline:
+    """Speech less the frames in which the other channel is far louder, so that this one holds its echo."""
+    power = [_power(audio) for audio in (own, other)]
+    leaked = 10 * np.log10(power[1] / power[0]) > LEAK_DB
+    leaks = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(leaked)])
+    kept = speech.extrude(leaks) if leaks else speech
+    return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
+
+
+def _power(audio: np.ndarray) -> np.ndarray:
+    """(frame,) mean square over `LEAK_WINDOW_S`."""
+    squares = np.square(audio.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)
+    return uniform_filter1d(squares, round(LEAK_WINDOW_S * MOTION_FPS)) + 1e-10
+
+
+def _of_mix(mixed: np.ndarray, diarizer: Diarizer, name: str) -> tuple[Conversation, tuple[str, ...]]:
+    mixed = _whole_frames(mixed, len(mixed))
+    who_speaks = diarizer(mixed)
+    tracks = separate(mixed, who_speaks)
+    people = [
+        Participant(track, who_speaks.label_timeline(label)) for label, track in zip(PARTY, tracks, strict=True)
+    ]
+    return Conversation(*people, name=name), ()
+
+
+def _silent_people(conversation: Conversation) -> tuple[str, ...]:
+    silent = [label.upper() for label, person in zip(PARTY, conversation.people, strict=True) if not person.speech]
+    if len(silent) == 2:
+        return ("no speech was found; both people listen",)
+    if silent:
+        return (f"only one person was heard speaking; {silent[0]} listens throughout",)
+    return ()

@@ -1,0 +1,387 @@
+"""The types every stage hands to the next: a head's motion, a participant, a conversation of two.
+
+Conventions: 25 frames a second; 16 kHz mono float32 audio in [-1, 1], exactly 640 samples a frame; radians,
+metres, seconds. Axes of a head as FLAME has them: x to the person's left, y up, z out of the face. Rotations
+are axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, vertex.
+
+A motion's numbers mean nothing without its `space`: the head whose expression basis they drive.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+from pyannote.core import Annotation, Segment, Timeline
+
+from dualtalk.errors import InputError
+from dualtalk.io.atomic import written_whole
+from dualtalk.io.audio_file import read_wave, write_wave
+from dualtalk.io.rttm import PARTY, read_rttm, write_rttm
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
+
+Space = Literal["flame", "open"]
+IDENTITY_COEFFICIENTS = 300
+# A neck or a jaw turns by less than this; more means degrees were passed for radians.
+LARGEST_ROTATION_RAD = np.pi
+
+
+@dataclass(frozen=True)
+class MotionLayout:
+    """Which coefficients of a motion vector mean what.
+
+    Code asks a layout for slices and never writes the numbers itself.
+    """
+
+    name: str
+    widths: Mapping[str, int]
+
+    @property
+    def width(self) -> int:
+        return sum(self.widths.values())
+
+    def slice_of(self, part: str) -> slice:
+        """Columns of `part`: one of expression, jaw, head, eyes (left eye then right)."""
+        if part not in self.widths:
+            raise KeyError(f"layout {self.name} has no {part}; it has {', '.join(self.widths)}")
+        start = 0
+        for name, width in self.widths.items():
+            if name == part:
+                return slice(start, start + width)
+            start += width
+        raise AssertionError("unreachable")
+
+
+DUALTALK56 = MotionLayout("dualtalk56", {"expression": 50, "jaw": 3, "head": 3})
+FULL62 = MotionLayout("full62", {"expression": 50, "jaw": 3, "head": 3, "eyes": 6})
+LAYOUTS = {layout.name: layout for layout in (DUALTALK56, FULL62)}
+
+
+def _no_identity() -> np.ndarray:
+    return np.zeros(IDENTITY_COEFFICIENTS, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadMotion:
+    """Motion of one head, 25 frames a second.
+
+    Attributes
+    ----------
+    coefficients : (frame, coef) float32
+        Expression coefficients (of `space`'s basis) and rotations in radians, in the order of `layout`.
+    space : "flame" or "open"
+        Whose expression basis the numbers mean.
+    layout : MotionLayout
+    identity : (300,) float32
+        Shape coefficients of the head that moves, unit variance; zero is the mean head.
+    valid : (frame,) bool, optional
+        Frames that were observed; all of them if not given. A frame that was not is still finite, so that it
+        can be drawn, but nothing should be learned from it or measured against it.
+
+    Raises
+    ------
+    InputError
+        Wrong width, a value that is not finite, or rotations too large to be radians.
+    """
+
+    coefficients: Float32[np.ndarray, "frame coef"]
+    space: Space
+    layout: MotionLayout = FULL62
+    identity: Float32[np.ndarray, "300"] = field(default_factory=_no_identity)
+    valid: Bool[np.ndarray, "frame"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid is None:
+            object.__setattr__(self, "valid", np.ones(len(self.coefficients), bool))
+        if self.coefficients.ndim != 2 or self.coefficients.shape[1] != self.layout.width:
+            raise InputError(
+                f"motion has shape {self.coefficients.shape}; layout {self.layout.name} wants "
+                f"(frame, {self.layout.width})"
+            )
+        if not np.isfinite(self.coefficients).all():
+            bad = int(np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))[0])
+            raise InputError(f"motion holds a NaN or infinite value, first in frame {bad}")
+        if self.space not in get_args(Space):
+            raise InputError(f"motion space is {self.space!r}; wanted one of {', '.join(get_args(Space))}")
+        if len(self.valid) != self.frames:
+            raise InputError(f"valid tells of {len(self.valid)} frames; the motion has {self.frames}")
+        for part in ("jaw", "head", "eyes"):
+            self._refuse_degrees(part)
+
+    def _refuse_degrees(self, part: str) -> None:
+        if part not in self.layout.widths or not len(self.coefficients):
+            return
+        rotvecs = self.coefficients[:, self.layout.slice_of(part)].reshape(-1, 3)
+        largest = float(np.linalg.norm(rotvecs, axis=1).max())
+        if largest > LARGEST_ROTATION_RAD:
+            raise InputError(f"{part} rotation has a norm of {largest:.1f} rad; were degrees passed?")
+
+    @property
+    def frames(self) -> int:
+        return len(self.coefficients)
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / MOTION_FPS
+
+    @property
+    def expression(self) -> Float32[np.ndarray, "frame 50"]:
+        return self.coefficients[:, self.layout.slice_of("expression")]
+
+    @property
+    def jaw_rotvec_rad(self) -> Float32[np.ndarray, "frame 3"]:
+        return self.coefficients[:, self.layout.slice_of("jaw")]
+
+    @property
+    def head_rotvec_rad(self) -> Float32[np.ndarray, "frame 3"]:
+        """Rotation at FLAME's neck joint; the root stays at identity."""
+        return self.coefficients[:, self.layout.slice_of("head")]
+
+    @property
+    def eyes_rotvec_rad(self) -> Float32[np.ndarray, "frame 6"]:
+        """Left eye then right eye; zeros where the layout has no eyes."""
+        if "eyes" not in self.layout.widths:
+            return np.zeros((self.frames, 6), np.float32)
+        return self.coefficients[:, self.layout.slice_of("eyes")]
+
+    @classmethod
+    def from_parts(
+        cls,
+        *,
+        expression: Float[np.ndarray, "frame 50"],
+        jaw_rotvec_rad: Float[np.ndarray, "frame 3"],
+        head_rotvec_rad: Float[np.ndarray, "frame 3"],
+        eyes_rotvec_rad: Float[np.ndarray, "frame 6"] | None = None,
+        space: Space,
+        identity: Float[np.ndarray, "300"] | None = None,
+        valid: Bool[np.ndarray, "frame"] | None = None,
+    ) -> "HeadMotion":
+        """Join the parts; the layout is `full62` with eyes and `dualtalk56` without."""
+        parts = [expression, jaw_rotvec_rad, head_rotvec_rad]
+        layout = DUALTALK56
+        if eyes_rotvec_rad is not None:
+            parts.append(eyes_rotvec_rad)
+            layout = FULL62
+        coefficients = np.concatenate(parts, axis=1).astype(np.float32)
+        identity = _no_identity() if identity is None else identity.astype(np.float32)
+        return cls(coefficients, space, layout, identity, valid)
+
+    def __getitem__(self, frames: slice) -> "HeadMotion":
+        """The same motion, cut to a span of frames."""
+        return replace(self, coefficients=self.coefficients[frames], valid=self.valid[frames])
+
+    def in_layout(self, layout: MotionLayout) -> "HeadMotion":
+        """The same motion in another layout: parts that it lacks are left out.
+
+        Raises
+        ------
+        InputError
+            The layout has a part that this motion has not.
+        """
+        if missing := set(layout.widths) - set(self.layout.widths):
+            raise InputError(f"the motion has no {', '.join(sorted(missing))}; wanted layout {layout.name}")
+        parts = [self.coefficients[:, self.layout.slice_of(part)] for part in layout.widths]
+        return replace(self, coefficients=np.concatenate(parts, axis=1), layout=layout)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
+        where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""
+        with written_whole(path) as partial:
+            np.savez(partial, **self.arrays())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `save` writes, by name."""
+        arrays = {
+            "exp": self.expression,
+            "pose": np.concatenate([self.head_rotvec_rad, self.jaw_rotvec_rad], axis=1),
+            "shape": self.identity,
+            "fps": np.float32(MOTION_FPS),
+            "space": np.str_(self.space),
+            "layout": np.str_(self.layout.name),
+        }
+        if "eyes" in self.layout.widths:
+            arrays["eyes"] = self.eyes_rotvec_rad
+        if not self.valid.all():
+            arrays["valid"] = self.valid
+        return arrays
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, space: Space | None = None) -> "HeadMotion":
+        """Read an npz that `save` wrote, or a published DualTalk file (FLAME space, 25 fps, no eyes).
+
+        A published file keeps more than 50 expression coefficients and a shape per frame: the first 50 and
+        the mean shape are taken. `space` is for files that do not say theirs and are not FLAME's.
+        """
+        arrays = read_npz(path)
+        missing = [key for key in ("exp", "pose") if key not in arrays]
+        if missing:
+            raise InputError(f"{path} has no {' and no '.join(missing)}; its arrays are {sorted(arrays)}")
+        exp, pose = arrays["exp"], arrays["pose"]
+        if exp.ndim != 2 or exp.shape[1] < 50 or pose.shape != (len(exp), 6):
+            raise InputError(f"{path}: exp {exp.shape} and pose {pose.shape}; wanted (T, 50 or more) and (T, 6)")
+        fps = float(arrays.get("fps", MOTION_FPS))
+        if fps != MOTION_FPS:
+            raise InputError(f"{path} has {fps:g} frames a second; wanted {MOTION_FPS}; resample it first")
+        eyes = arrays.get("eyes")
+        if eyes is not None and eyes.shape != (len(exp), 6):
+            raise InputError(f"{path}: eyes {eyes.shape}; wanted {(len(exp), 6)}")
+        identity = _no_identity()
+        if "shape" in arrays:
+            shape = np.atleast_2d(arrays["shape"]).mean(axis=0)[:IDENTITY_COEFFICIENTS]
+            identity[: len(shape)] = shape
+        stated = str(arrays["space"]) if "space" in arrays else None
+        if space and stated and space != stated:
+            raise InputError(f"{path} is in space {stated!r}; {space!r} was asked for")
+        return cls.from_parts(
+            expression=exp[:, :50].astype(np.float32),
+            jaw_rotvec_rad=pose[:, 3:].astype(np.float32),
+            head_rotvec_rad=pose[:, :3].astype(np.float32),
+            eyes_rotvec_rad=None if eyes is None else eyes.astype(np.float32),
+            space=stated or space or "flame",
+            identity=identity,
+            valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
+        )
+
+
+def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, by name; pickled objects are refused."""
+    if not Path(path).is_file():
+        raise InputError(f"no motion file at {path}")
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except Exception as error:
+        raise InputError(f"{path} is not a readable npz of plain arrays: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Participant:
+    """One of the two people.
+
+    Attributes
+    ----------
+    audio : (sample,) float32
+        This person's voice alone, 16 kHz, in [-1, 1].
+    speech : pyannote.core.Timeline
+        When this person speaks, in seconds.
+    motion : HeadMotion or None
+        None where it was not observed or not made yet.
+    """
+
+    audio: Float32[np.ndarray, "sample"]
+    speech: Timeline
+    motion: HeadMotion | None = None
+
+    @property
+    def spans_s(self) -> list[list[float]]:
+        """Start and end of each stretch of speech, in seconds, to the millisecond."""
+        return [[round(span.start, 3), round(span.end, 3)] for span in self.speech]
+
+    def speaking(self, frames: int) -> np.ndarray:
+        """(frame,) bool: whether this person speaks at the middle of each frame."""
+        return speaking_frames(self.speech, frames)
+
+
+def speaking_frames(speech: Iterable[Segment], frames: int, first: int = 0) -> Bool[np.ndarray, "frame"]:
+    """(frame,) bool: whether `speech` holds the middle of each of the frames from `first` on."""
+    mask = np.zeros(frames, bool)
+    for span in speech:
+        start, end = (math.ceil(edge_s * MOTION_FPS - 0.5 - 1e-9) - first for edge_s in (span.start, span.end))
+        mask[max(start, 0) : max(end, 0)] = True
+    return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Conversation:
+    """Two people over one span of time, frame for frame.
+
+    Both audios have the same number of samples, a multiple of 640; both motions, where present, have one
+    frame for each 640 samples.
+    """
+
+    a: Participant
+    b: Participant
+    name: str = "conversation"
+
+    def __post_init__(self) -> None:
+        samples = {len(person.audio) for person in self.people}
+        if len(samples) != 1 or samples.pop() % SAMPLES_PER_FRAME:
+            raise InputError(
+                f"audio of {len(self.a.audio)} and {len(self.b.audio)} samples; wanted two of the same length, "
+                f"a multiple of {SAMPLES_PER_FRAME}"
+            )
+        for label, motion in zip(PARTY, (self.a.motion, self.b.motion), strict=True):
+            if motion is not None and motion.frames != self.frames:
+                raise InputError(f"motion of person {label} has {motion.frames} frames, the audio {self.frames}")
+
+    @property
+    def people(self) -> tuple[Participant, Participant]:
+        return self.a, self.b
+
+    @property
+    def frames(self) -> int:
+        return len(self.a.audio) // SAMPLES_PER_FRAME
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / MOTION_FPS
+
+    @property
+    def swapped(self) -> "Conversation":
+        return replace(self, a=self.b, b=self.a)
+
+    def personal_seeds(self, seed: int) -> tuple[list[int], list[int]]:
+        """A seed for each person, for numpy: of `seed` and the own voice, and of the place only where voices are
+        equal. So exchanging the people exchanges what is drawn for them."""
+        digests = [
+            int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
+            for person in self.people
+        ]
+        places = (0, 1) if digests[0] == digests[1] else (0, 0)
+        return [seed, digests[0], places[0]], [seed, digests[1], places[1]]
+
+    @property
+    def annotation(self) -> Annotation:
+        """Who speaks when, with labels "a" and "b"."""
+        annotation = Annotation(uri=self.name)
+        for label, person in zip(PARTY, self.people, strict=True):
+            for track, segment in enumerate(person.speech):
+                annotation[segment, f"{label}{track}"] = label
+        return annotation
+
+    def with_motion(self, a: HeadMotion | None, b: HeadMotion | None) -> "Conversation":
+        return replace(self, a=replace(self.a, motion=a), b=replace(self.b, motion=b))
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write `a.wav b.wav turns.rttm`, and `a.npz b.npz` where there is motion."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for label, person in zip(PARTY, self.people, strict=True):
+            write_wave(folder / f"{label}.wav", person.audio)
+            if person.motion is not None:
+                person.motion.save(folder / f"{label}.npz")
+        write_rttm(folder / "turns.rttm", self.annotation)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "Conversation":
+        """Read what `save` wrote."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(f"no conversation folder at {folder}")
+        annotation = read_rttm(folder / "turns.rttm")
+        people = []
+        for label in PARTY:
+            motion_path = folder / f"{label}.npz"
+            people.append(
+                Participant(
+                    audio=read_wave(folder / f"{label}.wav")[0],
+                    speech=annotation.label_timeline(label) if label in annotation.labels() else Timeline(),
+                    motion=HeadMotion.load(motion_path) if motion_path.exists() else None,
+                )
+            )
+        return cls(*people, name=annotation.uri or folder.name)

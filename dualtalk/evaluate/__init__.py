@@ -1,8 +1,0 @@
-"""Measuring motion: against a reference, against the sound, against the partner, and against tracked people.
-
-Metrics are functions on arrays, reference first, prediction second; each says its formula, unit, direction and
-perfect value, and answers NaN where there is nothing to measure. `published` has the field's benchmark;
-`vertices` and `lip_timing` what shows on the skin; `lips` and `life` need no reference; `listener`, `events`,
-`synchrony` and `stochastic` ask whether a person answers the other; `transitions`, on the `roles` of who speaks
-when, what happens as roles change. `tally` pools dialogues and gives intervals.
-"""

@@ -1,0 +1,91 @@
+"""Stretches of a clip as arrays, from its files wherever they lie."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BufferedIOBase
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from pyannote.core import Segment
+
+from dualtalk.core import IDENTITY_COEFFICIENTS, MotionLayout, speaking_frames
+from dualtalk.errors import InputError
+from dualtalk.io.audio_file import read_wave_span
+from dualtalk.store.npz_reader import NpzRows
+from dualtalk.timebase import SAMPLES_PER_FRAME
+
+File = str | os.PathLike | BufferedIOBase
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A stretch of a clip as arrays, both people always together.
+
+    Attributes
+    ----------
+    audio : (2, sample) float32
+    motion : (2, frame, coef) float32
+        In the layout asked for; zeros where a person has no motion.
+    valid : (2, frame) bool
+        Whether a person's motion was observed.
+    speech : (2, frame) bool
+    identity : (2, 300) float32
+    """
+
+    audio: Float32[np.ndarray, "2 sample"]
+    motion: Float32[np.ndarray, "2 frame coef"]
+    valid: Bool[np.ndarray, "2 frame"]
+    speech: Bool[np.ndarray, "2 frame"]
+    identity: Float32[np.ndarray, "2 300"]
+
+
+def read_span(
+    wave: Callable[[int], File],
+    motion: Callable[[int], File | None],
+    speech: tuple[Sequence[Segment], Sequence[Segment]],
+    first: int,
+    frames: int,
+    layout: MotionLayout,
+) -> Span:
+    """Frames `first` to `first + frames` of the clip whose files `wave` and `motion` give for person 0 and 1.
+
+    Raises
+    ------
+    InputError
+        The files do not hold that span, or a motion lacks a part of `layout`.
+    """
+    audio = np.empty((2, frames * SAMPLES_PER_FRAME), np.float32)
+    for person in (0, 1):
+        if read_wave_span(wave(person), first * SAMPLES_PER_FRAME, audio[person]) < audio.shape[1]:
+            raise InputError(f"{wave(person)} ends before frame {first + frames}; is the store whole?")
+    moving = [_motion(motion(person), first, frames, layout) for person in (0, 1)]
+    motions, valid, identities = (np.stack(parts) for parts in zip(*moving, strict=True))
+    speaking = np.stack([speaking_frames(spans, frames, first) for spans in speech])
+    return Span(audio, motions, valid, speaking, identities)
+
+
+def _motion(
+    file: File | None, first: int, frames: int, layout: MotionLayout
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients, which frames are valid, and identity."""
+    motion = np.zeros((frames, layout.width), np.float32)
+    identity = np.zeros(IDENTITY_COEFFICIENTS, np.float32)
+    if file is None:
+        return motion, np.zeros(frames, bool), identity
+    with NpzRows(file) as arrays:
+        pose = arrays.rows("pose", first, frames)
+        if len(pose) < frames:
+            raise InputError(f"{file} ends before frame {first + frames}; is the store whole?")
+        parts = {"expression": arrays.rows("exp", first, frames), "head": pose[:, :3], "jaw": pose[:, 3:]}
+        if "eyes" in arrays:
+            parts["eyes"] = arrays.rows("eyes", first, frames)
+        for part, width in layout.widths.items():
+            if part not in parts:
+                raise InputError(f"{file} has no {part}; ask for layout dualtalk56")
+            motion[:, layout.slice_of(part)] = parts[part][:, :width]
+        valid = arrays.rows("valid", first, frames) if "valid" in arrays else np.ones(frames, bool)
+        if "shape" in arrays:
+            shape = np.atleast_2d(arrays.rows("shape")).mean(axis=0)[:IDENTITY_COEFFICIENTS]
+            identity[: len(shape)] = shape
+    return motion, np.array(valid), identity
