@@ -175,7 +175,7 @@ class HeadMotion:
         """The same motion, cut to a span of frames."""
         return replace(self, coefficients=self.coefficients[frames], valid=self.valid[frames])
 
-    def in_layout(self, layout: MotionLayout) -> "HeadMotion":
+    def to_layout(self, layout: MotionLayout) -> "HeadMotion":
         """The same motion in another layout: parts that it lacks are left out.
 
         Raises
@@ -192,9 +192,9 @@ class HeadMotion:
         """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
         where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""
         with written_whole(path) as partial:
-            np.savez(partial, **self.arrays())
+            np.savez(partial, **self.to_numpy())
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def to_numpy(self) -> dict[str, np.ndarray]:
         """What `save` writes, by name."""
         arrays = {
             "exp": self.expression,
@@ -278,7 +278,7 @@ class Participant:
     motion: HeadMotion | None = None
 
     @property
-    def spans_s(self) -> list[list[float]]:
+    def speech_segments(self) -> list[list[float]]:
         """Start and end of each stretch of speech, in seconds, to the millisecond."""
         return [[round(span.start, 3), round(span.end, 3)] for span in self.speech]
 
@@ -309,7 +309,7 @@ class Conversation:
     name: str = "conversation"
 
     def __post_init__(self) -> None:
-        samples = {len(person.audio) for person in self.people}
+        samples = {len(person.audio) for person in self.participants}
         if len(samples) != 1 or samples.pop() % SAMPLES_PER_FRAME:
             raise InputError(
                 f"audio of {len(self.a.audio)} and {len(self.b.audio)} samples; wanted two of the same length, "
@@ -320,7 +320,7 @@ class Conversation:
                 raise InputError(f"motion of person {label} has {motion.frames} frames, the audio {self.frames}")
 
     @property
-    def people(self) -> tuple[Participant, Participant]:
+    def participants(self) -> tuple[Participant, Participant]:
         return self.a, self.b
 
     @property
@@ -331,16 +331,16 @@ class Conversation:
     def duration_s(self) -> float:
         return self.frames / MOTION_FPS
 
-    @property
-    def swapped(self) -> "Conversation":
+    def swap_roles(self) -> "Conversation":
+        """The same conversation with the participants exchanged."""
         return replace(self, a=self.b, b=self.a)
 
-    def personal_seeds(self, seed: int) -> tuple[list[int], list[int]]:
+    def participant_seeds(self, seed: int) -> tuple[list[int], list[int]]:
         """A seed for each person, for numpy: of `seed` and the own voice, and of the place only where voices are
         equal. So exchanging the people exchanges what is drawn for them."""
         digests = [
             int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
-            for person in self.people
+            for person in self.participants
         ]
         places = (0, 1) if digests[0] == digests[1] else (0, 0)
         return [seed, digests[0], places[0]], [seed, digests[1], places[1]]
@@ -349,7 +349,7 @@ class Conversation:
     def annotation(self) -> Annotation:
         """Who speaks when, with labels "a" and "b"."""
         annotation = Annotation(uri=self.name)
-        for label, person in zip(PARTY, self.people, strict=True):
+        for label, person in zip(PARTY, self.participants, strict=True):
             for track, segment in enumerate(person.speech):
                 annotation[segment, f"{label}{track}"] = label
         return annotation
@@ -361,7 +361,7 @@ class Conversation:
         """Write `a.wav b.wav turns.rttm`, and `a.npz b.npz` where there is motion."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for label, person in zip(PARTY, self.people, strict=True):
+        for label, person in zip(PARTY, self.participants, strict=True):
             write_wave(folder / f"{label}.wav", person.audio)
             if person.motion is not None:
                 person.motion.save(folder / f"{label}.npz")

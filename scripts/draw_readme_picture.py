@@ -22,7 +22,7 @@ SHOWN = (3, 5, 6, 8)
 
 def main() -> None:
     conversation, head = Conversation.load(ROOT / "demo"), load_head("open")
-    turns = turn_table(*(person.speech for person in conversation.people), conversation.duration_s)
+    turns = turn_table(*(person.speech for person in conversation.participants), conversation.duration_s)
     frames = [moment.frame for moment in moments(conversation, head, turns)]
     images = render_stills(conversation, head, [frames[index] for index in SHOWN])
     cells = [np.asarray(Image.fromarray(image).resize(CELL, Image.Resampling.LANCZOS)) for image in images]

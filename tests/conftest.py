@@ -1,18 +1,26 @@
 """Real recordings, found where they are installed (a test that needs one skips where it is not); what is made."""
 
+import os
 import pickle
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+# One thread a process: as many test processes run as there are cores, and more threads only wait for each other.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
 import numpy as np
 import pytest
+import torch
 from pyannote.core import Segment, Timeline
 
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head import Region, load_head
 from dualtalk.store import Draft, Store, Task, build_store, open_store
+
+torch.set_num_threads(1)
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "dualtalk_clip"
 

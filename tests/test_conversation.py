@@ -112,5 +112,5 @@ def test_lengths_must_agree():
 
 def test_swapping_twice_is_nothing():
     talk = Conversation(participant(seed=1), participant(seed=2))
-    assert talk.swapped.a is talk.b
-    assert talk.swapped.swapped.a is talk.a
+    assert talk.swap_roles().a is talk.b
+    assert talk.swap_roles().swap_roles().a is talk.a

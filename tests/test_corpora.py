@@ -263,7 +263,7 @@ def test_it_becomes_a_store_without_a_fault(corpus, root, tmp_path):
     for row in store.manifest.itertuples():
         talk = store.conversation(row.clip)
         assert talk.frames == row.frames
-        for person in talk.people:
+        for person in talk.participants:
             assert person.motion is None or person.motion.space == corpus.space
 
 

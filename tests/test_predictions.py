@@ -13,7 +13,7 @@ from dualtalk.errors import InputError
 from dualtalk.evaluation.loading import find_reference, find_system, matched
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import HoldStill, Mirror
-from dualtalk.models.checkpoint import TrainedModel, save_model
+from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
@@ -27,12 +27,12 @@ def store(make_store):
     return make_store({"train": [20], "validation": [20], "test": [30, 20]})
 
 
-def small_duet(coefficients: int = 62) -> TrainedModel:
+def small_duet(coefficients: int = 62) -> PretrainedModel:
     torch.manual_seed(0)
     model = Duet(DuetConfig(coefficients, **SIZES), CausalLogMel(8)).eval()
     model.departures.deviation.fill_(0.02)
     layout = "full62" if coefficients == 62 else "dualtalk56"
-    return TrainedModel(model, "open", layout, {})
+    return PretrainedModel(model, "open", layout, {})
 
 
 def motions(folder) -> dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ def motions(folder) -> dict[str, np.ndarray]:
 
 def test_beside_a_known_partner_each_person_mirrors_the_truth(store):
     talk = store.conversation("test000")
-    mirror = TrainedModel(Mirror(62, delay_frames=4), "open", "full62", {})
+    mirror = PretrainedModel(Mirror(62, delay_frames=4), "open", "full62", {})
     answered = answer_the_partner(talk, mirror)
     for own, partner in ((answered.a, talk.b), (answered.b, talk.a)):
         assert np.array_equal(own.motion.coefficients[4:], partner.motion.coefficients[:-4])
@@ -53,18 +53,18 @@ def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coeffi
     """Duet's mean sees the partner's past and not its own, so all of the truth at once gives the same."""
     talk, trained = store.conversation("test001"), small_duet(coefficients)
     answered = answer_the_partner(talk, trained, "mean")
-    known = np.stack([person.motion.coefficients[:, :coefficients] for person in talk.people])
-    audio = np.stack([person.audio for person in talk.people])
+    known = np.stack([person.motion.coefficients[:, :coefficients] for person in talk.participants])
+    audio = np.stack([person.audio for person in talk.participants])
     with torch.no_grad():
         whole = trained.model(torch.from_numpy(audio)[None], torch.from_numpy(known)[None])[0].numpy()
-    for person, wanted in zip(answered.people, whole, strict=True):
+    for person, wanted in zip(answered.participants, whole, strict=True):
         assert np.allclose(person.motion.coefficients, wanted, atol=1e-5)
 
 
 def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
     config = DualTalkConfig(feature_dim=8, motion_dim=62, hidden_dim=8)
     model = DualTalk(config, (CausalLogMel(8), CausalLogMel(8))).eval()
-    trained, talk = TrainedModel(model, "open", "full62", {}), store.conversation("test001")
+    trained, talk = PretrainedModel(model, "open", "full62", {}), store.conversation("test001")
     looped, answered = close_the_loop(talk, trained), answer_the_partner(talk, trained)
     assert looped.a.motion.frames == answered.b.motion.frames == talk.frames
     assert not np.array_equal(looped.a.motion.coefficients, answered.a.motion.coefficients)
@@ -97,7 +97,7 @@ def test_what_cannot_be_predicted_is_refused(store, tmp_path):
     ):
         with pytest.raises(InputError, match=said):
             predict_split(store, small_duet(), tmp_path / "out", **wrong)
-    foreign = TrainedModel(HoldStill(56), "flame", "dualtalk56", {})
+    foreign = PretrainedModel(HoldStill(56), "flame", "dualtalk56", {})
     with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
         answer_the_partner(store.conversation("test000"), foreign)
     with pytest.raises(InputError, match="motion is not known"):
@@ -115,8 +115,8 @@ def test_a_shortened_conversation_is_its_beginning(store):
 
 def test_a_motion_without_eyes_is_the_same_motion(store):
     motion = store.conversation("test000").a.motion
-    fewer = motion.in_layout(DUALTALK56)
+    fewer = motion.to_layout(DUALTALK56)
     assert np.array_equal(fewer.head_rotvec_rad, motion.head_rotvec_rad)
     assert not fewer.eyes_rotvec_rad.any()
     with pytest.raises(InputError, match="the motion has no eyes"):
-        fewer.in_layout(motion.layout)
+        fewer.to_layout(motion.layout)

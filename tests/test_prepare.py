@@ -76,7 +76,7 @@ def test_a_real_clip_is_kept_exactly(one_wave_each, tmp_path):
             assert after[key].dtype == before[key].dtype
     for index, path in enumerate(one_wave_each):
         before = soundfile.read(path, dtype="float32")[0]
-        assert np.array_equal(store.conversation(row.clip).people[index].audio, before[: row.frames * 640])
+        assert np.array_equal(store.conversation(row.clip).participants[index].audio, before[: row.frames * 640])
     assert row.frames == 748
     assert row.drift_a_ms == 48.0
     assert (row.layout_a, row.layout_b) == ("dualtalk56", "")

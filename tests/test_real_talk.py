@@ -55,15 +55,15 @@ def test_figure_is_in_its_range(figures, name):
 
 def test_listeners_answer_the_ends_of_their_partners_phrases(two_person_wave, one_wave_each):
     """More than chance (p < 0.05): both people of both recordings, activity averaged over seven seeds."""
-    names = load_head("open").unit_names
+    names = load_head("open").blendshape_names
     listeners = []
     for paths in ([two_person_wave], one_wave_each):
         conversation = conversation_from_recording(paths)[0]
-        seeds = [animate(conversation, seed).conversation.people for seed in range(7)]
+        seeds = [animate(conversation, seed).conversation.participants for seed in range(7)]
         for own, partner in ((0, 1), (1, 0)):
             activity = np.mean([life.activity(people[own].motion, names) for people in seeds], axis=0)
-            speaking = conversation.people[own].speaking(conversation.frames)
-            listeners.append(life.Listening(activity, speaking, conversation.people[partner].speech))
+            speaking = conversation.participants[own].speaking(conversation.frames)
+            listeners.append(life.Listening(activity, speaking, conversation.participants[partner].speech))
     ratio, chance = life.answer_ratio(*listeners)
     assert ratio > 1.05
     assert chance < 0.05
@@ -71,12 +71,12 @@ def test_listeners_answer_the_ends_of_their_partners_phrases(two_person_wave, on
 
 def test_same_seed_same_bytes_and_another_seed_others(talk):
     again, other = animate(talk, seed=0).conversation, animate(talk, seed=1).conversation
-    for person, same, different in zip(talk.people, again.people, other.people, strict=True):
+    for person, same, different in zip(talk.participants, again.participants, other.participants, strict=True):
         assert same.motion.coefficients.tobytes() == person.motion.coefficients.tobytes()
         assert not np.allclose(different.motion.head_rotvec_rad, person.motion.head_rotvec_rad, atol=1e-3)
 
 
 def test_swapping_the_people_swaps_the_motion(talk):
-    swapped = animate(talk.swapped, seed=0).conversation
+    swapped = animate(talk.swap_roles(), seed=0).conversation
     assert np.array_equal(swapped.a.motion.coefficients, talk.b.motion.coefficients)
     assert np.array_equal(swapped.b.motion.coefficients, talk.a.motion.coefficients)

@@ -71,7 +71,7 @@ def test_a_film_has_every_frame_and_a_on_the_left(conversation, head, tmp_path):
 def test_a_film_of_one_frame(conversation, head, tmp_path):
     people = (
         Participant(person.audio[:SAMPLES_PER_FRAME], Timeline(), person.motion[:1])
-        for person in conversation.people
+        for person in conversation.participants
     )
     render_conversation(Conversation(*people), head, tmp_path / "one.mp4", size=SIZE)
     assert imageio_ffmpeg.count_frames_and_secs(tmp_path / "one.mp4")[0] == 1

@@ -110,7 +110,7 @@ def test_moments_are_spread_and_prefer_what_happens(talk):
 
 def test_moments_are_taken_with_open_eyes(talk):
     head = load_head("open")
-    lids = [head.unit_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    lids = [head.blendshape_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
     talk.b.motion.coefficients[70:79, lids] = 1
     assert moments(talk, head, TURNS, count=4)[3] == Moment(79, "A chimes in")
 

@@ -30,8 +30,8 @@ def test_it_says_what_it_is():
     assert SHIPPED.stat().st_size < LARGEST_MB * 1e6
     trained = load_model()
     assert (trained.space, trained.layout) == ("open", "full62")
-    assert trained.about["steps"] > 0
-    assert len(trained.about["data"][0]["sha256"]) == 64
+    assert trained.metadata["steps"] > 0
+    assert len(trained.metadata["data"][0]["sha256"]) == 64
     assert all(weight.dtype == torch.float32 for weight in trained.model.parameters())
 
 
@@ -56,7 +56,7 @@ def lip_gaps_m(moved: Conversation, sounds: str) -> np.ndarray:
                 recognise_phonemes(person.audio, person.speech),
                 frozenset(sounds),
             )
-            for person in moved.people
+            for person in moved.participants
         ]
     )
 
@@ -76,18 +76,18 @@ def test_lips_close_at_three_in_four_of_p_b_m(heard):
 
 def test_seeds_give_other_performances_of_the_same_speech(heard):
     one, again, other = (simulate(heard, seed=seed) for seed in (0, 0, 1))
-    for mine, same, theirs in zip(one.people, again.people, other.people, strict=True):
+    for mine, same, theirs in zip(one.participants, again.participants, other.participants, strict=True):
         assert mine.motion.coefficients.tobytes() == same.motion.coefficients.tobytes()
         assert np.abs(mine.motion.head_rotvec_rad - theirs.motion.head_rotvec_rad).mean() > 0.01
 
 
 def test_people_neither_freeze_nor_stray_in_two_minutes(heard):
     """The same half minute four times over: the last moves as the first."""
-    spans = (np.tile(person.audio, 4) for person in heard.people)
+    spans = (np.tile(person.audio, 4) for person in heard.participants)
     four = Conversation(
-        *(Participant(audio, person.speech) for audio, person in zip(spans, heard.people, strict=True))
+        *(Participant(audio, person.speech) for audio, person in zip(spans, heard.participants, strict=True))
     )
-    for person in simulate(four).people:
+    for person in simulate(four).participants:
         first, *_, last = np.split(person.motion.coefficients, 4)
         moving = first.std(axis=0) > 0.01
         assert moving.sum() > 20

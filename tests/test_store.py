@@ -28,7 +28,7 @@ def test_what_is_written_is_read_back(tmp_path, random_clip):
     wanted = random_clip(tasks("one")[0]).conversation
     build_store(tmp_path / "store", ABOUT_IT, tasks("one"), random_clip, workers=0)
     found = open_store(tmp_path / "store").conversation("one")
-    for before, after in zip(wanted.people, found.people, strict=True):
+    for before, after in zip(wanted.participants, found.people, strict=True):
         assert np.array_equal(before.audio, after.audio)
         assert np.array_equal(before.motion.coefficients, after.motion.coefficients)
         assert before.speech.duration() == pytest.approx(after.speech.duration(), abs=1e-3)
@@ -39,7 +39,7 @@ def test_a_span_is_the_slice_of_the_whole(make_store, layout):
     store = make_store({"train": [90]})
     whole = store.conversation("train000")
     span = store.span("train000", "train", 20, 40, layout)
-    for index, person in enumerate(whole.people):
+    for index, person in enumerate(whole.participants):
         assert np.array_equal(span.audio[index], person.audio[20 * 640 : 60 * 640])
         assert np.array_equal(span.motion[index], person.motion.coefficients[20:60, : layout.width])
         assert np.array_equal(span.speech[index], person.speaking(90)[20:60])

@@ -77,7 +77,7 @@ def test_the_store_is_sound(store):
     assert (store.manifest["space"] == "open").all()
     for clip in store.manifest["clip"]:
         talk = store.conversation(clip)
-        for person in talk.people:
+        for person in talk.participants:
             assert np.abs(person.audio).max() <= 1
             assert person.motion.valid.all()
             assert person.motion.layout.name == "full62"
@@ -168,7 +168,7 @@ def test_sound_is_where_the_phonemes_are(store):
     """Frames with a phoneme are far louder than frames without one, for both people of every clip."""
     for clip in store.manifest["clip"]:
         talk = store.conversation(clip)
-        for label, person in zip("ab", talk.people, strict=True):
+        for label, person in zip("ab", talk.participants, strict=True):
             sounds = store.details(clip)["phonemes"][label]
             assert {ipa for ipa, _, _ in sounds} <= INVENTORY
             starts = [start for _, start, _ in sounds]
@@ -187,7 +187,9 @@ def test_planted_events_answer_what_they_say(store):
     assert {"phrase_end", "partner_smile", "own_phrase_end"} <= set(events["cause"])
     for clip, some in events.groupby("clip"):
         talk = store.conversation(clip)
-        speaking = {label: person.speaking(talk.frames) for label, person in zip("ab", talk.people, strict=True)}
+        speaking = {
+            label: person.speaking(talk.frames) for label, person in zip("ab", talk.participants, strict=True)
+        }
         for event in some[some["cause"] == "phrase_end"].itertuples():
             partner = speaking["b" if event.person == "a" else "a"]
             before = partner[max(event.cause_frame - 3, 0) : event.cause_frame]
@@ -200,7 +202,7 @@ def test_nods_are_where_they_were_planted(store):
     moved, still = [], []
     for clip, some in store.events[store.events["kind"] == "nod"].groupby("clip"):
         talk = store.conversation(clip)
-        for label, person in zip("ab", talk.people, strict=True):
+        for label, person in zip("ab", talk.participants, strict=True):
             speed = np.abs(np.diff(person.motion.head_rotvec_rad[:, 0]))
             nodding = np.zeros(len(speed), bool)
             for frame in some[some["person"] == label]["frame"]:

@@ -17,7 +17,7 @@ from dualtalk.errors import InputError
 from dualtalk.head import Region, load_head
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import MeanPose, OneVoice, OneVoiceConfig
-from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
+from dualtalk.models.checkpoint import PretrainedModel, load_model, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 from dualtalk.simulation import simulate
@@ -226,7 +226,7 @@ def test_a_model_is_read_as_it_was_written(tmp_path, kind):
     }[kind]()
     save_model(tmp_path / "m.safetensors", made, space="open", layout="full62", about={"steps": 3})
     found = load_model(tmp_path / "m.safetensors")
-    assert (found.space, found.layout, found.about) == ("open", "full62", {"steps": 3})
+    assert (found.space, found.layout, found.metadata) == ("open", "full62", {"steps": 3})
     assert not found.model.training
     assert all(map(torch.equal, parameters(made), parameters(found.model)))
 
@@ -296,7 +296,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
     store = make_store({"train": [40, 40, 40], "validation": [20], "test": [20]})
     real = ConversationTraining.training_step
 
-    def run(name: str, *, stopped_at: int | None = None) -> TrainedModel:
+    def run(name: str, *, stopped_at: int | None = None) -> PretrainedModel:
         def step(training, batch, index):
             if training.global_step == stopped_at:
                 raise InterruptedError("the power went off")
@@ -307,21 +307,21 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
         return load_model(train([*tiny_duet, *options, "--trainer.max_steps", "8"]))
 
     whole = run("whole")
-    assert whole.about["steps"] == 8
-    assert whole.about["data"][0]["sha256"]
+    assert whole.metadata["steps"] == 8
+    assert whole.metadata["data"][0]["sha256"]
     assert (tmp_path / "whole" / "logs" / "metrics.csv").is_file()
     assert (tmp_path / "whole" / "logs" / "config.yaml").is_file()
     with pytest.raises(InterruptedError):
         run("stopped", stopped_at=5)
     assert not (tmp_path / "stopped" / "model.safetensors").exists()
     resumed = run("stopped")
-    assert resumed.about["steps"] == 8
+    assert resumed.metadata["steps"] == 8
     assert all(map(torch.equal, parameters(whole.model), parameters(resumed.model)))
 
 
 def test_what_opens_the_lips_is_known_by_the_head():
     training = ConversationTraining(small_duet())
-    names = load_head("open").unit_names
+    names = load_head("open").blendshape_names
     training.fit([a_batch()])
     model = training.model
     model.scale.deviation.fill_(0.1)
@@ -458,12 +458,12 @@ def test_a_trained_model_moves_both_people(tmp_path):
     talk = Conversation(*people)
 
     def moved(talk: Conversation, **options) -> list[np.ndarray]:
-        return [person.motion.coefficients for person in simulate(talk, model=str(path), **options).people]
+        return [person.motion.coefficients for person in simulate(talk, model=str(path), **options).participants]
 
     assert all(map(np.array_equal, moved(talk), moved(talk)))
     assert not np.array_equal(moved(talk)[0], moved(talk, seed=1)[0])
     assert all(map(np.array_equal, moved(talk, mode="mean"), moved(talk, mode="mean", seed=1)))
-    for ours, theirs in zip(moved(talk), moved(talk.swapped)[::-1], strict=True):
+    for ours, theirs in zip(moved(talk), moved(talk.swap_roles())[::-1], strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
 
 

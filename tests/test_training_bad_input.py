@@ -82,5 +82,5 @@ def test_a_batch_without_a_valid_frame_is_gone_past(make_store, tiny_duet, tmp_p
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     found = load_model(tmp_path / "run" / "model.safetensors")
-    assert found.about["steps"] == 6
+    assert found.metadata["steps"] == 6
     assert all(torch.isfinite(weight).all() for weight in found.model.state_dict().values())

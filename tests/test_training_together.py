@@ -55,4 +55,4 @@ def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_d
     options = [*tiny_duet, "--data.source", str(tmp_path / "shards"), "--data.batch_size", "1"]
     ended = trained_together([*options, "--out", str(tmp_path / "run"), "--trainer.max_steps", "6"])
     assert ended.returncode == 0, ended.stderr
-    assert load_model(tmp_path / "run" / "model.safetensors").about["steps"] == 6
+    assert load_model(tmp_path / "run" / "model.safetensors").metadata["steps"] == 6

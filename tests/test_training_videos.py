@@ -52,18 +52,18 @@ def test_a_run_with_videos_learns_what_one_without_learns(make_store, tiny_duet,
     talk = store.conversation("validation000")
     _, shown, head = films[-1]
     assert head.space == "open"
-    for ours, all_of_it in zip(shown.people, talk.people, strict=True):
+    for ours, all_of_it in zip(shown.participants, talk.participants, strict=True):
         assert np.array_equal(ours.audio, all_of_it.audio[: 10 * 640])
         assert np.array_equal(ours.speaking(10), all_of_it.speaking(20)[:10])
     again = close_the_loop(shown.with_motion(None, None), filmed)
-    for ours, theirs in zip(shown.people, again.people, strict=True):
+    for ours, theirs in zip(shown.participants, again.participants, strict=True):
         # To rounding: the mean, on which samples lean, comes out a last bit apart in and after training.
         assert np.allclose(ours.motion.coefficients, theirs.motion.coefficients, rtol=0, atol=1e-6)
 
 
 def test_a_model_that_cannot_be_streamed_is_not_filmed(make_store, tmp_path, films):
     store = make_store({"train": [10], "validation": [10]})
-    options = ["--config", CONFIGS / "dualtalk.yaml", "--data.source", store.root, "--out", tmp_path / "run"]
+    options = ["--config", CONFIGS / "peng2025.yaml", "--data.source", store.root, "--out", tmp_path / "run"]
     small = ["--model.model.init_args.config.hidden_dim", 8, "--data.workers", 0, "--data.frames", 10]
     result = CliRunner().invoke(app, ["train", *map(str, [*options, *small, "--videos", 1])])
     assert result.exit_code == 2

@@ -97,7 +97,7 @@ def test_posing_a_part_of_the_head_is_enough():
     rng = np.random.default_rng(0)
     motions = [HeadMotion(rng.normal(0, 0.1, (5, 62)).astype(np.float32), "open") for _ in range(2)]
     lips = vertices.lip_vertices(head)
-    whole, part = ([head.vertices(motion, only=some) for motion in motions] for some in (None, lips))
+    whole, part = ([head.vertices(motion, vertex_ids=some) for motion in motions] for some in (None, lips))
     assert part[0] == pytest.approx(whole[0][:, lips], abs=1e-6)
     assert vertices.lip_vertex_error(*part, np.arange(len(lips))) == pytest.approx(
         vertices.lip_vertex_error(*whole, lips), rel=1e-4

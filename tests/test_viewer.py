@@ -139,7 +139,7 @@ def test_holds_who_speaks_and_every_unit_to_a_thousandth(written, talk):
     titles = [curve["title"] for curve in data["curves"]]
     assert set(ARKIT_UNITS) <= set(titles)
     curves = arrays_of(written)["curves"].reshape(len(titles), 2, FRAMES)
-    for number, person in enumerate(talk.people):
+    for number, person in enumerate(talk.participants):
         wanted = arkit_from_motion(person.motion).T
         shown = curves[[titles.index(unit) for unit in ARKIT_UNITS], number] / 1000
         np.testing.assert_allclose(shown, wanted, atol=0.00051)
@@ -220,7 +220,7 @@ def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
     refused(view(tmp_path / "nowhere"), "no folder")
     refused(view(folder, "--out", tmp_path / "page.pdf"), ".html")
     refused(view(folder, "--out", tmp_path / "no" / "page.html"), "does not exist")
-    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.people]
+    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.participants]
     replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
     refused(view(tmp_path / "flame"), "FLAME", "--head")
     (folder / "b.npz").unlink()
@@ -229,7 +229,7 @@ def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
 
 
 def test_flames_motion_is_shown_where_its_file_is_given_and_lacks_units(talk, flame_copy, tmp_path):
-    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.people]
+    flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.participants]
     replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
     result = view(tmp_path / "flame", "--head", flame_copy)
     assert result.exit_code == 0, result.output
@@ -278,7 +278,7 @@ def test_a_browser_poses_the_heads_as_we_do(written, talk, head, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     found = re.search(r'<pre id="out">([^<]+)</pre>', shown)
     assert found, "the page did not come up"
-    for person, numbers in zip(talk.people, found[1].split(";"), strict=True):
+    for person, numbers in zip(talk.participants, found[1].split(";"), strict=True):
         posed_m = np.array(numbers.split(","), float).reshape(-1, 3) / 1e6
         wanted_m = head.vertices(person.motion[30:31])[0]
         assert np.linalg.norm(posed_m - wanted_m, axis=1).max() < 0.0005

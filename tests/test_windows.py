@@ -79,7 +79,7 @@ def test_a_window_is_the_stretch_it_names(make_store):
     for window in StoreWindows(store, "train", 30, 20):
         talk = store.conversation(window.clip)
         first, frames = window.first_frame, min(30, talk.frames)
-        for index, person in enumerate(talk.people):
+        for index, person in enumerate(talk.participants):
             assert np.array_equal(
                 window.motion[index, :frames], person.motion.coefficients[first : first + frames]
             )

@@ -56,9 +56,9 @@ def animate(
     """
     voices = [
         hear(person, conversation.frames, transcript)
-        for person, transcript in zip(conversation.people, transcripts or (None, None), strict=True)
+        for person, transcript in zip(conversation.participants, transcripts or (None, None), strict=True)
     ]
-    streams = [np.random.default_rng(entropy) for entropy in conversation.personal_seeds(seed)]
+    streams = [np.random.default_rng(entropy) for entropy in conversation.participant_seeds(seed)]
     own_smiles = [spontaneous_smiles(voice, rng) for voice, rng in zip(voices, streams, strict=True)]
     events, motions = [], []
     for own, partner in ((0, 1), (1, 0)):
@@ -67,7 +67,7 @@ def animate(
         answers += mimicked_smiles(own_smiles[partner], conversation.frames, rng)
         events.append(sorted(own_smiles[own] + answers, key=lambda event: (event.frame, event.kind)))
         motions.append(move(voices[own], events[own], rng))
-    for index, person in enumerate(conversation.people):
+    for index, person in enumerate(conversation.participants):
         if person.motion is not None:
             motions[index] = HeadMotion(motions[index].coefficients, "open", identity=person.motion.identity)
     return Animation(conversation.with_motion(*motions), (events[0], events[1]))

@@ -32,7 +32,7 @@ def leakage_db(
 
 def crosstalk_db(conversation: Conversation) -> tuple[float, float]:
     """Level of the partner's voice in each participant's channel, in dB; see `leakage_db`."""
-    speaking = [person.speaking(conversation.frames) for person in conversation.people]
+    speaking = [person.speaking(conversation.frames) for person in conversation.participants]
     a, b = conversation.a.audio, conversation.b.audio
     return leakage_db(a, b, *speaking), leakage_db(b, a, *speaking[::-1])
 

@@ -143,7 +143,9 @@ def _of_mix(mixed: np.ndarray, diarizer: Diarizer, name: str) -> tuple[Conversat
 
 
 def _silent_people(conversation: Conversation) -> tuple[str, ...]:
-    silent = [label.upper() for label, person in zip(PARTY, conversation.people, strict=True) if not person.speech]
+    silent = [
+        label.upper() for label, person in zip(PARTY, conversation.participants, strict=True) if not person.speech
+    ]
     if len(silent) == 2:
         return ("no speech was found; both people listen",)
     if silent:

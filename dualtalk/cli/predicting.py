@@ -26,7 +26,7 @@ def run(store: Path, model: str, folder: Path, options: dict) -> list[str]:
     record = {
         "store": str(store),
         "model": model,
-        "about": trained.about,
+        "about": trained.metadata,
         "options": options,
         "version": dualtalk.__version__,
     }

@@ -79,7 +79,7 @@ def write_results(
     conversation: Conversation, head: Head, folder: Path, request: Request, notes: tuple[str, ...], stages: Stages
 ) -> None:
     """Draw, measure and report, into `folder`."""
-    turns = turn_table(*(person.speech for person in conversation.people), conversation.duration_s)
+    turns = turn_table(*(person.speech for person in conversation.participants), conversation.duration_s)
     turns.to_csv(folder / "turns.csv", index=False, float_format="%.3f")
     shown = {"staging": request.staging, "back_end": request.back_end}
     video, stills = None, []

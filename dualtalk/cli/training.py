@@ -15,7 +15,7 @@ from dualtalk.data.module import ConversationData
 from dualtalk.data.windows import Window
 from dualtalk.errors import DualTalkError, InputError
 from dualtalk.head import load_head
-from dualtalk.models.checkpoint import TrainedModel
+from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.render import render_conversation
 from dualtalk.render.backend import open_renderer
 from dualtalk.render.scene import Scene, staging_named
@@ -83,7 +83,7 @@ class SampleVideos(Callback):
                 warnings.warn(f"no video of step {step}: {error}", stacklevel=1)
 
 
-def averaged(trainer: Trainer, training: ConversationTraining) -> TrainedModel:
+def averaged(trainer: Trainer, training: ConversationTraining) -> PretrainedModel:
     """A copy of the model with weights averaged over the steps so far; `training` is left as it was."""
     (averaging,) = (one for one in trainer.callbacks if isinstance(one, WeightAveraging))
     # These two exchange the weights with their averages, and back.

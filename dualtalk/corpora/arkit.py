@@ -76,7 +76,7 @@ class ArkitRecordings(Corpus):
         sides, notes = [], []
         for number, take, voice, laid in zip(SPEAKERS, takes, voices, _laid(takes, voices), strict=True):
             motion = _over(take, laid.offset_s, frames_for_samples(len(voice)))
-            sides.append(Side(voice, motion.arrays()))
+            sides.append(Side(voice, motion.to_numpy()))
             notes.append(f"speaker{number}: face {laid.offset_s:+.2f} s against its sound, {laid.by}")
         return Source((sides[0], sides[1]), notes=tuple(notes))
 

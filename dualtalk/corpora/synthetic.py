@@ -31,7 +31,7 @@ class Synthetic(Corpus):
     def read(self, root: Path, clip: Clip) -> Source:
         talk = open_store(root).conversation(clip.name)
         sides = [
-            Side(person.audio, person.motion.arrays() if person.motion else None, speech=person.speech)
-            for person in talk.people
+            Side(person.audio, person.motion.to_numpy() if person.motion else None, speech=person.speech)
+            for person in talk.participants
         ]
         return Source((sides[0], sides[1]))

@@ -49,9 +49,9 @@ class Skin:
 
     def posed(self, motion: HeadMotion) -> Float[np.ndarray, "frame vertex 3"]:
         if not np.ptp(motion.coefficients, axis=0).any():
-            still = self.head.vertices(vertices.upright(motion[:1]), only=self.vertices)
+            still = self.head.vertices(vertices.upright(motion[:1]), vertex_ids=self.vertices)
             return np.broadcast_to(still, (motion.frames, *still.shape[1:]))
-        return self.head.vertices(vertices.upright(motion), only=self.vertices)
+        return self.head.vertices(vertices.upright(motion), vertex_ids=self.vertices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Act:
 
     @cached_property
     def events(self) -> tuple[FaceEvent, ...]:
-        named = self.skin is not None and BLINK_UNIT in self.skin.head.unit_names
+        named = self.skin is not None and BLINK_UNIT in self.skin.head.blendshape_names
         return find_events(self.motion.head_rotvec_rad, unit_curves(self.motion) if named else None)
 
     @cached_property

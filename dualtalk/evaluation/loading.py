@@ -274,7 +274,7 @@ def names_of(people: Sequence[Who]) -> str:
 def read_motion(path: Path) -> HeadMotion:
     """A motion file in the published layout."""
     try:
-        return HeadMotion.load(path).in_layout(DUALTALK56)
+        return HeadMotion.load(path).to_layout(DUALTALK56)
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
 

@@ -78,8 +78,8 @@ class BlendShapes:
 def _units(head: SkinnedHead) -> tuple[list[str], list[np.ndarray], list[int]]:
     directions = np.moveaxis(head.arrays.shapedirs[..., IDENTITY_COEFFICIENTS:], -1, 0)[:EXPRESSION_COEFFICIENTS]
     if head.space != "open":
-        return list(head.unit_names), [directions], list(range(len(directions)))
-    slots = [head.unit_names.index(unit) if unit in head.unit_names else -1 for unit in ARKIT_UNITS]
+        return list(head.blendshape_names), [directions], list(range(len(directions)))
+    slots = [head.blendshape_names.index(unit) if unit in head.blendshape_names else -1 for unit in ARKIT_UNITS]
     shown = head.vertices(motion_from_arkit(np.eye(len(ARKIT_UNITS)))) - head.template
     moves = [directions[slot] if slot >= 0 else shown[unit] for unit, slot in enumerate(slots)]
     return list(ARKIT_UNITS), [np.stack(moves)], slots

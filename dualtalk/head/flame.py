@@ -65,7 +65,7 @@ def read_flame(path: str | os.PathLike) -> SkinnedHead:
         space="flame",
         arrays=arrays,
         regions=regions,
-        unit_names=tuple(f"expression{number}" for number in range(1, EXPRESSION_COEFFICIENTS + 1)),
+        blendshape_names=tuple(f"expression{number}" for number in range(1, EXPRESSION_COEFFICIENTS + 1)),
         eyes=eyes,
         upper_lip=upper[middle].astype(np.int32),
         lower_lip=lower[middle].astype(np.int32),

@@ -44,7 +44,7 @@ class Head(Protocol):
     faces : (face, 3) int32
     regions : (face,) uint8
         A `Region` for each face.
-    unit_names : tuple of str
+    blendshape_names : tuple of str
         One name for each of the 50 expression coefficients ("" where the coefficient does nothing).
     eyes : (Eye, Eye)
         Left, then right.
@@ -59,7 +59,7 @@ class Head(Protocol):
     template: Float32[np.ndarray, "vertex 3"]
     faces: Int32[np.ndarray, "face 3"]
     regions: UInt8[np.ndarray, "face"]
-    unit_names: tuple[str, ...]
+    blendshape_names: tuple[str, ...]
     eyes: tuple[Eye, Eye]
     neck_m: Float32[np.ndarray, "3"]
     jaw_m: Float32[np.ndarray, "3"]
@@ -70,11 +70,11 @@ class Head(Protocol):
         self,
         motion: HeadMotion,
         shape: Float32[np.ndarray, "300"] | None = None,
-        only: Int[np.ndarray, "vertex"] | None = None,
+        vertex_ids: Int[np.ndarray, "vertex"] | None = None,
     ) -> Float32[np.ndarray, "frame vertex 3"]:
         """Posed vertices in metres. `shape` replaces the motion's own identity.
 
-        `only` names the vertices to pose, for those who measure a part of the face: a tenth of the mesh takes
+        `vertex_ids` names the vertices to pose, for metrics of a part of the face: a tenth of the mesh takes
         about a tenth of the time.
 
         Raises

@@ -45,7 +45,7 @@ def open_head() -> SkinnedHead:
         space="open",
         arrays=arrays,
         regions=stored["regions"],
-        unit_names=EXPRESSION_UNITS + unused,
+        blendshape_names=EXPRESSION_UNITS + unused,
         eyes=tuple(_eye(template, *span) for span in stored["eyes"].tolist()),
         upper_lip=stored["upper_lip"],
         lower_lip=stored["lower_lip"],

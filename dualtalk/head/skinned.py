@@ -66,7 +66,7 @@ class SkinnedHead:
     space: Space
     arrays: FlameArrays
     regions: UInt8[np.ndarray, "face"]
-    unit_names: tuple[str, ...]
+    blendshape_names: tuple[str, ...]
     eyes: tuple[Eye, Eye]
     upper_lip: Int32[np.ndarray, "upper"]
     lower_lip: Int32[np.ndarray, "lower"]
@@ -121,10 +121,10 @@ class SkinnedHead:
         self,
         motion: HeadMotion,
         shape: Float32[np.ndarray, "300"] | None = None,
-        only: Int[np.ndarray, "vertex"] | None = None,
+        vertex_ids: Int[np.ndarray, "vertex"] | None = None,
     ) -> Float32[np.ndarray, "frame vertex 3"]:
         """See `Head.vertices`."""
-        part = self._whole if only is None else self._part(torch.from_numpy(only).long())
+        part = self._whole if vertex_ids is None else self._part(torch.from_numpy(vertex_ids).long())
         return self._evaluated(motion, shape, part)
 
     def _evaluated(

@@ -20,7 +20,7 @@ def motion_figures(conversation: Conversation, head: Head) -> dict[str, dict]:
         name -> {"a": value, "b": value, "unit": text, "range": (low, high) or None}. NaN where there was
         nothing to measure.
     """
-    pairs = (conversation.people, conversation.people[::-1])
+    pairs = (conversation.participants, conversation.participants[::-1])
     columns = {label: _figures_of(own, partner, head) for label, (own, partner) in zip(PARTY, pairs, strict=True)}
     return {
         name: {"a": value, "b": columns["b"][name][0], "unit": unit, "range": wanted}
@@ -35,7 +35,7 @@ def _figures_of(own: Participant, partner: Participant, head: Head) -> dict[str,
     speaking = own.speaking(frames)
     loudness = loudness_db(own.audio)[:frames]
     ratio, chance = life.answer_ratio(
-        life.Listening(life.activity(motion, head.unit_names), speaking, partner.speech)
+        life.Listening(life.activity(motion, head.blendshape_names), speaking, partner.speech)
     )
     figures = {
         "lips at most 2 mm apart at p, b, m": (lips.bilabial_closure(gap_m, phonemes), "share", (0.9, 1)),
@@ -50,8 +50,8 @@ def _figures_of(own: Participant, partner: Participant, head: Head) -> dict[str,
         "movement after partner's phrases, against chance": (ratio, "times", None),
         "how often chance moves as much": (chance, "share", None),
     }
-    if "eyeBlinkLeft" in head.unit_names:
-        lids = motion.expression[:, head.unit_names.index("eyeBlinkLeft")]
+    if "eyeBlinkLeft" in head.blendshape_names:
+        lids = motion.expression[:, head.blendshape_names.index("eyeBlinkLeft")]
         figures["blinks"] = (life.blinks_a_minute(lids), "a minute", (8, 35))
     return figures
 

@@ -54,12 +54,12 @@ def blinks_a_minute(lid_closure: Float[np.ndarray, "frame"]) -> float:
     return 60 * MOTION_FPS * count / max(len(lid_closure), 1)
 
 
-def activity(motion: HeadMotion, unit_names: tuple[str, ...]) -> Float[np.ndarray, "frame"]:
+def activity(motion: HeadMotion, blendshape_names: tuple[str, ...]) -> Float[np.ndarray, "frame"]:
     """How much head and face move at each frame: head speed and expression speed, each of unit mean.
 
     Blinks are left out where the head names them: they are too fast and too regular to be answers.
     """
-    expressive = [not name.startswith("eyeBlink") for name in unit_names]
+    expressive = [not name.startswith("eyeBlink") for name in blendshape_names]
     total = np.zeros(motion.frames)
     for part in (motion.head_rotvec_rad, motion.expression[:, expressive]):
         speed = np.linalg.norm(np.gradient(part, axis=0), axis=1) if motion.frames > 1 else total

@@ -37,7 +37,11 @@ class Performance:
     @classmethod
     def of(cls, motion: HeadMotion, head: Head) -> "Performance":
         """From a motion and the head that it moves."""
-        lids = motion.expression[:, head.unit_names.index(BLINK_UNIT)] if BLINK_UNIT in head.unit_names else None
+        lids = (
+            motion.expression[:, head.blendshape_names.index(BLINK_UNIT)]
+            if BLINK_UNIT in head.blendshape_names
+            else None
+        )
         parts = {part: motion.coefficients[:, motion.layout.slice_of(part)] for part in PARTS}
         return cls(parts, head.lip_gap(motion), lids)
 

@@ -40,7 +40,7 @@ PLAIN = {
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedModel:
+class PretrainedModel:
     """A model and what its numbers mean.
 
     Attributes
@@ -51,14 +51,14 @@ class TrainedModel:
         Of the motion: "open" or "flame".
     layout : str
         "full62" or "dualtalk56".
-    about : dict
+    metadata : dict
         Training data, steps, versions; whatever was kept.
     """
 
     model: ConversationModel
     space: str
     layout: str
-    about: dict
+    metadata: dict
 
 
 def save_model(
@@ -101,7 +101,7 @@ def save_model(
         partial.write_bytes(save(weights, metadata))
 
 
-def load_model(path: str | os.PathLike = DEFAULT) -> TrainedModel:
+def load_model(path: str | os.PathLike = DEFAULT) -> PretrainedModel:
     """Read what `save_model` wrote, or the model that comes with the package, "default". Weights are in single
     precision.
 
@@ -128,7 +128,7 @@ def load_model(path: str | os.PathLike = DEFAULT) -> TrainedModel:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} does not fit this version's {metadata.get('kind')}: {reason}") from error
-    return TrainedModel(model.eval(), metadata["space"], metadata["layout"], json.loads(metadata["about"]))
+    return PretrainedModel(model.eval(), metadata["space"], metadata["layout"], json.loads(metadata["about"]))
 
 
 def _made(kind: str, sizes: dict, heard_by: list[FrontEnd]) -> ConversationModel:

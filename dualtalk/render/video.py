@@ -59,7 +59,7 @@ def render_conversation(
     """
     _check(conversation, head)
     scene = Scene(head, staging_named(staging), looks, size)
-    voices = np.stack([person.audio for person in conversation.people])
+    voices = np.stack([person.audio for person in conversation.participants])
     renderer = open_renderer(scene, back_end)
     try:
         with ThreadPoolExecutor(1) as writer, encoded(path, size, voices) as write:
@@ -112,7 +112,7 @@ def render_stills(
 def _check(conversation: Conversation, head: Head) -> None:
     if not conversation.frames:
         raise InputError(f"{conversation.name} has no frames; is its audio shorter than 0.04 s?")
-    for label, person in zip(PARTY, conversation.people, strict=True):
+    for label, person in zip(PARTY, conversation.participants, strict=True):
         if person.motion is None:
             raise InputError(f"person {label} of {conversation.name} has no motion to draw; simulate it first")
         if person.motion.space != head.space:
@@ -123,7 +123,7 @@ def _check(conversation: Conversation, head: Head) -> None:
 
 
 def _posed(conversation: Conversation, head: Head, frames: slice) -> tuple[Posed, Posed]:
-    a, b = (head.vertices(person.motion[frames]) for person in conversation.people)
+    a, b = (head.vertices(person.motion[frames]) for person in conversation.participants)
     return a, b
 
 
@@ -145,7 +145,7 @@ def _pictures(
 def _finisher(conversation: Conversation, scene: Scene) -> Callable:
     """A function that puts both people's plates on a picture of the given frame."""
     both = plates(scene)
-    levels = [speaking_levels(person, conversation.frames) for person in conversation.people]
+    levels = [speaking_levels(person, conversation.frames) for person in conversation.participants]
 
     def finish(picture: np.ndarray, frame: int) -> np.ndarray:
         for plate, level in zip(both, levels, strict=True):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dualtalk.core import LAYOUTS, Conversation, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.models.checkpoint import TrainedModel
+from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
 from dualtalk.models.peng2025 import DualTalk
 
@@ -26,7 +26,7 @@ SETTLING_PASSES = 3
 
 @torch.inference_mode()
 def close_the_loop(
-    conversation: Conversation, trained: TrainedModel, mode: Mode = "sample", seed: int = 0
+    conversation: Conversation, trained: PretrainedModel, mode: Mode = "sample", seed: int = 0
 ) -> Conversation:
     """Give both people the motion that the model makes of their voices, in the model's space.
 
@@ -47,7 +47,7 @@ def close_the_loop(
 
 @torch.inference_mode()
 def answer_the_partner(
-    conversation: Conversation, trained: TrainedModel, mode: Mode = "sample", seed: int = 0
+    conversation: Conversation, trained: PretrainedModel, mode: Mode = "sample", seed: int = 0
 ) -> Conversation:
     """Move each person in turn beside the partner's known motion, of which a causal model is told up to the frame
     before; otherwise as `close_the_loop`.
@@ -57,7 +57,9 @@ def answer_the_partner(
     InputError
         As there, or a person whose motion is not known.
     """
-    known = torch.from_numpy(np.stack([_known(person.motion, trained) for person in conversation.people]))[None]
+    known = torch.from_numpy(np.stack([_known(person.motion, trained) for person in conversation.participants]))[
+        None
+    ]
     audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
     if isinstance(trained.model, DualTalk):
         return _with_motion(conversation, trained, trained.model(audio, known))
@@ -82,11 +84,11 @@ def threads_for(mode: Mode) -> Iterator[None]:
 
 
 def _heard(conversation: Conversation) -> Float[Tensor, "1 2 sample"]:
-    return torch.from_numpy(np.stack([person.audio for person in conversation.people]))[None]
+    return torch.from_numpy(np.stack([person.audio for person in conversation.participants]))[None]
 
 
 def _drawn(
-    conversation: Conversation, trained: TrainedModel, mode: Mode, seed: int
+    conversation: Conversation, trained: PretrainedModel, mode: Mode, seed: int
 ) -> Float[Tensor, "1 2 frame coef"] | None:
     """The noise of a sample: each person's own."""
     if mode not in get_args(Mode):
@@ -94,16 +96,16 @@ def _drawn(
     if mode == "mean":
         return None
     shape = (conversation.frames, LAYOUTS[trained.layout].width)
-    streams = [np.random.default_rng(own) for own in conversation.personal_seeds(seed)]
+    streams = [np.random.default_rng(own) for own in conversation.participant_seeds(seed)]
     return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in streams]))[None]
 
 
-def _known(motion: HeadMotion | None, trained: TrainedModel) -> Float[np.ndarray, "frame coef"]:
+def _known(motion: HeadMotion | None, trained: PretrainedModel) -> Float[np.ndarray, "frame coef"]:
     if motion is None:
         raise InputError("a person's motion is not known; wanted that of both, or a closed loop")
     if motion.space != trained.space:
         raise InputError(f"the motion is in space {motion.space!r}, the model's in {trained.space!r}")
-    return motion.in_layout(LAYOUTS[trained.layout]).coefficients
+    return motion.to_layout(LAYOUTS[trained.layout]).coefficients
 
 
 def _settled(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
@@ -115,7 +117,7 @@ def _settled(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Fl
 
 
 def _with_motion(
-    conversation: Conversation, trained: TrainedModel, moved: Float[Tensor, "1 2 frame coef"]
+    conversation: Conversation, trained: PretrainedModel, moved: Float[Tensor, "1 2 frame coef"]
 ) -> Conversation:
     layout = LAYOUTS[trained.layout]
     return conversation.with_motion(

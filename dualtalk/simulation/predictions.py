@@ -8,7 +8,7 @@ from typing import Literal
 
 from dualtalk.core import Conversation
 from dualtalk.errors import InputError
-from dualtalk.models.checkpoint import TrainedModel
+from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.simulation.closed_loop import Mode, answer_the_partner, close_the_loop
 from dualtalk.store import Store
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
@@ -20,7 +20,7 @@ Report = Callable[[int, int], None]
 
 def predict_split(
     store: Store,
-    trained: TrainedModel,
+    trained: PretrainedModel,
     out: str | os.PathLike,
     *,
     split: str = "test",
@@ -62,7 +62,7 @@ def predict_split(
         conversation = shortened(store.conversation(clip), seconds)
         for number, folder in enumerate(folders):
             moved = MOVERS[regime](conversation, trained, mode, seed + number)
-            for person, participant in enumerate(moved.people, start=1):
+            for person, participant in enumerate(moved.participants, start=1):
                 participant.motion.save(folder / f"{clip}_speaker{person}.npz")
     return len(clips)
 
@@ -78,6 +78,6 @@ def shortened(conversation: Conversation, seconds: float | None) -> Conversation
             audio=person.audio[: frames * SAMPLES_PER_FRAME],
             motion=None if person.motion is None else person.motion[:frames],
         )
-        for person in conversation.people
+        for person in conversation.participants
     )
     return Conversation(*people, name=conversation.name)

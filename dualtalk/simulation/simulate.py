@@ -52,7 +52,7 @@ def simulate(
     else:
         moving = close_the_loop(conversation, trained, mode, seed)
     rng = np.random.default_rng(seed)
-    motions = [replace(person.motion, identity=draw_identity(rng)) for person in moving.people]
+    motions = [replace(person.motion, identity=draw_identity(rng)) for person in moving.participants]
     return moving.with_motion(*(_for_head(motion, target) for motion in motions))
 
 

@@ -154,14 +154,14 @@ def write_clip(root: Path, draft: Draft, task_print: str) -> ClipRecord:
     name = draft.conversation.name
     (root / draft.split).mkdir(exist_ok=True)
     audio, motion, turns = ["", ""], ["", ""], clip_path(root, draft.split, name, ".rttm")
-    for index, person in enumerate(draft.conversation.people):
+    for index, person in enumerate(draft.conversation.participants):
         path = clip_path(root, draft.split, name, ".wav", index)
         write_wave(path, person.audio)
         audio[index] = sha256_of(path)
         if person.motion is not None:
             path = clip_path(root, draft.split, name, ".npz", index)
             with written_whole(path) as partial:
-                np.savez(partial, **{**person.motion.arrays(), **draft.further_arrays[index]})
+                np.savez(partial, **{**person.motion.to_numpy(), **draft.further_arrays[index]})
             motion[index] = sha256_of(path)
     write_rttm(turns, draft.conversation.annotation)
     record = _record(draft, audio, motion, sha256_of(turns))
@@ -182,9 +182,9 @@ def write_clip(root: Path, draft: Draft, task_print: str) -> ClipRecord:
 
 def _record(draft: Draft, audio: list[str], motion: list[str], turns: str) -> ClipRecord:
     talk = draft.conversation
-    spans = [person.speech.support() for person in talk.people]
+    spans = [person.speech.support() for person in talk.participants]
     both_s = spans[0].crop(spans[1]).duration()
-    motions = [person.motion for person in talk.people]
+    motions = [person.motion for person in talk.participants]
     return ClipRecord(
         clip=talk.name,
         corpus=draft.corpus,

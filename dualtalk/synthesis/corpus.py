@@ -126,7 +126,7 @@ def _taught(source: str, seed: int, task: Task) -> Draft:
     row = store.manifest.set_index("clip").loc[task.clip]
     animation = animate(talk, seed)
     faces = [draw_identity(random_stream(seed, "face", name)) for name in (row["person_a"], row["person_b"])]
-    people = animation.conversation.people
+    people = animation.conversation.participants
     motions = [replace(person.motion, identity=face) for person, face in zip(people, faces, strict=True)]
     return Draft(
         conversation=animation.conversation.with_motion(*motions),

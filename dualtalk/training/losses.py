@@ -61,7 +61,7 @@ def lip_basis_mm(head: Head, layout: MotionLayout) -> LipBasis:
 
     def lines(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(coef, vertex, 3) millimetres for each unit, and (vertex, 3) at rest."""
-        places_mm = 1000 * head.vertices(motion, only=vertices)
+        places_mm = 1000 * head.vertices(motion, vertex_ids=vertices)
         return (places_mm[1:] - places_mm[0]) / np.where(steps, steps, 1)[:, None, None], places_mm[0]
 
     def heights(vertices: np.ndarray) -> Tensor:

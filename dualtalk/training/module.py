@@ -27,7 +27,7 @@ from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.blocks import Standardised
-from dualtalk.models.checkpoint import TrainedModel, load_model, save_model
+from dualtalk.models.checkpoint import PretrainedModel, load_model, save_model
 from dualtalk.models.duet import Duet, Seen, seen_before
 from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.augmentation import otherwise_recorded
@@ -159,7 +159,7 @@ class ConversationTraining(lightning.LightningModule):
             raise InputError(
                 f"{path} is another model than the config's: give its kind and sizes there"
             ) from error
-        return trained.about
+        return trained.metadata
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule
@@ -332,11 +332,11 @@ class ConversationTraining(lightning.LightningModule):
         for now, then in zip(_learnt(self.model), _learnt(before), strict=True):
             now.lerp_(then.to(now), 1 - self.gone)
 
-    def as_it_is(self) -> TrainedModel:
+    def as_it_is(self) -> PretrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
         model = deepcopy(self.model).cpu().eval()
         as_configured(model)
-        return TrainedModel(model, self.space, self.layout, {})
+        return PretrainedModel(model, self.space, self.layout, {})
 
     def save(self, path: Path, about: dict) -> None:
         """Write the model as one file; see `dualtalk.models.checkpoint`."""

@@ -51,7 +51,7 @@ class Moment:
 
 def curves(conversation: Conversation, head: Head) -> list[Curve]:
     """Mouth, loudness, nod and, where the head's units are named, lids."""
-    people, frames = conversation.people, conversation.frames
+    people, frames = conversation.participants, conversation.frames
 
     def nod_deg(person: Participant) -> np.ndarray:
         return np.degrees(person.motion.head_rotvec_rad[:, 0])
@@ -90,7 +90,7 @@ def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: 
 
 def talk_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
     """Figures of the turn taking, in the shape of `dualtalk.metrics.conversation_summary.motion_figures`."""
-    speaking = [person.speaking(conversation.frames) for person in conversation.people]
+    speaking = [person.speaking(conversation.frames) for person in conversation.participants]
 
     def rows(label: str, kind: str) -> pd.DataFrame:
         return turns[(turns.person == label) & (turns.kind == kind)]
@@ -119,7 +119,7 @@ def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list
     """The broadest smile between two frames, where it is one."""
     if not _has_units(head, "mouthSmile"):
         return []
-    widths = np.stack([_both_sides(person, head, "mouthSmile")[first:end] for person in conversation.people])
+    widths = np.stack([_both_sides(person, head, "mouthSmile")[first:end] for person in conversation.participants])
     person, frame = np.unravel_index(widths.argmax(), widths.shape)
     if widths[person, frame] < SMILE_SEEN:
         return []
@@ -129,7 +129,9 @@ def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list
 def _lids_shut(conversation: Conversation, head: Head) -> Bool[np.ndarray, "frame"]:
     if not _has_units(head, "eyeBlink"):
         return np.zeros(conversation.frames, bool)
-    return np.max([_both_sides(person, head, "eyeBlink") for person in conversation.people], axis=0) > LIDS_SEEN
+    return (
+        np.max([_both_sides(person, head, "eyeBlink") for person in conversation.participants], axis=0) > LIDS_SEEN
+    )
 
 
 def _out_of_blink(frame: int, shut: Bool[np.ndarray, "frame"]) -> int:
@@ -142,17 +144,17 @@ def _out_of_blink(frame: int, shut: Bool[np.ndarray, "frame"]) -> int:
 def _speakers(conversation: Conversation, frame: int) -> str:
     speaking = [
         label.upper()
-        for label, person in zip(PARTY, conversation.people, strict=True)
+        for label, person in zip(PARTY, conversation.participants, strict=True)
         if person.speaking(conversation.frames)[frame]
     ]
     return ("nobody speaks", f"{''.join(speaking)} speaks", "both speak")[len(speaking)]
 
 
 def _has_units(head: Head, unit: str) -> bool:
-    return {f"{unit}Left", f"{unit}Right"} <= set(head.unit_names)
+    return {f"{unit}Left", f"{unit}Right"} <= set(head.blendshape_names)
 
 
 def _both_sides(person: Participant, head: Head, unit: str) -> np.ndarray:
     """(frame,) mean of a unit's left and right coefficient."""
-    slots = [head.unit_names.index(f"{unit}{side}") for side in ("Left", "Right")]
+    slots = [head.blendshape_names.index(f"{unit}{side}") for side in ("Left", "Right")]
     return person.motion.expression[:, slots].mean(axis=1)

@@ -64,7 +64,9 @@ def write_report(
         "name": conversation.name,
         "durationS": conversation.duration_s,
         "fps": MOTION_FPS,
-        "speech": {label: person.spans_s for label, person in zip(PARTY, conversation.people, strict=True)},
+        "speech": {
+            label: person.speech_segments for label, person in zip(PARTY, conversation.participants, strict=True)
+        },
         "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
         "curves": [_packed(curve) for curve in curves(conversation, head)],
         "stills": [

@@ -72,7 +72,7 @@ def write_viewer(
     InputError
         FLAME's motion is to be shown without a FLAME file, motion has no frame, or `path` cannot be written.
     """
-    export, fitted = Export(dict(zip(PARTY, conversation.people, strict=True)), head).fitted()
+    export, fitted = Export(dict(zip(PARTY, conversation.participants, strict=True)), head).fitted()
     shown = conversation.with_motion(*export.motions.values())
     quantities, lacking = _quantities(conversation, shown, head)
     told = [*notes, *fitted, *lacking]
@@ -82,15 +82,15 @@ def write_viewer(
     arrays |= {name: part.astype(np.uint32) for name, part in faces.items()}
     arrays |= {f"paint_{label}": painted_vertices(surface, look) for label, look in zip(PARTY, LOOKS, strict=True)}
     arrays["curves"] = np.stack([_integers(one) for one in quantities])
-    turns = turn_table(*(person.speech for person in shown.people), shown.duration_s)
+    turns = turn_table(*(person.speech for person in shown.participants), shown.duration_s)
     data = {
         "name": shown.name,
         "durationS": shown.duration_s,
         "fps": MOTION_FPS,
         "frames": shown.frames,
-        "speech": {label: person.spans_s for label, person in zip(PARTY, shown.people, strict=True)},
+        "speech": {label: person.speech_segments for label, person in zip(PARTY, shown.participants, strict=True)},
         "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
-        "nods": {label: _nods(person) for label, person in zip(PARTY, shown.people, strict=True)},
+        "nods": {label: _nods(person) for label, person in zip(PARTY, shown.participants, strict=True)},
         "notes": told,
         "sound": None if silent else MEDIA_TYPE,
         "presets": [preset_data(preset, head) for preset in presets()],
@@ -102,7 +102,7 @@ def write_viewer(
         "arrays": [[name, array.dtype.name, array.size] for name, array in arrays.items()],
         "shaders": {name.removesuffix(".glsl"): (RENDER / name).read_text() for name in SHADERS},
     }
-    voices = np.stack([person.audio for person in shown.people])
+    voices = np.stack([person.audio for person in shown.participants])
     texts = {
         "title": markup_text(f"{shown.name} – two people in 3D"),
         "styles": "\n".join(file.read_text() for file in STYLES),
@@ -141,12 +141,12 @@ def _quantities(heard: Conversation, shown: Conversation, head: Head) -> tuple[l
         ("Head turn, to the own left is positive", 1),
         ("Head tilt, to the own right is positive", 2),
     ):
-        a, b = (np.degrees(person.motion.head_rotvec_rad[:, axis]) for person in shown.people)
+        a, b = (np.degrees(person.motion.head_rotvec_rad[:, axis]) for person in shown.participants)
         made.append(Curve(title, "°", a, b, 1))
-    if any(person.motion.space != "open" for person in heard.people):
+    if any(person.motion.space != "open" for person in heard.participants):
         lacking = "FLAME’s expressions are not ARKit’s units, so those have no curves here"
         return made, [lacking]
-    a, b = (arkit_from_motion(person.motion).T for person in heard.people)
+    a, b = (arkit_from_motion(person.motion).T for person in heard.participants)
     return made + [Curve(unit, "", *both, 3) for unit, *both in zip(ARKIT_UNITS, a, b, strict=True)], []
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     rows = store.manifest
     clips = rows.loc[(rows["split"] == "test") & (rows["frames"] == 60 * MOTION_FPS), "clip"][: arguments.clips]
     audio = torch.from_numpy(
-        np.stack([np.stack([person.audio for person in store.conversation(clip).people]) for clip in clips])
+        np.stack([np.stack([person.audio for person in store.conversation(clip).participants]) for clip in clips])
     ).repeat(1, 1, arguments.minutes)
     layout = LAYOUTS[trained.layout]
     shape = (len(clips), 2, arguments.minutes * 60 * MOTION_FPS, layout.width)

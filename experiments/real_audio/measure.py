@@ -73,9 +73,9 @@ def main() -> None:
     if arguments.words:
         phonemes = words_said(talk, arguments.words)
     else:
-        phonemes = [recognise_phonemes(person.audio, person.speech) for person in talk.people]
+        phonemes = [recognise_phonemes(person.audio, person.speech) for person in talk.participants]
     if arguments.again:
-        by_another = [heard_again(person) for person in talk.people]
+        by_another = [heard_again(person) for person in talk.participants]
         apart = [told_apart(*pair) for pair in zip(phonemes, by_another, strict=True)]
         by_hama = {
             "that both hear": [both for both, _ in apart],
@@ -102,7 +102,7 @@ def words_said(talk: Conversation, whisper: Path) -> list[tuple[Phoneme, ...]]:
     from faster_whisper import WhisperModel
 
     listener = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
-    return [said(person, stretches(person, listener)) for person in talk.people]
+    return [said(person, stretches(person, listener)) for person in talk.participants]
 
 
 def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
@@ -229,7 +229,7 @@ def figures(
     by_hama: dict[str, list[tuple[Phoneme, ...]]],
 ) -> dict[str, float]:
     head = load_head("open")
-    gaps = [head.lip_gap(person.motion) for person in moved.people]
+    gaps = [head.lip_gap(person.motion) for person in moved.participants]
     both = list(zip(gaps, phonemes, strict=True))
     chosen = {f"p, b, m, {label}": ([pair], BILABIALS) for label, pair in zip("AB", both, strict=True)}
     chosen |= {"p, b": (both, PLOSIVES), "m": (both, NASAL)}
@@ -239,7 +239,9 @@ def figures(
     for name, (pairs, kinds) in chosen.items():
         told[f"closed at {name}"] = share([one for pair in pairs for one in gap_at(*pair, kinds)])
         told[f"closed at {name}, a frame off"] = share([one for pair in pairs for one in least_gaps(*pair, kinds)])
-    for label, (gap, sounds), person, animated in zip("AB", both, moved.people, rules.people, strict=True):
+    for label, (gap, sounds), person, animated in zip(
+        "AB", both, moved.participants, rules.participants, strict=True
+    ):
         speaking = person.speaking(len(gap))
         told[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
         told[f"closed in speech, {label}"] = share(gap[speaking])

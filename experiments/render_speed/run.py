@@ -73,7 +73,7 @@ def drawn(talk: Conversation, head: Head, staging: str, back_end: str) -> Speed:
     def work(frame_done: Callable[[], None]) -> None:
         for first in range(0, FRAMES, MOTION_FPS):
             span = slice(first, first + MOTION_FPS)
-            for pair in zip(*(head.vertices(person.motion[span]) for person in talk.people), strict=True):
+            for pair in zip(*(head.vertices(person.motion[span]) for person in talk.participants), strict=True):
                 renderer.frame(*pair)
                 frame_done()
 

@@ -26,7 +26,7 @@ from dualtalk.cli.evaluating import Request, run
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion
 from dualtalk.metrics.events import find_swings, match_onsets
 from dualtalk.models.baselines import HoldStill, NearestNeighbour
-from dualtalk.models.checkpoint import TrainedModel, load_model
+from dualtalk.models.checkpoint import PretrainedModel, load_model
 from dualtalk.models.duet import Duet
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import shortened
@@ -135,7 +135,7 @@ def predict(task: Task, arguments: argparse.Namespace) -> str:
             stranger = shortened(store.conversation(clips[(place + 1) % len(clips)]), arguments.seconds)
             motions = beside_a_stranger(talk, stranger, move)
         else:
-            motions = [person.motion for person in move(talk).people]
+            motions = [person.motion for person in move(talk).participants]
         for number, motion in enumerate(motions, start=1):
             motion.save(partial / f"{clip}_speaker{number}.npz")
     os.replace(partial, folder)
@@ -146,9 +146,9 @@ def mover(task: Task, store: Store) -> Callable[[Conversation], Conversation]:
     if task.kind == "teacher":
         return lambda talk: animate(talk, 1, transcripts(store, talk.name)).conversation
     if task.kind == "still":
-        trained = TrainedModel(HoldStill(FULL62.width).eval(), "open", FULL62.name, {})
+        trained = PretrainedModel(HoldStill(FULL62.width).eval(), "open", FULL62.name, {})
     elif task.kind == "neighbour":
-        trained = TrainedModel(neighbour(store), "open", FULL62.name, {})
+        trained = PretrainedModel(neighbour(store), "open", FULL62.name, {})
     else:
         trained = load_model(task.path)
     moves = answer_the_partner if task.regime == GIVEN else close_the_loop
@@ -171,8 +171,8 @@ def neighbour(store: Store) -> NearestNeighbour:
     talks = map(store.conversation, rows)
     model.remember(
         (
-            torch.from_numpy(np.stack([person.audio for person in talk.people]))[None],
-            torch.from_numpy(np.stack([person.motion.coefficients for person in talk.people]))[None],
+            torch.from_numpy(np.stack([person.audio for person in talk.participants]))[None],
+            torch.from_numpy(np.stack([person.motion.coefficients for person in talk.participants]))[None],
         )
         for talk in talks
     )
@@ -195,7 +195,7 @@ def nod_table(store: Store, tasks: list[Task], arguments: argparse.Namespace) ->
     clips = test_clips(store, arguments.clips)
     planted = planted_nods(store, clips, round(seconds * MOTION_FPS))
     found = {
-        "reference": lambda clip, person: shortened(store.conversation(clip), seconds).people[person].motion,
+        "reference": lambda clip, person: shortened(store.conversation(clip), seconds).participants[person].motion,
         **{task.name: predicted(arguments.out / "predictions" / task.folder) for task in tasks},
     }
     for name, read in found.items():
