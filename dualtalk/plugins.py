@@ -1,7 +1,7 @@
 """Extension points: what the package brings, and what other installed packages add through entry points.
 
 An entry point's group says what it adds: `dualtalk.corpora`, `dualtalk.models`, `dualtalk.metrics`,
-`dualtalk.exporters`. Its name is the name that users type. A plug-in is imported when it is asked for by name or when
+`dualtalk.exporters`. Its name is what users type. A plug-in is imported when it is asked for by name or when
 all are listed; one that fails to import is named in a warning and the rest works.
 """
 
