@@ -66,9 +66,25 @@ def tiny_duet() -> list[str]:
     return [
         *("--config", str(Path(__file__).parents[1] / "configs" / "train" / "duet.yaml")),
         *(word for name, size in sizes.items() for word in (f"--model.model.init_args.config.{name}", str(size))),
-        *("--data.frames", "10", "--data.hop", "10", "--data.batch_size", "2", "--data.workers", "0"),
+        *(
+            "--data.window_frames",
+            "10",
+            "--data.stride_frames",
+            "10",
+            "--data.batch_size",
+            "2",
+            "--data.num_workers",
+            "0",
+        ),
         *("--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "2"),
-        *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false", "--every", "2"),
+        *(
+            "--trainer.enable_progress_bar",
+            "false",
+            "--trainer.enable_model_summary",
+            "false",
+            "--checkpoint-every-n-steps",
+            "2",
+        ),
     ]
 
 

@@ -59,7 +59,14 @@ def test_on_a_gpu_streamed_equals_whole(talk):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_training_on_a_gpu_makes_a_model_that_moves_without_one(make_store, tiny_duet, tmp_path, talk, precision):
     store = make_store({"train": [80, 80], "validation": [20], "test": [20]})
-    options = ["--out", str(tmp_path / "run"), "--data.source", str(store.root), "--trainer.max_steps", "4"]
+    options = [
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--data.datasets",
+        str(store.root),
+        "--trainer.max_steps",
+        "4",
+    ]
     path = train([*tiny_duet, *options, "--trainer.accelerator", "gpu", "--trainer.precision", precision])
     model = load_model(path).model
     assert not model.told.is_cuda

@@ -271,8 +271,8 @@ def test_files_that_are_no_model_are_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_is_understood(path, tmp_path):
     # What a run starts from is made by another run.
-    without = ["--model.start_from", "null", "--model.gone", "1"]
-    cli = parsed(["--config", str(path), "--out", str(tmp_path), *without])
+    without = ["--model.init_checkpoint", "null", "--model.interpolation_alpha", "1"]
+    cli = parsed(["--config", str(path), "--output-dir", str(tmp_path), *without])
     assert cli.model.model.coefficients == 62
     assert cli.datamodule.layout == "full62"
 
@@ -281,14 +281,14 @@ def test_every_config_is_understood(path, tmp_path):
     ("wrong", "said"),
     [
         (["--model.lerning_rate", "1"], "lerning_rate"),
-        (["--data.frames", "many"], "frames"),
+        (["--data.window_frames", "many"], "window_frames"),
         (["--model.model.init_args.config.width", "wide"], "width"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
 def test_a_config_with_a_slip_is_refused(tmp_path, wrong, said):
     with pytest.raises(InputError, match=said):
-        parsed(["--config", str(CONFIGS / "duet.yaml"), "--out", str(tmp_path), *wrong])
+        parsed(["--config", str(CONFIGS / "duet.yaml"), "--output-dir", str(tmp_path), *wrong])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
@@ -303,7 +303,14 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
             return real(training, batch, index)
 
         monkeypatch.setattr(ConversationTraining, "training_step", step)
-        options = ["--out", str(tmp_path / name), "--data.source", str(store.root), "--data.role_swap", "false"]
+        options = [
+            "--output-dir",
+            str(tmp_path / name),
+            "--data.datasets",
+            str(store.root),
+            "--data.role_swap",
+            "false",
+        ]
         return load_model(train([*tiny_duet, *options, "--trainer.max_steps", "8"]))
 
     whole = run("whole")
@@ -380,9 +387,9 @@ def test_training_starts_from_a_trained_model(tmp_path):
     old.fit(torch.randn(1, 2, 50, 62), torch.ones(1, 2, 50, dtype=torch.bool))
     save_model(path, old, space="open", layout="full62", about={"steps": 7})
     torch.manual_seed(1)
-    training = ConversationTraining(Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), start_from=str(path))
+    training = ConversationTraining(Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), init_checkpoint=str(path))
     assert all(map(torch.equal, parameters(old), parameters(training.model)))
-    assert training.started_from == {"steps": 7}
+    assert training.init_checkpoint_info == {"steps": 7}
     batch = a_batch()
     batch.motion[0, 0, 0, 0] = 9.0
     training.fit([batch])
@@ -398,7 +405,7 @@ def test_training_ends_on_the_way_from_where_it_started(tmp_path, gone):
     old.told.fill_(0.5)
     save_model(path, old, space="open", layout="full62")
     training = ConversationTraining(
-        Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), start_from=str(path), gone=gone
+        Duet(DuetConfig(**SMALL), CausalLogMel(mels=8)), init_checkpoint=str(path), interpolation_alpha=gone
     )
     with torch.no_grad():
         for weight in training.model.parameters():
@@ -412,7 +419,10 @@ def test_training_ends_on_the_way_from_where_it_started(tmp_path, gone):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"gone": 1.5, "start_from": "default"}, "gone is 1.5"), ({"gone": 0.5}, "there is no way to go back")],
+    [
+        ({"interpolation_alpha": 1.5, "init_checkpoint": "default"}, "interpolation_alpha is 1.5"),
+        ({"interpolation_alpha": 0.5}, "needs a checkpoint to interpolate with"),
+    ],
 )
 def test_a_way_that_is_none_is_refused(options, said):
     with pytest.raises(InputError, match=said):
@@ -432,10 +442,10 @@ def test_training_does_not_start_from_another_model(tmp_path, changed, said):
     layout = "dualtalk56" if "coefficients" in changed else "full62"
     with pytest.raises(InputError, match=said):
         ConversationTraining(
-            Duet(DuetConfig(**SMALL | changed), CausalLogMel(mels=8)), layout=layout, start_from=str(path)
+            Duet(DuetConfig(**SMALL | changed), CausalLogMel(mels=8)), layout=layout, init_checkpoint=str(path)
         )
     with pytest.raises(InputError, match="is another model than the config's"):
-        ConversationTraining(MeanPose(62), start_from=str(path))
+        ConversationTraining(MeanPose(62), init_checkpoint=str(path))
 
 
 def test_a_seed_gives_the_same_weights():

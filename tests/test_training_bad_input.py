@@ -36,14 +36,14 @@ def test_a_misspelt_key_of_a_config(tiny_duet, tmp_path):
     config = tmp_path / "duet.yaml"
     with open(tiny_duet[1]) as shipped:
         config.write_text(shipped.read().replace("learning_rate:", "lerning_rate:"))
-    refused(run("--config", config, "--out", tmp_path / "run"), about="lerning_rate")
+    refused(run("--config", config, "--output-dir", tmp_path / "run"), about="lerning_rate")
     refused(run("--config", tmp_path / "dute.yaml"), about="dute.yaml")
     assert not (tmp_path / "run").exists()
 
 
 def test_data_that_is_not_there(tiny_duet, tmp_path):
     refused(
-        run(*tiny_duet, "--data.source", tmp_path / "none", "--out", tmp_path / "run"),
+        run(*tiny_duet, "--data.datasets", tmp_path / "none", "--output-dir", tmp_path / "run"),
         about=f"no store at {tmp_path / 'none'}",
     )
     assert not (tmp_path / "run" / "model.safetensors").exists()
@@ -53,15 +53,15 @@ def test_data_that_is_not_there(tiny_duet, tmp_path):
 def test_a_split_without_a_clip(make_store, tiny_duet, tmp_path, split):
     store = make_store({one: [20] for one in ("train", "validation", "test") if one != split})
     refused(
-        run(*tiny_duet, "--data.source", store.root, "--out", tmp_path / "run"),
+        run(*tiny_duet, "--data.datasets", store.root, "--output-dir", tmp_path / "run"),
         about=f"no clip in split '{split}'; it has test",
     )
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_duet, tmp_path, monkeypatch):
-    options = [*tiny_duet, "--data.source", make_store({"train": [40], "validation": [20]}).root]
-    options += ["--out", tmp_path / "run"]
+    options = [*tiny_duet, "--data.datasets", make_store({"train": [40], "validation": [20]}).root]
+    options += ["--output-dir", tmp_path / "run"]
     with monkeypatch.context() as broken:
         changed(broken, 3, lambda batch: batch._replace(audio=batch.audio * float("nan")))
         refused(run(*options), about="the loss became nan at batch 1 (train000); the last checkpoint holds")
@@ -78,7 +78,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_d
 def test_a_batch_without_a_valid_frame_is_gone_past(make_store, tiny_duet, tmp_path, monkeypatch):
     changed(monkeypatch, 3, lambda batch: batch._replace(valid=torch.zeros_like(batch.valid)))
     store = make_store({"train": [40], "validation": [20]})
-    result = run(*tiny_duet, "--data.source", store.root, "--out", tmp_path / "run")
+    result = run(*tiny_duet, "--data.datasets", store.root, "--output-dir", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     found = load_model(tmp_path / "run" / "model.safetensors")

@@ -15,8 +15,8 @@ from dualtalk.training.fit import train
 TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 # Each process draws numbers of its own, so the law can be seen where nothing is drawn.
 NOTHING_DRAWN = [
-    *("--model.own_past", "0", "--model.past_noise", "0", "--model.flow_weight", "0"),
-    *("--model.microphones", "false", "--model.tracts", "null", "--data.role_swap", "false"),
+    *("--model.scheduled_sampling_prob", "0", "--model.history_noise_std", "0", "--model.flow_weight", "0"),
+    *("--model.audio_augmentation", "false", "--model.vtlp_range", "null", "--data.role_swap", "false"),
     *("--model.model.init_args.config.look_ahead_frames", "0"),
     *("--model.model.init_args.config.largest_look_ahead_frames", "0"),
 ]
@@ -36,11 +36,11 @@ def weights(run: Path) -> dict[str, Tensor]:
 def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_duet, tmp_path):
     """Frames count the same wherever they are: a process has 20 of them, or 9, or any two of these clips."""
     store = make_store({"train": [10, 6, 10, 3], "validation": [20]})
-    options = [*tiny_duet, "--data.source", str(store.root), "--trainer.max_steps", "6", *NOTHING_DRAWN]
-    ended = trained_together([*options, "--out", str(tmp_path / "two"), "--data.batch_size", "2"])
+    options = [*tiny_duet, "--data.datasets", str(store.root), "--trainer.max_steps", "6", *NOTHING_DRAWN]
+    ended = trained_together([*options, "--output-dir", str(tmp_path / "two"), "--data.batch_size", "2"])
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == f"{tmp_path / 'two' / 'model.safetensors'}\n"
-    train([*options, "--out", str(tmp_path / "one"), "--data.batch_size", "4"])
+    train([*options, "--output-dir", str(tmp_path / "one"), "--data.batch_size", "4"])
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()
     for name in one:
@@ -52,7 +52,7 @@ def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_
 def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_duet, tmp_path):
     """Where every conversation of a process goes on from its own motion, it has nothing to teach the flow."""
     write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_a_shard=1)
-    options = [*tiny_duet, "--data.source", str(tmp_path / "shards"), "--data.batch_size", "1"]
-    ended = trained_together([*options, "--out", str(tmp_path / "run"), "--trainer.max_steps", "6"])
+    options = [*tiny_duet, "--data.datasets", str(tmp_path / "shards"), "--data.batch_size", "1"]
+    ended = trained_together([*options, "--output-dir", str(tmp_path / "run"), "--trainer.max_steps", "6"])
     assert ended.returncode == 0, ended.stderr
     assert load_model(tmp_path / "run" / "model.safetensors").metadata["steps"] == 6

@@ -35,10 +35,10 @@ def films(monkeypatch) -> list:
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
 def test_a_run_with_videos_learns_what_one_without_learns(make_store, tiny_duet, tmp_path, films):
     store = make_store({"train": [40, 40], "validation": [20]})
-    options = [*tiny_duet, "--data.source", str(store.root), "--trainer.max_steps", "4"]
-    plain = load_model(train([*options, "--out", str(tmp_path / "plain")]))
+    options = [*tiny_duet, "--data.datasets", str(store.root), "--trainer.max_steps", "4"]
+    plain = load_model(train([*options, "--output-dir", str(tmp_path / "plain")]))
     assert not films
-    filmed = load_model(train([*options, "--out", str(tmp_path / "filmed")], [SampleVideos(2)]))
+    filmed = load_model(train([*options, "--output-dir", str(tmp_path / "filmed")], [SampleVideos(2)]))
     weights = filmed.model.state_dict()
     assert all(torch.equal(weight, weights[name]) for name, weight in plain.model.state_dict().items())
     checkpoints = [
@@ -63,11 +63,19 @@ def test_a_run_with_videos_learns_what_one_without_learns(make_store, tiny_duet,
 
 def test_a_model_that_cannot_be_streamed_is_not_filmed(make_store, tmp_path, films):
     store = make_store({"train": [10], "validation": [10]})
-    options = ["--config", CONFIGS / "peng2025.yaml", "--data.source", store.root, "--out", tmp_path / "run"]
-    small = ["--model.model.init_args.config.hidden_dim", 8, "--data.workers", 0, "--data.frames", 10]
-    result = CliRunner().invoke(app, ["train", *map(str, [*options, *small, "--videos", 1])])
+    options = [
+        "--config",
+        CONFIGS / "peng2025.yaml",
+        "--data.datasets",
+        store.root,
+        "--output-dir",
+        tmp_path / "run",
+    ]
+    small = ["--model.model.init_args.config.hidden_dim", 8, "--data.num_workers", 0, "--data.window_frames", 10]
+    result = CliRunner().invoke(app, ["train", *map(str, [*options, *small, "--sample-video-every-n-steps", 1])])
     assert result.exit_code == 2
-    assert result.stderr == "dualtalk: DualTalk hears a whole recording before it moves; leave out --videos\n"
+    assert "DualTalk needs the whole recording before its first frame" in result.stderr
+    assert "--sample-video-every-n-steps" in result.stderr
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
@@ -77,8 +85,15 @@ def test_a_film_that_fails_does_not_stop_the_run(make_store, tiny_duet, tmp_path
 
     monkeypatch.setattr("dualtalk.cli.training.render_conversation", refuse)
     store = make_store({"train": [10], "validation": [10]})
-    options = ["--data.source", str(store.root), "--out", str(tmp_path / "run"), "--trainer.max_steps", "2"]
-    result = CliRunner().invoke(app, ["train", *tiny_duet, *options, "--videos", "1"])
+    options = [
+        "--data.datasets",
+        str(store.root),
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--trainer.max_steps",
+        "2",
+    ]
+    result = CliRunner().invoke(app, ["train", *tiny_duet, *options, "--sample-video-every-n-steps", "1"])
     assert result.exit_code == 0
     assert "dualtalk: no video of step 2: head rotation has a norm of 3.5 rad" in result.stderr
     assert (tmp_path / "run" / "model.safetensors").is_file()

@@ -130,7 +130,7 @@ def test_shuffling_is_seeded_and_differs_between_epochs(make_store):
 
     def epochs() -> list[list]:
         lightning.seed_everything(1, workers=True, verbose=False)
-        loader = ConversationData(store.root, frames=20, hop=5, batch_size=4).train_dataloader()
+        loader = ConversationData(store.root, window_frames=20, stride_frames=5, batch_size=4).train_dataloader()
         return [unbatched(loader), unbatched(loader)]
 
     first, second = epochs()
@@ -140,20 +140,20 @@ def test_shuffling_is_seeded_and_differs_between_epochs(make_store):
 
 
 def test_held_out_windows_come_in_order_and_never_swapped(make_store):
-    data = ConversationData(make_store(LENGTHS).root, frames=20, hop=5, batch_size=2)
+    data = ConversationData(make_store(LENGTHS).root, window_frames=20, stride_frames=5, batch_size=2)
     for loader, split in ((data.val_dataloader(), "validation"), (data.test_dataloader(), "test")):
-        assert unbatched(loader) == places(StoreWindows(open_store(data.sources[0]), split, 20))
+        assert unbatched(loader) == places(StoreWindows(open_store(data.datasets[0]), split, 20))
         assert not any(batch.swapped.any() for batch in loader)
 
 
 def test_several_stores_are_read_as_one(make_store):
     one, two = make_store({"train": [40]}, name="one"), make_store({"train": [60, 20]}, name="two")
-    data = ConversationData([one.root, two.root], frames=20, batch_size=8)
+    data = ConversationData([one.root, two.root], window_frames=20, batch_size=8)
     assert data.space == "open"
     assert len(unbatched(data.train_dataloader())) == 2 + 3 + 1
     flame = make_store({"train": [40]}, space="flame", name="three")
     with pytest.raises(InputError, match="flame and open"):
-        ConversationData([one.root, flame.root], frames=20).train_dataloader()
+        ConversationData([one.root, flame.root], window_frames=20).train_dataloader()
 
 
 @pytest.fixture
@@ -223,7 +223,9 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch(make_store, tmp_path, worker
 
     def loader():
         torch.manual_seed(3)
-        return ConversationData(root, frames=10, hop=5, batch_size=4, workers=workers).train_dataloader()
+        return ConversationData(
+            root, window_frames=10, stride_frames=5, batch_size=4, num_workers=workers
+        ).train_dataloader()
 
     whole = unbatched(loader())
     stopped = loader()
@@ -242,7 +244,7 @@ import os, sys, torch
 from dualtalk.data.module import ConversationData
 meeting = f"file://{sys.argv[3]}"
 torch.distributed.init_process_group("gloo", init_method=meeting, rank=int(sys.argv[2]), world_size=2)
-loader = ConversationData(sys.argv[1], frames=10, hop=5, batch_size=4).train_dataloader()
+loader = ConversationData(sys.argv[1], window_frames=10, stride_frames=5, batch_size=4).train_dataloader()
 for batch in loader:
     for clip, first in zip(batch.clip, batch.first_frame):
         print(clip, int(first))

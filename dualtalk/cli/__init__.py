@@ -479,13 +479,13 @@ def train(
             metavar="--FIELD VALUE", show_default=False, help="Any field of the config, by its dotted name."
         ),
     ] = None,
-    videos: Annotated[
+    sample_video_every_n_steps: Annotated[
         int | None,
         typer.Option(
             min=1,
             show_default="none",
             metavar="STEPS",
-            help="Every so many steps, film a validation conversation as the model moves it: OUT/videos.",
+            help="Render a validation conversation, animated by the model, every STEPS steps: OUTPUT_DIR/videos.",
         ),
     ] = None,
 ) -> None:
@@ -499,7 +499,7 @@ def train(
     """
     from dualtalk.cli.training import run
 
-    for line in run(config, overrides or [], videos=videos):
+    for line in run(config, overrides or [], sample_video_every_n_steps=sample_video_every_n_steps):
         print(line)
 
 

@@ -28,7 +28,7 @@ from dualtalk.training.module import ConversationTraining
 SHOWN_FRAMES = 200
 
 
-def run(config: Path, overrides: list[str], *, videos: int | None) -> list[str]:
+def run(config: Path, overrides: list[str], *, sample_video_every_n_steps: int | None) -> list[str]:
     """Train; gives the lines to print, of which only the first of several processes has any.
 
     Raises
@@ -38,7 +38,7 @@ def run(config: Path, overrides: list[str], *, videos: int | None) -> list[str]:
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    callbacks = [] if videos is None else [SampleVideos(videos)]
+    callbacks = [] if sample_video_every_n_steps is None else [SampleVideos(sample_video_every_n_steps)]
     path = train(["--config", str(config), *overrides], callbacks)
     return [] if process_number() else [str(path)]
 
@@ -61,7 +61,9 @@ class SampleVideos(Callback):
     def on_fit_start(self, trainer: Trainer, training: ConversationTraining) -> None:
         if training.model.look_ahead_frames is None:
             name = type(training.model).__name__
-            raise InputError(f"{name} hears a whole recording before it moves; leave out --videos")
+            raise InputError(
+                f"{name} needs the whole recording before its first frame; leave out --sample-video-every-n-steps"
+            )
         # A machine that cannot draw is to say so before the long work.
         open_renderer(Scene(load_head(training.head), staging_named("split"))).close()
 

@@ -21,15 +21,15 @@ class ConversationData(lightning.LightningDataModule):
 
     Parameters
     ----------
-    source : path, or several
+    datasets : path, or several
         Stores, or one folder or URL of shards.
-    frames : int
+    window_frames : int
         Length of a window; 200 are 8 s.
-    hop : int, optional
-        Step between training windows; `frames` if not given. Validation and test windows do not overlap.
+    stride_frames : int, optional
+        Step between training windows; `window_frames` if not given. Validation and test windows do not overlap.
     layout : str
         "full62", or "dualtalk56" for motion without eyes.
-    batch_size, workers : int
+    batch_size, num_workers : int
         Of each process, where several train together; each of them reads a share of the windows.
     role_swap : bool
         Exchange the two people in every other training window.
@@ -40,18 +40,18 @@ class ConversationData(lightning.LightningDataModule):
 
     def __init__(
         self,
-        source: str | Path | list[str | Path],
-        frames: int = 200,
-        hop: int | None = None,
+        datasets: str | Path | list[str | Path],
+        window_frames: int = 200,
+        stride_frames: int | None = None,
         layout: str = "full62",
         batch_size: int = 16,
-        workers: int = 0,
+        num_workers: int = 0,
         role_swap: bool = True,
     ) -> None:
         super().__init__()
-        self.sources = [str(one) for one in (source if isinstance(source, list) else [source])]
-        self.frames, self.hop, self.layout = frames, hop, layout
-        self.batch_size, self.workers, self.role_swap = batch_size, workers, role_swap
+        self.datasets = [str(one) for one in (datasets if isinstance(datasets, list) else [datasets])]
+        self.window_frames, self.stride_frames, self.layout = window_frames, stride_frames, layout
+        self.batch_size, self.num_workers, self.role_swap = batch_size, num_workers, role_swap
         self._seed = torch.initial_seed()
 
     @property
@@ -63,20 +63,20 @@ class ConversationData(lightning.LightningDataModule):
         """All windows of one split."""
         training = split == "train"
         options = {
-            "frames": self.frames,
-            "hop": self.hop if training else None,
+            "window_frames": self.window_frames,
+            "stride_frames": self.stride_frames if training else None,
             "layout": self.layout,
             "role_swap": self.role_swap and training,
         }
-        if any(map(_is_sharded, self.sources)):
-            if len(self.sources) > 1:
-                raise InputError(f"shards and {len(self.sources) - 1} more sources came; wanted shards alone")
-            return ShardedWindows(self.sources[0], split, shuffle=training, **options)
-        parts = [StoreWindows(open_store(source), split, **options) for source in self.sources]
+        if any(map(_is_sharded, self.datasets)):
+            if len(self.datasets) > 1:
+                raise InputError(f"shards and {len(self.datasets) - 1} more datasets came; wanted shards alone")
+            return ShardedWindows(self.datasets[0], split, shuffle=training, **options)
+        parts = [StoreWindows(open_store(dataset), split, **options) for dataset in self.datasets]
         if len(parts) == 1:
             return parts[0]
         together = ConcatDataset(parts)
-        together.space = one_space([part.space for part in parts], " and ".join(self.sources))
+        together.space = one_space([part.space for part in parts], " and ".join(self.datasets))
         return together
 
     def train_dataloader(self) -> StatefulDataLoader:
@@ -105,11 +105,11 @@ class ConversationData(lightning.LightningDataModule):
                 self.batch_size,
                 shuffle,
                 sampler,
-                num_workers=self.workers,
+                num_workers=self.num_workers,
                 # What is copied to a GPU goes there while the step before is worked out.
                 pin_memory=torch.cuda.is_available(),
             )
 
 
-def _is_sharded(source: str) -> bool:
-    return "://" in source or (Path(source) / INDEX).is_file()
+def _is_sharded(dataset: str) -> bool:
+    return "://" in dataset or (Path(dataset) / INDEX).is_file()

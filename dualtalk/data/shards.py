@@ -56,8 +56,8 @@ class Shard:
     clips: tuple[str, ...]
     frames: tuple[int, ...]
 
-    def windows(self, frames: int, hop: int) -> int:
-        return sum(window_count(one, frames, hop) for one in self.frames)
+    def windows(self, window_frames: int, stride_frames: int) -> int:
+        return sum(window_count(one, window_frames, stride_frames) for one in self.frames)
 
 
 def write_shards(store: Store, out: str | os.PathLike, clips_a_shard: int = CLIPS_A_SHARD) -> list[str]:
@@ -131,7 +131,7 @@ class ShardedWindows(IterableDataset[Window]):
     ----------
     url : str
         Folder or fsspec URL that `write_shards` filled.
-    split, frames, hop, layout, role_swap
+    split, window_frames, stride_frames, layout, role_swap
         As for `StoreWindows`.
     shuffle : bool
         Draw the order anew each epoch.
@@ -151,8 +151,8 @@ class ShardedWindows(IterableDataset[Window]):
         self,
         url: str,
         split: str,
-        frames: int,
-        hop: int | None = None,
+        window_frames: int,
+        stride_frames: int | None = None,
         layout: str = "full62",
         role_swap: bool = False,
         *,
@@ -165,7 +165,7 @@ class ShardedWindows(IterableDataset[Window]):
         if split not in content["splits"]:
             raise InputError(f"{url} has no split {split!r}; it has {', '.join(content['splits'])}")
         self.url, self.split, self.space = str(url).rstrip("/"), split, content["space"]
-        self.frames, self.hop = frames, hop or frames
+        self.window_frames, self.stride_frames = window_frames, stride_frames or window_frames
         self.layout, self.role_swap = layout_named(layout), role_swap
         self.shuffle, self.mixed_clips = shuffle, mixed_clips
         self._shards = [
@@ -213,7 +213,9 @@ class ShardedWindows(IterableDataset[Window]):
             for process in range(self.processes)
             for worker in range(workers)
         ]
-        counts = [sum(shard.windows(self.frames, self.hop) for shard in share) for share in shares]
+        counts = [
+            sum(shard.windows(self.window_frames, self.stride_frames) for shard in share) for share in shares
+        ]
         mine = self.process * workers + number
         return shares[mine], min(counts) if self.processes > 1 else counts[mine]
 
@@ -229,7 +231,7 @@ class ShardedWindows(IterableDataset[Window]):
     def _windows(self, shards: Sequence[Shard], skipped: int) -> Iterator[Window]:
         """Windows of `shards` in order, less the first `skipped`."""
         for shard in shards:
-            count = shard.windows(self.frames, self.hop)
+            count = shard.windows(self.window_frames, self.stride_frames)
             if skipped >= count:
                 skipped -= count
                 continue
@@ -238,7 +240,7 @@ class ShardedWindows(IterableDataset[Window]):
                 places = [
                     (clip, int(start))
                     for clip in some
-                    for start in window_starts(shard.frames[clip], self.frames, self.hop)
+                    for start in window_starts(shard.frames[clip], self.window_frames, self.stride_frames)
                 ]
                 if skipped >= len(places):
                     skipped -= len(places)
@@ -249,10 +251,10 @@ class ShardedWindows(IterableDataset[Window]):
     def _of_clips(self, shard: Shard, some: range, places: list[tuple[int, int]]) -> Iterator[Window]:
         samples = dict(zip(some, self._samples(shard, some), strict=True))
         for clip, start in places:
-            name, frames = shard.clips[clip], min(self.frames, shard.frames[clip])
+            name, frames = shard.clips[clip], min(self.window_frames, shard.frames[clip])
             swap = self.role_swap and bool(self._stream(shard.name, clip, start).random() < 0.5)
             span = samples[clip].span(start, frames, self.layout)
-            yield as_window(span, self.frames, name, start, swap=swap)
+            yield as_window(span, self.window_frames, name, start, swap=swap)
 
     def _samples(self, shard: Shard, some: range) -> list["_Sample"]:
         try:

@@ -1,7 +1,7 @@
 """Windows of conversations: every stretch of every clip, all of one length, none across two clips.
 
-A clip's windows start `hop` frames apart; where that leaves a rest at its end, one more window ends with the clip.
-A clip shorter than a window is one window, filled up with frames that are not valid.
+A clip's windows start `stride_frames` apart; where that leaves a rest, one more window ends with the clip. A clip
+shorter than a window gives one window, padded with frames that are not valid.
 """
 
 from collections.abc import Sequence
@@ -52,21 +52,21 @@ class Window(NamedTuple):
     swapped: bool | Tensor
 
 
-def window_starts(clip_frames: int, frames: int, hop: int) -> np.ndarray:
+def window_starts(clip_frames: int, window_frames: int, stride_frames: int) -> np.ndarray:
     """First frames of a clip's windows, increasing."""
-    last = max(clip_frames - frames, 0)
-    starts = np.arange(0, last + 1, hop)
+    last = max(clip_frames - window_frames, 0)
+    starts = np.arange(0, last + 1, stride_frames)
     return starts if starts[-1] == last else np.append(starts, last)
 
 
-def window_count(clip_frames: int, frames: int, hop: int) -> int:
+def window_count(clip_frames: int, window_frames: int, stride_frames: int) -> int:
     """How many windows a clip has."""
-    return 1 + -(-max(clip_frames - frames, 0) // hop)
+    return 1 + -(-max(clip_frames - window_frames, 0) // stride_frames)
 
 
-def as_window(span: Span, frames: int, clip: str, first: int, *, swap: bool) -> Window:
-    """A span as tensors, filled up to `frames` with frames that are not valid."""
-    missing = frames - span.valid.shape[1]
+def as_window(span: Span, window_frames: int, clip: str, first: int, *, swap: bool) -> Window:
+    """A span as tensors, padded to `window_frames` with frames that are not valid."""
+    missing = window_frames - span.valid.shape[1]
     tensors = (
         torch.from_numpy(array) for array in (span.audio, span.motion, span.valid, span.speech, span.identity)
     )
@@ -106,8 +106,8 @@ class StoreWindows(Dataset[Window]):
     store : Store
     split : str
         One of `dualtalk.store.schema.SPLITS`.
-    frames, hop : int
-        Length of a window and step between windows; `hop` is `frames` if not given.
+    window_frames, stride_frames : int
+        Length of a window and step between windows; `stride_frames` defaults to `window_frames`.
     layout : str
         "full62", or "dualtalk56" for motion without eyes.
     role_swap : bool
@@ -123,24 +123,25 @@ class StoreWindows(Dataset[Window]):
         self,
         store: Store,
         split: str,
-        frames: int,
-        hop: int | None = None,
+        window_frames: int,
+        stride_frames: int | None = None,
         layout: str = "full62",
         role_swap: bool = False,
     ) -> None:
-        if frames < 1 or (hop is not None and hop < 1):
-            raise InputError(f"windows of {frames} frames every {hop}; wanted at least one")
+        if window_frames < 1 or (stride_frames is not None and stride_frames < 1):
+            raise InputError(f"windows of {window_frames} frames every {stride_frames}; wanted at least one")
         rows = store.manifest[store.manifest["split"] == split]
         if not len(rows):
             there = ", ".join(sorted(set(store.manifest["split"])))
             raise InputError(f"{store.root} has no clip in split {split!r}; it has {there}")
         self.space = one_space(list(rows["space"]), store.root)
-        self.frames, self.hop, self.split = frames, hop or frames, split
+        self.window_frames, self.stride_frames = window_frames, stride_frames or window_frames
+        self.split = split
         self.layout, self.role_swap = layout_named(layout), role_swap
         self._store = store
         self._clips = rows["clip"].to_numpy()
         self._clip_frames = rows["frames"].to_numpy()
-        counts = [window_count(int(one), frames, self.hop) for one in self._clip_frames]
+        counts = [window_count(int(one), window_frames, self.stride_frames) for one in self._clip_frames]
         self._ends = np.cumsum(counts)
 
     def __len__(self) -> int:
@@ -153,12 +154,12 @@ class StoreWindows(Dataset[Window]):
         number = int(np.searchsorted(self._ends, index, side="right"))
         first_window = int(self._ends[number - 1]) if number else 0
         clip_frames = int(self._clip_frames[number])
-        frames = min(self.frames, clip_frames)
-        first = min((index - first_window) * self.hop, clip_frames - frames)
+        frames = min(self.window_frames, clip_frames)
+        first = min((index - first_window) * self.stride_frames, clip_frames - frames)
         return str(self._clips[number]), first, frames
 
     def __getitem__(self, index: int) -> Window:
         clip, first, frames = self.place(index)
         span = self._store.span(clip, self.split, first, frames, self.layout)
         swap = self.role_swap and bool(torch.rand(()) < 0.5)
-        return as_window(span, self.frames, clip, first, swap=swap)
+        return as_window(span, self.window_frames, clip, first, swap=swap)

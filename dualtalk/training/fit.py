@@ -31,11 +31,11 @@ EMA_DECAY = 0.995
 
 
 class TrainCLI(LightningCLI):
-    """Reads configs; `out` is the folder of the run, `every` the steps between checkpoints."""
+    """Adds `--output-dir` and `--checkpoint-every-n-steps` to LightningCLI's options."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--out", type=str, required=True, help="Folder of the run.")
-        parser.add_argument("--every", type=int, default=500, help="Steps between checkpoints.")
+        parser.add_argument("--output-dir", type=str, required=True, help="Folder of the run.")
+        parser.add_argument("--checkpoint-every-n-steps", type=int, default=500, help="Steps between checkpoints.")
         parser.link_arguments("data.layout", "model.layout")
 
 
@@ -52,7 +52,7 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
         finite.
     """
     cli = parsed(arguments)
-    out = Path(cli.config["out"])
+    out = Path(cli.config["output_dir"])
     last = out / "checkpoints" / LAST
     trainer = cli.instantiate_trainer(
         default_root_dir=out,
@@ -61,7 +61,9 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
             EMAWeightAveraging(decay=EMA_DECAY),
             LearningRateMonitor("step"),
             *callbacks,
-            ModelCheckpoint(out / "checkpoints", save_last=True, every_n_train_steps=cli.config["every"]),
+            ModelCheckpoint(
+                out / "checkpoints", save_last=True, every_n_train_steps=cli.config["checkpoint_every_n_steps"]
+            ),
         ],
     )
     try:
@@ -69,18 +71,20 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
-        raise InputError(f"{last} is of a model of other sizes; give another --out, or remove it") from error
+        raise InputError(
+            f"{last} is of a model of other sizes; give another --output-dir, or remove it"
+        ) from error
     cli.model.go_back()
     if isinstance(cli.model.model, Duet) and cli.model.model.look_ahead_frames is not None:
         match(cli, trainer.strategy.root_device)
     about = {
         "version": __version__,
         "steps": trainer.global_step,
-        "data": [_data_card(source) for source in dict.fromkeys(cli.datamodule.sources)],
+        "data": [_data_card(source) for source in dict.fromkeys(cli.datamodule.datasets)],
         "seed": cli.config["seed_everything"],
     }
-    if cli.model.started_from is not None:
-        about["started_from"] = cli.model.started_from
+    if cli.model.init_checkpoint_info is not None:
+        about["init_checkpoint_info"] = cli.model.init_checkpoint_info
     if trainer.is_global_zero:
         cli.model.save(out / MODEL, about)
     return out / MODEL
@@ -88,7 +92,7 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
 
 def match(cli: TrainCLI, device: torch.device) -> None:
     """Match the trained model's samples to the training motion, on the device it was trained on."""
-    longer = ConversationData(cli.datamodule.sources, frames=FRAMES, layout=cli.datamodule.layout)
+    longer = ConversationData(cli.datamodule.datasets, window_frames=FRAMES, layout=cli.datamodule.layout)
     windows = some_windows(longer.windows("train"), CONVERSATIONS)
     model = cli.model.model.eval().to(device)
     as_configured(model)

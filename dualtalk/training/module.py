@@ -59,19 +59,19 @@ class ConversationTraining(lightning.LightningModule):
         Whose lips the loss measures: "open", or the path of a FLAME file.
     learning_rate, weight_decay, warmup_steps
         Of AdamW, with a linear warm-up and a cosine to zero over the training.
-    own_past : float
+    scheduled_sampling_prob : float
         Share of conversations that go on from the model's own motion.
-    past_noise : float
+    history_noise_std : float
         How far the true past is strayed from at most, in deviations of the coefficients.
-    velocity_weight, lips_weight, closing_weight, flow_weight, flow_lips_weight : float
-    microphones : bool
+    velocity_weight, lips_weight, lip_closure_weight, flow_weight, flow_lip_vertex_weight : float
+    audio_augmentation : bool
         Whether each voice is heard by another microphone each time; see `dualtalk.training.augmentation`.
-    tracts : (float, float) or None
+    vtlp_range : (float, float) or None
         Whether each voice has another vocal tract each time, and how far from its own; see `CausalLogMel`.
-    start_from : str or None
+    init_checkpoint : str or None
         A trained model of the same kind and sizes, or "default" for the one that comes along: training starts from
         its weights, and keeps its scale of the coefficients.
-    gone : float
+    interpolation_alpha : float
         How much of the way from those weights to the trained ones the model is taken in the end, 0 to 1: Wortsman
         et al. 2022, "Robust fine-tuning of zero-shot models". Less than all of it forgets less.
 
@@ -89,41 +89,49 @@ class ConversationTraining(lightning.LightningModule):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.01,
         warmup_steps: int = 200,
-        own_past: float = 0.3,
-        past_noise: float = 2.0,
+        scheduled_sampling_prob: float = 0.3,
+        history_noise_std: float = 2.0,
         velocity_weight: float = 1.0,
         lips_weight: float = 0.1,
-        closing_weight: float = 1.0,
+        lip_closure_weight: float = 1.0,
         flow_weight: float = 1.0,
-        flow_lips_weight: float = 1.0,
-        microphones: bool = True,
-        tracts: tuple[float, float] | None = (0.8, 1.25),
-        start_from: str | None = None,
-        gone: float = 1.0,
+        flow_lip_vertex_weight: float = 1.0,
+        audio_augmentation: bool = True,
+        vtlp_range: tuple[float, float] | None = (0.8, 1.25),
+        init_checkpoint: str | None = None,
+        interpolation_alpha: float = 1.0,
     ) -> None:
         super().__init__()
-        if not 0 <= gone <= 1:
-            raise InputError(f"gone is {gone}; wanted a share of the way, 0 to 1")
-        if gone < 1 and start_from is None:
-            raise InputError(f"gone is {gone}, but there is no way to go back; give start_from, too")
+        if not 0 <= interpolation_alpha <= 1:
+            raise InputError(f"interpolation_alpha is {interpolation_alpha}; wanted a number from 0 to 1")
+        if interpolation_alpha < 1 and init_checkpoint is None:
+            raise InputError(
+                f"interpolation_alpha is {interpolation_alpha}, which needs a checkpoint to interpolate "
+                "with; give init_checkpoint"
+            )
         width = LAYOUTS[layout].width
         if width != model.coefficients:
             raise InputError(f"a model of {model.coefficients} coefficients; layout {layout} has {width}")
         self.model, self.layout = model, layout
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
-        self.own_past, self.past_noise, self.flow_weight = own_past, past_noise, flow_weight
-        self.flow_lips_weight, self.microphones = flow_lips_weight, microphones
+        self.scheduled_sampling_prob, self.history_noise_std = scheduled_sampling_prob, history_noise_std
+        self.flow_weight, self.flow_lip_vertex_weight = flow_weight, flow_lip_vertex_weight
+        self.audio_augmentation = audio_augmentation
         for part in self.model.modules():
             if isinstance(part, CausalLogMel):
-                part.tracts = tracts
+                part.tracts = vtlp_range
         self.head = head
         loaded = load_head(head)
         self.space = loaded.space
         self.scale = Standardised(width)
-        self.loss = MotionLoss(lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, closing_weight)
+        self.loss = MotionLoss(
+            lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, lip_closure_weight
+        )
         self._seed = torch.initial_seed()
-        self.start_from, self.gone = start_from, gone
-        self.started_from = None if start_from is None else self._started_from(start_from)
+        self.init_checkpoint, self.interpolation_alpha = init_checkpoint, interpolation_alpha
+        self.init_checkpoint_info = (
+            None if init_checkpoint is None else self._load_init_checkpoint(init_checkpoint)
+        )
 
     def fit(self, windows: Iterable[Window]) -> None:
         """Take what must be known of the data before training: the scale of its coefficients."""
@@ -134,7 +142,7 @@ class ConversationTraining(lightning.LightningModule):
             raise InputError("no frame of the training data is valid; does the store hold motion?")
         motion, valid = motion.to(self.device), valid.to(self.device)
         self.scale.fit(motion[valid])
-        if self.started_from is None:
+        if self.init_checkpoint_info is None:
             self.model.fit(motion, valid)
         elif isinstance(self.model, Duet):
             self.model.admit(motion[valid])
@@ -143,7 +151,7 @@ class ConversationTraining(lightning.LightningModule):
             self.model.closed_mm.fill_(self.loss.closed_mm())
             self.model.turns_head[LAYOUTS[self.layout].slice_of("head")] = 1
 
-    def _started_from(self, path: str) -> dict:
+    def _load_init_checkpoint(self, path: str) -> dict:
         """Take the weights of a trained model; what is kept about it."""
         trained = load_model(path)
         if (trained.space, trained.layout) != (self.space, self.layout):
@@ -179,9 +187,11 @@ class ConversationTraining(lightning.LightningModule):
         torch.manual_seed(hash((self._seed, self.global_rank, self.global_step)) % 2**32)
 
     def training_step(self, batch: Window, index: int) -> Tensor:
-        if self.microphones:
+        if self.audio_augmentation:
             batch = batch._replace(audio=otherwise_recorded(batch.audio))
-        terms = self._terms(batch, torch.rand(len(batch.motion), device=self.device) < self.own_past)
+        terms = self._terms(
+            batch, torch.rand(len(batch.motion), device=self.device) < self.scheduled_sampling_prob
+        )
         loss = torch.stack(list(terms.values())).sum()
         if summed((~torch.isfinite(loss)).int()):
             clips = ", ".join(dict.fromkeys(batch.clip))
@@ -212,7 +222,7 @@ class ConversationTraining(lightning.LightningModule):
         self, batch: Window, own: Bool[Tensor, "batch"], noise: float | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """Weighted terms of the loss; `own` says which conversations go on from the model's own motion."""
-        noise = self.past_noise if noise is None else noise
+        noise = self.history_noise_std if noise is None else noise
         if not isinstance(self.model, Duet):
             past = self._past(batch, own, noise, partial(self.model, batch.audio))
             return self._errors(self.model(batch.audio, past), batch)
@@ -235,7 +245,7 @@ class ConversationTraining(lightning.LightningModule):
             error, valid = error[:, :, 1:], batch.valid[~own][:, :, 1:]
             terms["flow"] = self.flow_weight * masked_mean(error.square() * self._shares(), valid)
             on_lips = self.loss.on_lips(error * self.model.departures.deviation, valid)
-            terms["flow_lips"] = self.flow_lips_weight * on_lips
+            terms["flow_lips"] = self.flow_lip_vertex_weight * on_lips
         return terms
 
     def _shares(self) -> Float[Tensor, "coef"]:
@@ -325,12 +335,12 @@ class ConversationTraining(lightning.LightningModule):
 
     @torch.no_grad()
     def go_back(self) -> None:
-        """Take the trained model back to where `gone` says, between the weights it started from and its own."""
-        if self.gone == 1:
+        """Interpolate weights: `interpolation_alpha` 0 gives those of `init_checkpoint`, 1 the trained ones."""
+        if self.interpolation_alpha == 1:
             return
-        before = load_model(self.start_from).model
+        before = load_model(self.init_checkpoint).model
         for now, then in zip(_learnt(self.model), _learnt(before), strict=True):
-            now.lerp_(then.to(now), 1 - self.gone)
+            now.lerp_(then.to(now), 1 - self.interpolation_alpha)
 
     def as_it_is(self) -> PretrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def read(source: Path, workers: int) -> str:
-    loader = ConversationData(source, FRAMES, HOP, batch_size=BATCH, workers=workers).train_dataloader()
+    loader = ConversationData(source, FRAMES, HOP, batch_size=BATCH, num_workers=workers).train_dataloader()
     count, batches = 0, 0
     while batches < BATCHES:
         for batch in loader:
