@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -117,20 +118,20 @@ def _head() -> str:
     return f"open head, {len(head.template)} vertices, through smplx {version('smplx')}"
 
 
-def _draws(back_end: str) -> Callable[[], str]:
+def _draws(renderer_name: Literal["moderngl", "pyrender"]) -> Callable[[], str]:
     def attempt() -> str:
         from dualtalk.head import load_head
-        from dualtalk.render.backend import open_renderer
-        from dualtalk.render.scene import Scene, staging_named
+        from dualtalk.render.renderer import open_renderer
+        from dualtalk.render.scene import Scene, camera_layout
 
         head = load_head("open")
-        renderer = open_renderer(Scene(head, staging_named("split"), size=(128, 64)), back_end)
+        renderer = open_renderer(Scene(head, camera_layout("split"), size=(128, 64)), renderer_name)
         try:
             if np.ptp(renderer.frame(head.template, head.template)) == 0:
                 raise RuntimeError("the frame is blank")
         finally:
             renderer.close()
-        return version(back_end)
+        return version(renderer_name)
 
     return attempt
 

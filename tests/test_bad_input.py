@@ -153,8 +153,8 @@ def test_no_gl_library_names_the_package(inputs, outputs, monkeypatch):
     def absent(*_, **__):
         raise SetupError("OpenGL does not work here; apt-get install libegl1")
 
-    monkeypatch.setattr("dualtalk.render.backend._moderngl", absent)
-    monkeypatch.setattr("dualtalk.render.backend._pyrender", absent)
+    monkeypatch.setattr("dualtalk.render.renderer._moderngl", absent)
+    monkeypatch.setattr("dualtalk.render.renderer._pyrender", absent)
     refused(run("simulate", wave(inputs, noise(1)), "--out", outputs / "out"), about="apt-get install libegl1")
 
 

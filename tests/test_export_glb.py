@@ -11,7 +11,7 @@ from dualtalk.errors import InputError
 from dualtalk.export.gltf import write_glb
 from dualtalk.head import load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS
-from dualtalk.render.scene import LOOKS
+from dualtalk.render.scene import APPEARANCES
 from dualtalk.render.surface import Surface
 
 pygltflib = pytest.importorskip("pygltflib", reason="it comes with the extra `dev`")
@@ -37,7 +37,7 @@ def people(lively) -> dict[str, HeadMotion]:
 @pytest.fixture(scope="module")
 def path(head, people, tmp_path_factory):
     path = tmp_path_factory.mktemp("glb") / "dialogue.glb"
-    write_glb(path, head, people, dict(zip("ab", LOOKS, strict=True)), PLACES)
+    write_glb(path, head, people, dict(zip("ab", APPEARANCES, strict=True)), PLACES)
     return path
 
 
@@ -162,15 +162,15 @@ def test_weights_sum_to_one_and_quaternions_take_the_short_way(gltf):
 
 
 def test_colours_tell_the_people_apart_as_the_renderer_does(head, gltf):
-    for person, look in enumerate(LOOKS):
+    for person, appearance in enumerate(APPEARANCES):
         colours = values(gltf, gltf.meshes[person].primitives[0].attributes.COLOR_0) / 65535
-        np.testing.assert_allclose(colours[:, :3], Surface.of(head).colours(look)[:, :3], atol=1e-4)
+        np.testing.assert_allclose(colours[:, :3], Surface.of(head).colours(appearance)[:, :3], atol=1e-4)
 
 
 def test_a_minute_of_two_people_is_small_and_soon_there(head, lively, tmp_path):
     people = {"a": lively(1500, 2), "b": lively(1500, 3)}
     start_s = time.perf_counter()
-    write_glb(tmp_path / "minute.glb", head, people, dict(zip("ab", LOOKS, strict=True)), PLACES)
+    write_glb(tmp_path / "minute.glb", head, people, dict(zip("ab", APPEARANCES, strict=True)), PLACES)
     assert time.perf_counter() - start_s < 10
     assert (tmp_path / "minute.glb").stat().st_size < 8e6
 
@@ -179,5 +179,5 @@ def test_motion_that_is_not_the_heads_or_is_empty_is_refused(head, lively, tmp_p
     motion = lively(2, 0)
     for wrong, about in ((HeadMotion(motion.coefficients, "flame"), "space"), (motion[:0], "no frames")):
         with pytest.raises(InputError, match=about):
-            write_glb(tmp_path / "none.glb", head, {"a": wrong}, {"a": LOOKS[0]}, PLACES)
+            write_glb(tmp_path / "none.glb", head, {"a": wrong}, {"a": APPEARANCES[0]}, PLACES)
     assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ import pytest
 from dualtalk.export.usd import write_usd
 from dualtalk.head import load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS
-from dualtalk.render.scene import LOOKS
+from dualtalk.render.scene import APPEARANCES
 
 pxr = pytest.importorskip("pxr", reason="it comes with the extra `usd`")
 
@@ -24,10 +24,10 @@ def stage(people, tmp_path_factory):
     from pxr import Usd
 
     path = tmp_path_factory.mktemp("usd") / "dialogue.usdc"
-    places = {name: np.eye(4, dtype=np.float32) for name in people}
-    places["b"][:3, 3] = (0.4, 0.1, -0.2)
+    placements = {name: np.eye(4, dtype=np.float32) for name in people}
+    placements["b"][:3, 3] = (0.4, 0.1, -0.2)
     for _ in range(2):
-        write_usd(path, load_head("open"), people, dict(zip("ab", LOOKS, strict=True)), places)
+        write_usd(path, load_head("open"), people, dict(zip("ab", APPEARANCES, strict=True)), placements)
     return Usd.Stage.Open(str(path))
 
 

@@ -10,8 +10,8 @@ from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head import Region, load_head
 from dualtalk.render import render_stills, write_mesh
-from dualtalk.render.backend import open_renderer
-from dualtalk.render.scene import LOOKS, Scene, staging_named
+from dualtalk.render.renderer import open_renderer
+from dualtalk.render.scene import APPEARANCES, Scene, camera_layout
 from dualtalk.render.surface import Normals, Surface
 from dualtalk.timebase import SAMPLES_PER_FRAME
 
@@ -39,9 +39,9 @@ def _conversation(frames=3, a=None, b=None):
     return Conversation(*(Participant(silence, Timeline(), motion) for motion in motions))
 
 
-def _silhouette(scene, back_end):
+def _silhouette(scene, renderer_name):
     """Where the picture is not what it is with both heads out of sight."""
-    renderer = open_renderer(scene, back_end)
+    renderer = open_renderer(scene, renderer_name)
     try:
         seen = scene.head.template
         with_heads, without = (renderer.frame(v, v).astype(int) for v in (seen, seen + np.float32(100)))
@@ -50,9 +50,9 @@ def _silhouette(scene, back_end):
     return np.abs(with_heads - without).max(axis=-1) > 24
 
 
-@pytest.mark.parametrize("staging", ["split", "face_to_face"])
-def test_both_back_ends_draw_the_same_silhouette(head, staging):
-    scene = Scene(head, staging_named(staging), size=(512, 256))
+@pytest.mark.parametrize("view", ["split", "face-to-face"])
+def test_both_renderers_draw_the_same_silhouette(head, view):
+    scene = Scene(head, camera_layout(view), size=(512, 256))
     first, second = _silhouette(scene, "moderngl"), _silhouette(scene, "pyrender")
     solid = slice(0, 176)  # Below it the bust fades out, and how soon is a matter of light.
     union = (first | second)[solid].sum()
@@ -61,7 +61,7 @@ def test_both_back_ends_draw_the_same_silhouette(head, staging):
 
 
 def test_face_to_face_shows_two_heads_apart(head):
-    silhouette = _silhouette(Scene(head, staging_named("face_to_face"), size=SIZE), "moderngl")
+    silhouette = _silhouette(Scene(head, camera_layout("face-to-face"), size=SIZE), "moderngl")
     columns = np.flatnonzero(silhouette.any(axis=0))
     gap = np.diff(columns).max()
     assert gap > SIZE[0] / 4
@@ -69,10 +69,10 @@ def test_face_to_face_shows_two_heads_apart(head):
     assert edge < SIZE[0] / 2 < edge + gap
 
 
-@pytest.mark.parametrize("back_end", ["moderngl", "pyrender"])
-@pytest.mark.parametrize("staging", ["split", "face_to_face"])
-def test_a_is_left_and_b_is_right(head, back_end, staging):
-    renderer = open_renderer(Scene(head, staging_named(staging), size=SIZE), back_end)
+@pytest.mark.parametrize("renderer_name", ["moderngl", "pyrender"])
+@pytest.mark.parametrize("view", ["split", "face-to-face"])
+def test_a_is_left_and_b_is_right(head, renderer_name, view):
+    renderer = open_renderer(Scene(head, camera_layout(view), size=SIZE), renderer_name)
     try:
         rest, hidden = head.template, head.template + np.float32(100)
         nobody, only_a, only_b = (
@@ -91,17 +91,17 @@ def test_a_is_left_and_b_is_right(head, back_end, staging):
 
 def test_in_split_a_looks_right_and_b_left(head):
     """The face's own middle line lies nearer to the partner than the middle of the head does."""
-    scene = Scene(head, staging_named("split"))
+    scene = Scene(head, camera_layout("split"))
     tip = head.template[head.template[:, 2].argmax()]
     skull = np.mean([eye.centre_m for eye in head.eyes], axis=0) - (0, 0, 0.08)
     for person, toward_partner in ((0, 1), (1, -1)):
-        clip = scene.staging.views[person].camera.clip_from_world(1.0) @ scene.world_from_head(person)
+        clip = scene.camera_layout.viewports[person].camera.clip_from_world(1.0) @ scene.world_from_head(person)
         tip_x, skull_x = (at[0] / at[3] for at in (clip @ np.append(point, 1) for point in (tip, skull)))
         assert (tip_x - skull_x) * toward_partner > 0
 
 
 def test_straight_ahead_is_the_line_to_the_partner(head):
-    scene = Scene(head, staging_named("face_to_face"))
+    scene = Scene(head, camera_layout("face-to-face"))
     between_eyes = np.mean([eye.centre_m for eye in head.eyes], axis=0)
     a, b = (scene.world_from_head(person) for person in range(2))
     ahead = a[:3, :3] @ (0, 0, 1)
@@ -146,22 +146,23 @@ def test_what_cannot_be_drawn_is_refused(head, conversation, frames, message):
 
 
 def test_a_person_without_a_name_has_no_plate(head):
-    nameless = tuple(replace(look, label="") for look in LOOKS)
+    nameless = tuple(replace(appearance, label="") for appearance in APPEARANCES)
     named, bare = (
-        render_stills(_conversation(), head, [1], size=SIZE, looks=looks)[0] for looks in (LOOKS, nameless)
+        render_stills(_conversation(), head, [1], size=SIZE, appearances=appearances)[0]
+        for appearances in (APPEARANCES, nameless)
     )
     rows, columns = np.nonzero((named != bare).any(axis=2))
     assert rows.min() > SIZE[1] / 2
     assert {bool(one) for one in columns < SIZE[0] / 2} == {True, False}
 
 
-def test_an_unknown_staging_or_size_or_back_end_is_named(head):
-    with pytest.raises(InputError, match="wanted one of split, face_to_face"):
-        staging_named("cinema")
+def test_an_unknown_view_or_size_or_renderer_is_named(head):
+    with pytest.raises(InputError, match="wanted one of split, face-to-face"):
+        camera_layout("cinema")
     with pytest.raises(InputError, match="101 x 64; wanted a width divisible by 4"):
-        Scene(head, staging_named("split"), size=(101, 64))
+        Scene(head, camera_layout("split"), size=(101, 64))
     with pytest.raises(InputError, match="wanted one of auto, moderngl, pyrender"):
-        open_renderer(Scene(head, staging_named("split"), size=SIZE), "vulkan")
+        open_renderer(Scene(head, camera_layout("split"), size=SIZE), "vulkan")
 
 
 def _no_gl(*args, **kwargs):
@@ -172,10 +173,10 @@ def test_without_egl_moderngl_names_the_packages_and_auto_takes_pyrender(head, m
     import moderngl
 
     monkeypatch.setattr(moderngl, "create_context", _no_gl)
-    scene = Scene(head, staging_named("split"), size=SIZE)
+    scene = Scene(head, camera_layout("split"), size=SIZE)
     with pytest.raises(SetupError, match=r"libEGL.so.1 not found.*apt-get install libegl1 libegl-mesa0"):
         open_renderer(scene, "moderngl")
-    with pytest.warns(UserWarning, match="drawing with pyrender, which is slower: .*libEGL"):
+    with pytest.warns(UserWarning, match="rendering with pyrender, which is slower: .*libEGL"):
         assert open_renderer(scene, "auto").name == "pyrender"
 
 
@@ -183,14 +184,14 @@ def test_without_any_gl_one_line_says_so(head, monkeypatch):
     import moderngl
     import pyrender
 
-    from dualtalk.render.pyrender_backend import offscreen
+    from dualtalk.render.pyrender_renderer import offscreen
 
     monkeypatch.setattr(moderngl, "create_context", _no_gl)
     monkeypatch.setattr(pyrender, "OffscreenRenderer", _no_gl)
     kept = offscreen()
     offscreen.cache_clear()
-    with pytest.raises(SetupError, match=r"nor does pyrender.*libosmesa6") as caught:
-        open_renderer(Scene(head, staging_named("split"), size=SIZE), "auto")
+    with pytest.raises(SetupError, match=r"pyrender fails too.*libosmesa6") as caught:
+        open_renderer(Scene(head, camera_layout("split"), size=SIZE), "auto")
     assert "\n" not in str(caught.value)
     del kept
 
@@ -206,9 +207,11 @@ def test_irises_look_ahead_and_openness_is_a_share(head):
     pupils = surface.iris[surface.regions == Region.PUPIL]
     assert (pupils[:, 2] > 1.5).all()
     assert np.abs(pupils[:, :2]).max() < 1
-    assert surface.openness.min() >= 0
-    assert surface.openness.max() <= 1
-    skin, inside = (surface.openness[surface.regions == r].mean() for r in (Region.SKIN, Region.MOUTH_INSIDE))
+    assert surface.ambient_occlusion.min() >= 0
+    assert surface.ambient_occlusion.max() <= 1
+    skin, inside = (
+        surface.ambient_occlusion[surface.regions == r].mean() for r in (Region.SKIN, Region.MOUTH_INSIDE)
+    )
     assert inside < 0.5 * skin
 
 
@@ -233,7 +236,7 @@ def test_a_mesh_comes_back_as_it_was(head, tmp_path, suffix):
     assert np.allclose(read.vertices[read.faces], wanted, atol=1e-6)
     if suffix == ".ply":
         skin = read.visual.face_colors[head.regions == Region.SKIN]
-        assert (skin[:, :3] == LOOKS[0].skin).all()
+        assert (skin[:, :3] == APPEARANCES[0].skin).all()
 
 
 def test_a_mesh_of_another_kind_is_refused(head, tmp_path):

@@ -21,7 +21,7 @@ from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
 from dualtalk.render.encode import ffmpeg_path
-from dualtalk.render.scene import Scene, staging_named
+from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.webpages import viewer as page
 from dualtalk.webpages.viewer import write_viewer
 from dualtalk.webpages.viewer_audio import encoded_sound
@@ -173,12 +173,12 @@ def test_each_voice_comes_from_its_side_alone_and_on_time(tmp_path):
 
 def test_cameras_of_the_film_are_among_the_presets(head):
     shown = {preset.name: preset_data(preset, head) for preset in presets()}
-    assert list(shown) == ["split", "over_a", "over_b", "face_to_face"]
-    for name in ("split", "face_to_face"):
-        scene = Scene(head, staging_named(name))
-        for view_data, view_wanted in zip(shown[name]["views"], scene.staging.views, strict=True):
+    assert list(shown) == ["split", "over-a", "over-b", "face-to-face"]
+    for name in ("split", "face-to-face"):
+        scene = Scene(head, camera_layout(name))
+        for view_data, view_wanted in zip(shown[name]["views"], scene.camera_layout.viewports, strict=True):
             assert tuple(view_data["position_m"]) == view_wanted.camera.position_m
-            assert tuple(view_data["people"]) == view_wanted.people
+            assert tuple(view_data["people"]) == view_wanted.participants
         for person in range(2):
             matrix = np.reshape(shown[name]["people"][person]["world_from_head"], (4, 4)).T
             np.testing.assert_allclose(matrix, scene.world_from_head(person), atol=1e-6)
@@ -186,9 +186,9 @@ def test_cameras_of_the_film_are_among_the_presets(head):
 
 def test_over_a_shoulder_is_behind_one_and_before_the_other(head):
     shown = {preset.name: preset for preset in presets()}
-    for person, name in enumerate(("over_a", "over_b")):
-        (one,) = shown[name].staging.views
-        eyes = [place.position_m[0] for place in shown[name].staging.places]
+    for person, name in enumerate(("over-a", "over-b")):
+        (one,) = shown[name].camera_layout.viewports
+        eyes = [place.position_m[0] for place in shown[name].camera_layout.placements]
         side = np.sign(eyes[person])
         assert side * one.camera.position_m[0] > side * eyes[person]
         seen = one.camera.clip_from_world(16 / 9) @ (eyes[1 - person], 0, 0, 1)

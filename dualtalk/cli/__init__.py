@@ -38,9 +38,9 @@ class OneLineErrors(typer.core.TyperGroup):
                 raise typer.Exit(130) from error
 
 
-class Staging(StrEnum):
+class ViewChoice(StrEnum):
     SPLIT = "split"
-    FACE_TO_FACE = "face_to_face"
+    FACE_TO_FACE = "face-to-face"
 
 
 class Person(StrEnum):
@@ -54,7 +54,7 @@ class Mode(StrEnum):
     SAMPLE = "sample"
 
 
-class BackEnd(StrEnum):
+class RendererChoice(StrEnum):
     AUTO = "auto"
     MODERNGL = "moderngl"
     PYRENDER = "pyrender"
@@ -71,8 +71,10 @@ app = typer.Typer(
 main = app
 
 HeadOption = Annotated[str, typer.Option(help="[bold]open[/] (bundled), or the path of a FLAME file you have.")]
-StagingOption = Annotated[Staging, typer.Option(help="A portrait each, or both in one scene.")]
-BackEndOption = Annotated[BackEnd, typer.Option(help="What draws; auto takes the fastest that works.")]
+ViewOption = Annotated[ViewChoice, typer.Option(help="One portrait per person, or both in one scene.")]
+RendererOption = Annotated[
+    RendererChoice, typer.Option(help="The renderer; [bold]auto[/] uses the fastest that works here.")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")]
 
 
@@ -117,8 +119,8 @@ def simulate(
     ] = "default",
     mode: Annotated[Mode, typer.Option(help="A model's most even answer, or one of many.")] = Mode.SAMPLE,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")] = 0,
-    staging: StagingOption = Staging.SPLIT,
-    back_end: BackEndOption = BackEnd.AUTO,
+    view: ViewOption = ViewChoice.SPLIT,
+    renderer: RendererOption = RendererChoice.AUTO,
     diarizer: Annotated[
         str,
         typer.Option(
@@ -151,8 +153,8 @@ def simulate(
             model=model,
             mode=mode.value,
             seed=seed,
-            staging=staging.value,
-            back_end=back_end.value,
+            view=view.value,
+            renderer=renderer.value,
             diarizer=diarizer,
             video=not no_video,
         )
@@ -172,8 +174,8 @@ def render(
         typer.Option(metavar="A.wav B.wav", show_default=False, help="Both voices; silent without."),
     ] = None,
     head: HeadOption = "open",
-    staging: StagingOption = Staging.SPLIT,
-    back_end: BackEndOption = BackEnd.AUTO,
+    view: ViewOption = ViewChoice.SPLIT,
+    renderer: RendererOption = RendererChoice.AUTO,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw the motion of two people as a video.
@@ -182,7 +184,7 @@ def render(
     """
     from dualtalk.cli.rendering import run
 
-    run((a, b), out, audio, head=head, staging=staging.value, back_end=back_end.value, overwrite=overwrite)
+    run((a, b), out, audio, head=head, view=view.value, renderer=renderer.value, overwrite=overwrite)
 
 
 class Splits(StrEnum):

@@ -11,6 +11,8 @@ from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.io.audio_file import read_wave
 from dualtalk.render import render_conversation
+from dualtalk.render.renderer import RendererName
+from dualtalk.render.scene import ViewName
 from dualtalk.timebase import SAMPLES_PER_FRAME, frames_for_samples
 
 
@@ -20,8 +22,8 @@ def run(
     audio: tuple[Path, Path] | None,
     *,
     head: str,
-    staging: str,
-    back_end: str,
+    view: ViewName,
+    renderer: RendererName,
     overwrite: bool,
 ) -> None:
     """Render `motion` to `out`.
@@ -53,8 +55,8 @@ def run(
             Conversation(*people, name=out.stem),
             load_head(head),
             out,
-            staging=staging,
-            back_end=back_end,
+            view=view,
+            renderer=renderer,
             progress=progress,
         )
     print(f"{motions[0].duration_s:.1f} s in {out}")

@@ -17,8 +17,8 @@ from dualtalk.core import Conversation
 from dualtalk.head import Head, load_head
 from dualtalk.metrics.conversation_summary import motion_figures
 from dualtalk.render import render_conversation, render_stills
-from dualtalk.render.backend import open_renderer
-from dualtalk.render.scene import Scene, staging_named
+from dualtalk.render.renderer import RendererName, open_renderer
+from dualtalk.render.scene import Scene, ViewName, camera_layout
 from dualtalk.simulation import simulate
 from dualtalk.webpages.conversation_data import moments
 from dualtalk.webpages.conversation_report import write_report
@@ -40,8 +40,8 @@ class Request:
     model: str
     mode: str
     seed: int
-    staging: str
-    back_end: str
+    view: ViewName
+    renderer: RendererName
     diarizer: str
     video: bool
 
@@ -61,7 +61,7 @@ def run(request: Request, folder: Path, *, token: str | None, start_s: float) ->
             head = load_head(request.head)
             if request.video:
                 # A machine that cannot draw is to say so before the long work.
-                open_renderer(Scene(head, staging_named(request.staging)), request.back_end).close()
+                open_renderer(Scene(head, camera_layout(request.view)), request.renderer).close()
             heard, notes = conversation_from_recording(request.audio, load_diarizer(request.diarizer, token=token))
         with stages.stage("Animating"):
             conversation = simulate(heard, head=head, model=request.model, mode=request.mode, seed=request.seed)
@@ -81,14 +81,14 @@ def write_results(
     """Draw, measure and report, into `folder`."""
     turns = turn_table(*(person.speech for person in conversation.participants), conversation.duration_s)
     turns.to_csv(folder / "turns.csv", index=False, float_format="%.3f")
-    shown = {"staging": request.staging, "back_end": request.back_end}
+    drawing = {"view": request.view, "renderer": request.renderer}
     video, stills = None, []
     if request.video:
         video = folder / "dialogue.mp4"
         with stages.stage("Drawing") as progress:
-            render_conversation(conversation, head, video, **shown, progress=progress)
+            render_conversation(conversation, head, video, **drawing, progress=progress)
             worth_seeing = moments(conversation, head, turns)
-            images = render_stills(conversation, head, [moment.frame for moment in worth_seeing], **shown)
+            images = render_stills(conversation, head, [moment.frame for moment in worth_seeing], **drawing)
             stills = list(zip(worth_seeing, images, strict=True))
     with stages.stage("Measuring"):
         figures = motion_figures(conversation, head)

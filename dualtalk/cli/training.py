@@ -17,8 +17,8 @@ from dualtalk.errors import DualTalkError, InputError
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.render import render_conversation
-from dualtalk.render.backend import open_renderer
-from dualtalk.render.scene import Scene, staging_named
+from dualtalk.render.renderer import open_renderer
+from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.simulation.closed_loop import close_the_loop
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
 from dualtalk.training.fit import train
@@ -65,7 +65,7 @@ class SampleVideos(Callback):
                 f"{name} needs the whole recording before its first frame; leave out --sample-video-every-n-steps"
             )
         # A machine that cannot draw is to say so before the long work.
-        open_renderer(Scene(load_head(training.head), staging_named("split"))).close()
+        open_renderer(Scene(load_head(training.head), camera_layout("split"))).close()
 
     def on_train_batch_end(
         self, trainer: Trainer, training: ConversationTraining, outputs: object, batch: Window, index: int

@@ -22,7 +22,7 @@ from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.live_link import TIMECODE_FPS, write_live_link
 from dualtalk.io.audio_file import write_wave
 from dualtalk.io.rttm import PARTY
-from dualtalk.render.scene import LOOKS, staging_named
+from dualtalk.render.scene import APPEARANCES, camera_layout
 from dualtalk.timebase import MOTION_FPS
 
 LIVE_LINK_FPS = (MOTION_FPS, TIMECODE_FPS)
@@ -51,17 +51,17 @@ class Export:
         return {name: person.motion for name, person in self.people.items()}
 
     @property
-    def looks(self) -> dict:
-        return {name: LOOKS[PARTY.index(name)] for name in self.people}
+    def appearances(self) -> dict:
+        return {name: APPEARANCES[PARTY.index(name)] for name in self.people}
 
     @property
-    def places(self) -> dict[str, np.ndarray]:
+    def placements(self) -> dict[str, np.ndarray]:
         """Both face each other as in the video; one alone stands in the head's own coordinates."""
         if len(self.people) == 1:
             return {name: np.eye(4, dtype=np.float32) for name in self.people}
         eyes_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
-        places = staging_named("face_to_face").places
-        return {name: places[PARTY.index(name)].world_from_head(eyes_m) for name in self.people}
+        placements = camera_layout("face-to-face").placements
+        return {name: placements[PARTY.index(name)].world_from_head(eyes_m) for name in self.people}
 
     def fitted(self) -> tuple["Export", list[str]]:
         """The same with motion in the head's space, and what that cost.
@@ -107,14 +107,14 @@ def _arkit_csv(export: Export, folder: Path) -> list[str]:
 
 def _glb(export: Export, folder: Path) -> list[str]:
     shown, notes = export.fitted()
-    write_glb(folder / "dialogue.glb", shown.head, shown.motions, shown.looks, shown.places)
+    write_glb(folder / "dialogue.glb", shown.head, shown.motions, shown.appearances, shown.placements)
     shown.write_voices(folder)
     return notes
 
 
 def _usd(export: Export, folder: Path) -> list[str]:
     shown, notes = export.fitted()
-    write_usd(folder / "dialogue.usdc", shown.head, shown.motions, shown.looks, shown.places)
+    write_usd(folder / "dialogue.usdc", shown.head, shown.motions, shown.appearances, shown.placements)
     shown.write_voices(folder)
     return notes
 
@@ -156,7 +156,7 @@ def _meshes(suffix: str) -> "Writer":
     def write(export: Export, folder: Path) -> list[str]:
         shown, notes = export.fitted()
         for name, motion in shown.motions.items():
-            write_mesh_sequence(folder / name, shown.head, motion, suffix, shown.looks[name])
+            write_mesh_sequence(folder / name, shown.head, motion, suffix, shown.appearances[name])
         return notes
 
     return write

@@ -21,7 +21,7 @@ from dualtalk.core import HeadMotion
 from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
 from dualtalk.head.skinned import SkinnedHead
 from dualtalk.io.atomic import written_whole
-from dualtalk.render.scene import Look
+from dualtalk.render.scene import Appearance
 from dualtalk.render.surface import Normals, Surface
 from dualtalk.timebase import MOTION_FPS
 
@@ -40,7 +40,7 @@ class _Binary:
 
     def __init__(self) -> None:
         self.bytes = bytearray()
-        self.views: list[dict] = []
+        self.viewports: list[dict] = []
         self.accessors: list[dict] = []
 
     def view(self, array: np.ndarray, target: int | None = None) -> int:
@@ -49,8 +49,8 @@ class _Binary:
         if target is not None:
             view["target"] = target
         self.bytes.extend(np.ascontiguousarray(array).tobytes())
-        self.views.append(view)
-        return len(self.views) - 1
+        self.viewports.append(view)
+        return len(self.viewports) - 1
 
     def add(
         self, array: np.ndarray, target: int | None = None, *, bounded: bool = False, normalized: bool = False
@@ -100,10 +100,10 @@ def write_glb(
     path: str | os.PathLike,
     head: SkinnedHead,
     people: dict[str, HeadMotion],
-    looks: dict[str, Look],
-    places: dict[str, np.ndarray],
+    appearances: dict[str, Appearance],
+    placements: dict[str, np.ndarray],
 ) -> None:
-    """Write people by name, each with their look and the (4, 4) matrix that places their head in the scene.
+    """Write people by name, each with their appearance and the (4, 4) matrix that places their head in the scene.
 
     Raises
     ------
@@ -122,13 +122,13 @@ def write_glb(
     document |= {part: [] for part in ("nodes", "meshes", "skins", "animations")}
     for name, motion in people.items():
         rigged = RiggedMotion.of(head, motion)
-        mesh = _mesh(binary, head, surface, rigged, looks[name], shared)
+        mesh = _mesh(binary, head, surface, rigged, appearances[name], shared)
         document["meshes"].append({"name": name, **mesh, "extras": {"targetNames": list(shapes.names)}})
-        _add_person(document, binary, name, rigged, places[name])
+        _add_person(document, binary, name, rigged, placements[name])
     if len(people) > 1:
         document["animations"].insert(0, _together(document["animations"]))
     document["buffers"] = [{"byteLength": len(binary.bytes)}]
-    document |= {"bufferViews": binary.views, "accessors": binary.accessors}
+    document |= {"bufferViews": binary.viewports, "accessors": binary.accessors}
     with written_whole(path) as partial:
         _write_container(partial, document, bytes(binary.bytes))
 
@@ -160,11 +160,16 @@ def _influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mesh(
-    binary: _Binary, head: SkinnedHead, surface: Surface, rigged: RiggedMotion, look: Look, shared: dict
+    binary: _Binary,
+    head: SkinnedHead,
+    surface: Surface,
+    rigged: RiggedMotion,
+    appearance: Appearance,
+    shared: dict,
 ) -> dict:
     normals = Normals(head.faces, len(rigged.rest_m)).of(rigged.rest_m)
     normals[~normals.any(axis=1)] = (0, 0, 1)
-    colours = surface.colours(look)
+    colours = surface.colours(appearance)
     colours[:, 3] = 1
     attributes = {
         "POSITION": binary.add(rigged.rest_m[surface.source], VERTICES, bounded=True),

@@ -15,7 +15,7 @@ from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
-from dualtalk.render.scene import Look
+from dualtalk.render.scene import Appearance
 
 FRAMES_AT_ONCE = 64
 # Decimals of a coordinate in .obj: a hundredth of a millimetre.
@@ -23,7 +23,7 @@ DECIMALS = 5
 LARGEST_M = 10.0
 
 
-def write_mesh_sequence(folder: Path, head: Head, motion: HeadMotion, suffix: str, look: Look) -> None:
+def write_mesh_sequence(folder: Path, head: Head, motion: HeadMotion, suffix: str, appearance: Appearance) -> None:
     """Write `000000.obj` and so on: metres, the head's own coordinates, vertices and faces in the head's order.
 
     .ply is binary and has the colours of the regions on the faces; .obj is text, and shape alone.
@@ -36,21 +36,21 @@ def write_mesh_sequence(folder: Path, head: Head, motion: HeadMotion, suffix: st
     if not motion.frames:
         raise InputError("the motion has no frames; was it cut to nothing?")
     folder.mkdir()
-    encode = {".ply": _ply, ".obj": _obj}[suffix](head, look)
+    encode = {".ply": _ply, ".obj": _obj}[suffix](head, appearance)
     for first in range(0, motion.frames, FRAMES_AT_ONCE):
         for number, vertices in enumerate(head.vertices(motion[first : first + FRAMES_AT_ONCE]), first):
             (folder / f"{number:06d}{suffix}").write_bytes(encode(vertices))
 
 
-def _ply(head: Head, look: Look) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
-    colours = np.array([(*look.colour(region), 255) for region in Region], np.uint8)[head.regions]
+def _ply(head: Head, appearance: Appearance) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
+    colours = np.array([(*appearance.colour(region), 255) for region in Region], np.uint8)[head.regions]
     mesh = trimesh.Trimesh(head.template, head.faces, face_colors=colours, process=False)
     header, end, body = mesh.export(file_type="ply").partition(b"end_header\n")
     faces = body[head.template.nbytes :]
     return lambda vertices: b"".join((header, end, vertices.astype("<f4").tobytes(), faces))
 
 
-def _obj(head: Head, look: Look) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
+def _obj(head: Head, appearance: Appearance) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
     text = trimesh.Trimesh(head.template, head.faces, process=False).export(file_type="obj").encode()
     faces = text[text.index(b"\nf ") + 1 :]
     digits = np.array([list(b"%0*d" % (DECIMALS, number)) for number in range(10**DECIMALS)], np.uint8)

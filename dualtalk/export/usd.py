@@ -16,7 +16,7 @@ from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
 from dualtalk.head.regions import Region
 from dualtalk.head.skinned import SkinnedHead
 from dualtalk.io.atomic import written_whole
-from dualtalk.render.scene import Look
+from dualtalk.render.scene import Appearance
 from dualtalk.timebase import MOTION_FPS
 
 # How far a face may move out of the box around it at rest.
@@ -43,10 +43,10 @@ def write_usd(
     path: str | os.PathLike,
     head: SkinnedHead,
     people: dict[str, HeadMotion],
-    looks: dict[str, Look],
-    places: dict[str, np.ndarray],
+    appearances: dict[str, Appearance],
+    placements: dict[str, np.ndarray],
 ) -> None:
-    """Write people by name, each with their look and the (4, 4) matrix that places their head in the scene.
+    """Write people by name, each with their appearance and the (4, 4) matrix that places their head in the scene.
 
     The suffix decides between text (.usda) and binary (.usdc, .usd). Each person's sound is looked for beside the
     file, as `a.wav` for a person named a.
@@ -71,14 +71,14 @@ def write_usd(
         world = pxr.UsdGeom.Xform.Define(stage, "/dialogue")
         stage.SetDefaultPrim(world.GetPrim())
         for name, motion in rigged.items():
-            _add_person(pxr, stage, f"/dialogue/{name}", head, motion, looks[name], places[name])
+            _add_person(pxr, stage, f"/dialogue/{name}", head, motion, appearances[name], placements[name])
         stage.GetRootLayer().Save()
         # The layer holds the file open under its temporary name.
         del stage
 
 
 def _add_person(
-    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, look: Look, place: np.ndarray
+    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearance: Appearance, place: np.ndarray
 ) -> None:
     root = pxr.UsdSkel.Root.Define(stage, at)
     # USD's matrices act on rows.
@@ -88,7 +88,7 @@ def _add_person(
     animation = _animation(pxr, stage, f"{at}/skeleton/animation", rigged, shapes.names)
     binding = pxr.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
     binding.CreateAnimationSourceRel().SetTargets([animation.GetPath()])
-    mesh = _mesh(pxr, stage, f"{at}/head", head, rigged, look)
+    mesh = _mesh(pxr, stage, f"{at}/head", head, rigged, appearance)
     _bind(pxr, stage, mesh, skeleton, head, shapes)
     sound = pxr.UsdMedia.SpatialAudio.Define(stage, f"{at}/voice")
     sound.CreateFilePathAttr(pxr.Sdf.AssetPath(f"./{at.rsplit('/', 1)[1]}.wav"))
@@ -128,7 +128,7 @@ def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...
     return animation
 
 
-def _mesh(pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, look: Look):
+def _mesh(pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearance: Appearance):
     mesh = pxr.UsdGeom.Mesh.Define(stage, at)
     mesh.CreatePointsAttr(pxr.Vt.Vec3fArray.FromNumpy(rigged.rest_m))
     mesh.CreateFaceVertexCountsAttr([3] * len(head.faces))
@@ -137,7 +137,7 @@ def _mesh(pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, look: Lo
     mesh.CreateDoubleSidedAttr(True)
     extent = np.stack([rigged.rest_m.min(axis=0) - REACH_M, rigged.rest_m.max(axis=0) + REACH_M])
     mesh.CreateExtentAttr(pxr.Vt.Vec3fArray.FromNumpy(extent))
-    painted = (np.array([look.colour(region) for region in Region], np.float32) / 255) ** 2.2
+    painted = (np.array([appearance.colour(region) for region in Region], np.float32) / 255) ** 2.2
     colours = mesh.CreateDisplayColorPrimvar(pxr.UsdGeom.Tokens.uniform)
     colours.Set(pxr.Vt.Vec3fArray.FromNumpy(painted[head.regions]))
     return mesh

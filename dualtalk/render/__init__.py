@@ -4,8 +4,8 @@ from importlib import import_module
 
 # Loaded on first use: numpy is enough to import this, and GL enters only when a frame is drawn.
 _PUBLIC = {
-    "LOOKS": "dualtalk.render.scene",
-    "Look": "dualtalk.render.scene",
+    "APPEARANCES": "dualtalk.render.scene",
+    "Appearance": "dualtalk.render.scene",
     "render_conversation": "dualtalk.render.video",
     "render_stills": "dualtalk.render.video",
     "write_mesh": "dualtalk.render.mesh",

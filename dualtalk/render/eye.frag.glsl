@@ -30,6 +30,6 @@ float catch_light(vec3 normal) {
 
 void main() {
     vec3 normal = normalize(facing);
-    vec3 seen = seen_colour(eye_colour(), world_m, normal, finish);
+    vec3 seen = shaded_colour(eye_colour(), world_m, normal, finish);
     pixel = vec4(mix(seen, vec3(0.96), 0.85 * catch_light(normal)), 1.0);
 }

@@ -13,6 +13,6 @@ out vec4 seen;
 void main() {
     vec4 world = world_from_head * vec4(position, 1.0);
     vec3 facing = normalize(mat3(world_from_head) * normal);
-    seen = vec4(seen_colour(colour.rgb, world.xyz, facing, material), colour.a);
+    seen = vec4(shaded_colour(colour.rgb, world.xyz, facing, material), colour.a);
     gl_Position = clip_from_world * world;
 }

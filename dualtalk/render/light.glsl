@@ -10,9 +10,9 @@ const vec3 SKY = vec3(0.46, 0.48, 0.52);
 const vec3 FLOOR = vec3(0.22, 0.18, 0.16);
 const vec3 RIM = vec3(0.34, 0.36, 0.40);
 
-// finish: softness, shine, sharpness, openness
-vec3 seen_colour(vec3 albedo, vec3 world_m, vec3 normal, vec4 finish) {
-    float softness = finish.x, shine = finish.y, sharpness = finish.z, openness = finish.w;
+// finish: softness, shine, sharpness, ambient_occlusion
+vec3 shaded_colour(vec3 albedo, vec3 world_m, vec3 normal, vec4 finish) {
+    float softness = finish.x, shine = finish.y, sharpness = finish.z, ambient_occlusion = finish.w;
     vec3 view = normalize(camera_m - world_m);
 
     // Red light travels farthest under the skin, so the terminator is warmer than the lit side.
@@ -21,9 +21,9 @@ vec3 seen_colour(vec3 albedo, vec3 world_m, vec3 normal, vec4 finish) {
     vec3 around = mix(FLOOR, SKY, 0.5 + 0.5 * normal.y);
     float grazing = 1.0 - max(dot(normal, view), 0.0);
     float behind = max(dot(normal, rim_light), 0.0) * grazing * grazing;
-    vec3 light = KEY * lit * mix(0.35, 1.0, openness) + (around + RIM * behind) * openness;
+    vec3 light = KEY * lit * mix(0.35, 1.0, ambient_occlusion) + (around + RIM * behind) * ambient_occlusion;
 
     float glint = pow(max(dot(normal, normalize(key_light + view)), 0.0), sharpness);
-    vec3 linear = albedo * light + KEY * shine * glint * openness * (0.6 + 0.8 * grazing);
+    vec3 linear = albedo * light + KEY * shine * glint * ambient_occlusion * (0.6 + 0.8 * grazing);
     return sqrt(linear / (1.0 + 0.18 * linear));
 }

@@ -10,13 +10,17 @@ from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head, Region
 from dualtalk.io.atomic import written_whole
-from dualtalk.render.scene import LOOKS, Look
+from dualtalk.render.scene import APPEARANCES, Appearance
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb", ".stl")
 
 
 def write_mesh(
-    path: str | os.PathLike, head: Head, motion: HeadMotion, frame: int = 0, look: Look = LOOKS[0]
+    path: str | os.PathLike,
+    head: Head,
+    motion: HeadMotion,
+    frame: int = 0,
+    appearance: Appearance = APPEARANCES[0],
 ) -> None:
     """Write one frame as .obj, .ply, .glb or .stl, metres, in the head's own coordinates.
 
@@ -34,7 +38,7 @@ def write_mesh(
     if not 0 <= frame < motion.frames:
         raise InputError(f"no frame {frame}; the motion has frames 0 to {motion.frames - 1}")
     vertices, faces = head.vertices(motion[frame : frame + 1])[0], head.faces
-    colours = np.array([(*look.colour(region), 255) for region in Region], np.uint8)[head.regions]
+    colours = np.array([(*appearance.colour(region), 255) for region in Region], np.uint8)[head.regions]
     if path.suffix.lower() == ".glb":
         vertices, faces = vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3)
         mesh = trimesh.Trimesh(vertices, faces, vertex_colors=np.repeat(colours, 3, axis=0), process=False)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
 from dualtalk.core import Participant
-from dualtalk.render.scene import Look, Scene
+from dualtalk.render.scene import Appearance, Scene
 
 # The light comes and goes within about a fifth of a second.
 EASE_FRAMES = 2.0
@@ -46,10 +46,10 @@ def plates(scene: Scene) -> tuple[Plate | None, Plate | None]:
     width, height = scene.size
     margin = height // 24
     made: list[Plate | None] = [None, None]
-    for person, look in enumerate(scene.looks):
-        if not look.label:
+    for person, appearance in enumerate(scene.appearances):
+        if not appearance.label:
             continue
-        silent, speaking = (_drawn(look, height, light) for light in (UNLIT, look.accent))
+        silent, speaking = (_drawn(appearance, height, light) for light in (UNLIT, appearance.accent))
         rows, columns = silent.shape[:2]
         left = margin if person == 0 else width - margin - columns
         made[person] = Plate(silent, speaking, height - margin - rows, left)
@@ -61,15 +61,17 @@ def speaking_levels(participant: Participant, frames: int) -> Float[np.ndarray, 
     return gaussian_filter1d(participant.speaking(frames).astype(np.float64), EASE_FRAMES, mode="nearest")
 
 
-def _drawn(look: Look, height: int, light: tuple[int, int, int]) -> Float32[np.ndarray, "row column 4"]:
+def _drawn(
+    appearance: Appearance, height: int, light: tuple[int, int, int]
+) -> Float32[np.ndarray, "row column 4"]:
     tall = max(height // 16, 6) * FINER
     font = ImageFont.load_default(size=0.56 * tall)
-    wide = int(1.25 * tall + font.getlength(look.label))
+    wide = int(1.25 * tall + font.getlength(appearance.label))
     image = Image.new("RGBA", (wide - wide % FINER, tall))
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((0, 0, image.width - 1, tall - 1), radius=tall // 2, fill=(24, 26, 30, 150))
     draw.ellipse((0.34 * tall, 0.34 * tall, 0.66 * tall, 0.66 * tall), fill=(*light, 255))
-    draw.text((0.86 * tall, tall / 2), look.label, font=font, anchor="lm", fill=(245, 245, 245, 255))
+    draw.text((0.86 * tall, tall / 2), appearance.label, font=font, anchor="lm", fill=(245, 245, 245, 255))
     pixels = np.asarray(image.resize((image.width // FINER, tall // FINER), Image.Resampling.BOX), np.float32)
     cover = pixels[..., 3:] / 255
     return np.concatenate([pixels[..., :3] * cover, cover], axis=2)

@@ -1,8 +1,8 @@
-"""What stands where, what it looks like, and who looks at it: looks, cameras and the two stagings.
+"""The scene of a conversation: each person's appearance, where the heads are placed, and the cameras.
 
-A staging places each head so that its straight-ahead line (rotation zero) is its line to the partner, and says
-which camera shows whom in which part of the frame. World axes: x to the right of the frame, y up, z toward the
-viewer; metres and radians. A head is placed by the point between its eyes.
+A camera layout places each head so that its straight-ahead direction (zero rotation) points at the partner, and
+assigns a camera and the people that it shows to each viewport of the frame. World axes: x to the right of the
+frame, y up, z toward the viewer; metres and radians. A head is placed by the midpoint between its eyes.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
 
-StagingName = Literal["split", "face_to_face"]
+ViewName = Literal["split", "face-to-face"]
 Colour = tuple[int, int, int]
 NEAR_M, FAR_M = 0.1, 5.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """One person's colours, sRGB 0 to 255, and the name shown with them; nothing is shown of an empty one."""
 
     label: str
@@ -55,8 +55,8 @@ COMMON_COLOURS: dict[Region, Colour] = {
     Region.MOUTH_INSIDE: (96, 34, 34),
     Region.LASHES: (30, 22, 20),
 }
-LOOKS = (
-    Look(
+APPEARANCES = (
+    Appearance(
         label="A",
         skin=(226, 178, 150),
         lips=(188, 104, 98),
@@ -67,7 +67,7 @@ LOOKS = (
         background=(176, 200, 206),
         accent=(64, 158, 176),
     ),
-    Look(
+    Appearance(
         label="B",
         skin=(158, 106, 78),
         lips=(134, 70, 64),
@@ -82,7 +82,7 @@ LOOKS = (
 
 
 @dataclass(frozen=True)
-class Place:
+class HeadPlacement:
     """Where the point between a person's eyes is, and which way they face: 0 toward the viewer, + to the right."""
 
     position_m: tuple[float, float, float]
@@ -127,11 +127,11 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class View:
+class Viewport:
     """A camera, the people it shows (0 is A, 1 is B), and the part of the frame's width it fills."""
 
     camera: Camera
-    people: tuple[int, ...]
+    participants: tuple[int, ...]
     left: float
     right: float
 
@@ -140,49 +140,53 @@ class View:
 
 
 @dataclass(frozen=True)
-class Staging:
+class CameraLayout:
     """Where both people stand, and the views that make up a frame."""
 
-    name: StagingName
-    places: tuple[Place, Place]
-    views: tuple[View, ...]
+    name: ViewName
+    placements: tuple[HeadPlacement, HeadPlacement]
+    viewports: tuple[Viewport, ...]
 
 
-def _portrait(person: int) -> View:
+def _portrait(person: int) -> Viewport:
     """A camera beside the line to the partner, so that A looks a little to the right and B to the left."""
     side = (-1, 1)[person]
     distance_m, off_rad, below_m = 1.15, 0.24, 0.042
     position = (side * distance_m * np.sin(off_rad), 0.0, distance_m * np.cos(off_rad))
     camera = Camera(position, (0.0, -below_m, -0.02), 0.35)
-    return View(camera, (person,), 0.5 * person, 0.5 * person + 0.5)
+    return Viewport(camera, (person,), 0.5 * person, 0.5 * person + 0.5)
 
 
-def _split() -> Staging:
+def _split() -> CameraLayout:
     """Each in a world of their own, at its origin and facing its viewer."""
-    origin = Place((0.0, 0.0, 0.0), 0.0)
-    return Staging("split", (origin, origin), (_portrait(0), _portrait(1)))
+    origin = HeadPlacement((0.0, 0.0, 0.0), 0.0)
+    return CameraLayout("split", (origin, origin), (_portrait(0), _portrait(1)))
 
 
-def _face_to_face() -> Staging:
+def _face_to_face() -> CameraLayout:
     """Eyes 0.6 m apart, as across a small table, and a camera near enough to see more than their profiles."""
     apart_m, distance_m, below_m = 0.6, 0.82, 0.055
-    places = (Place((-apart_m / 2, 0.0, 0.0), np.pi / 2), Place((apart_m / 2, 0.0, 0.0), -np.pi / 2))
+    placements = (
+        HeadPlacement((-apart_m / 2, 0.0, 0.0), np.pi / 2),
+        HeadPlacement((apart_m / 2, 0.0, 0.0), -np.pi / 2),
+    )
     camera = Camera((0.0, 0.02, distance_m), (0.0, -below_m, 0.0), 0.65)
-    return Staging("face_to_face", places, (View(camera, (0, 1), 0.0, 1.0),))
+    return CameraLayout("face-to-face", placements, (Viewport(camera, (0, 1), 0.0, 1.0),))
 
 
-def staging_named(name: str) -> Staging:
-    """The staging called `name`.
+def camera_layout(view: str) -> CameraLayout:
+    """The camera layout of a view.
 
     Raises
     ------
     InputError
-        There is no such staging.
+        `view` is not the name of a view.
     """
-    stagings = {"split": _split, "face_to_face": _face_to_face}
-    if name not in stagings:
-        raise InputError(f"no staging {name!r}; wanted one of {', '.join(get_args(StagingName))}")
-    return stagings[name]()
+    layouts = {"split": _split, "face-to-face": _face_to_face}
+    if view not in layouts:
+        hint = "; did you mean 'face-to-face'?" if view == "face_to_face" else ""
+        raise InputError(f"unknown view {view!r}; wanted one of {', '.join(get_args(ViewName))}{hint}")
+    return layouts[view]()
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +196,14 @@ class Scene:
     Attributes
     ----------
     head : Head
-    staging : Staging
-    looks : (Look, Look)
+    camera_layout : CameraLayout
+    appearances : (Appearance, Appearance)
     size : (width, height) in pixels
     """
 
     head: Head
-    staging: Staging
-    looks: tuple[Look, Look] = LOOKS
+    camera_layout: CameraLayout
+    appearances: tuple[Appearance, Appearance] = APPEARANCES
     size: tuple[int, int] = (1024, 512)
 
     def __post_init__(self) -> None:
@@ -209,13 +213,13 @@ class Scene:
 
     def world_from_head(self, person: int) -> Float32[np.ndarray, "4 4"]:
         anchor_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
-        return self.staging.places[person].world_from_head(anchor_m)
+        return self.camera_layout.placements[person].world_from_head(anchor_m)
 
     def light_from(self, person: int, toward: tuple[float, float, float]) -> Float32[np.ndarray, "3"]:
         """Unit direction in the world to a light that `person` has at `toward`: x away from the camera's side,
         y up, z ahead of them. Both people are lit as each other's mirror image."""
         away_from_camera = (1, -1)[person]
-        yaw = self.staging.places[person].yaw_rad
+        yaw = self.camera_layout.placements[person].yaw_rad
         x, y, z = np.array(toward) * (away_from_camera, 1, 1) / np.linalg.norm(toward)
         return np.array([np.cos(yaw) * x + np.sin(yaw) * z, y, np.cos(yaw) * z - np.sin(yaw) * x], np.float32)
 
@@ -225,8 +229,8 @@ class Scene:
         width, height = self.size
         x = (np.arange(width) + 0.5) / width
         y = (np.arange(height)[:, None] + 0.5) / height
-        tints = np.array([look.background for look in self.looks], np.float32)
-        if self.staging.name == "split":
+        tints = np.array([appearance.background for appearance in self.appearances], np.float32)
+        if self.camera_layout.name == "split":
             blend = (x > 0.5).astype(np.float32)
             across = np.abs(x % 0.5 - 0.25) * 2
         else:

@@ -16,12 +16,12 @@ from scipy.spatial import cKDTree
 from dualtalk.core import HeadMotion
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
-from dualtalk.render.scene import Look
+from dualtalk.render.scene import Appearance
 
 EYE_REGIONS = (Region.SCLERA, Region.IRIS, Region.PUPIL)
 MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH_INSIDE)
 # Radius of the iris over that of the eyeball: 5.9 mm over 12 mm in adults.
-IRIS_SHARE = 0.49
+IRIS_RADIUS_RATIO = 0.49
 # The bust fades out over this distance from where its mesh ends.
 HEM_M = 0.045
 
@@ -56,7 +56,7 @@ class Surface:
     faces : (face, 3) int32
         Triangles of drawn vertices, in the head's order.
     regions : (corner,) uint8
-    openness : (corner,) float32
+    ambient_occlusion : (corner,) float32
         Share of the light from all around that reaches the vertex, 0 to 1.
     cover : (corner,) float32
         1, but falling to 0 toward the bust's lower edge and sleeves, so that no cut edge is seen.
@@ -68,7 +68,7 @@ class Surface:
     source: Int32[np.ndarray, "corner"]
     faces: Int32[np.ndarray, "face 3"]
     regions: UInt8[np.ndarray, "corner"]
-    openness: Float32[np.ndarray, "corner"]
+    ambient_occlusion: Float32[np.ndarray, "corner"]
     cover: Float32[np.ndarray, "corner"]
     iris: Float32[np.ndarray, "corner 3"]
 
@@ -84,18 +84,18 @@ class Surface:
             source=source,
             faces=corners.reshape(-1, 3).astype(np.int32),
             regions=regions,
-            openness=_openness(head, source, regions),
+            ambient_occlusion=_openness(head, source, regions),
             cover=_cover(head)[source],
             iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
         )
 
-    def colours(self, look: Look) -> Float32[np.ndarray, "corner 4"]:
+    def colours(self, appearance: Appearance) -> Float32[np.ndarray, "corner 4"]:
         """Linear colour, darkened where little light reaches, and cover; the iris from the faces the mesh has
         for it."""
-        painted = np.array([look.colour(region) for region in Region], np.float32)
+        painted = np.array([appearance.colour(region) for region in Region], np.float32)
         linear = (painted[self.regions] / 255) ** 2.2
-        openness = np.where(np.isin(self.regions, EYE_REGIONS), 1.0, self.openness)
-        shaded = linear * (0.35 + 0.65 * openness[:, None])
+        ambient_occlusion = np.where(np.isin(self.regions, EYE_REGIONS), 1.0, self.ambient_occlusion)
+        shaded = linear * (0.35 + 0.65 * ambient_occlusion[:, None])
         cover = self.cover**2 * (3 - 2 * self.cover)
         return np.concatenate([shaded, cover[:, None]], axis=1).astype(np.float32)
 
@@ -109,7 +109,7 @@ def _iris(head: Head) -> Float32[np.ndarray, "vertex 3"]:
         right = np.cross((0.0, 1.0, 0.0), gaze)
         right /= np.linalg.norm(right)
         axes = np.stack([right, np.cross(gaze, right), gaze], axis=1)
-        directions[eye.vertices] = away @ axes / IRIS_SHARE
+        directions[eye.vertices] = away @ axes / IRIS_RADIUS_RATIO
     return directions
 
 
@@ -142,11 +142,11 @@ def _openness(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np
         head_rotvec_rad=still,
         space=head.space,
     )
-    closed, opened = (seen_sky(vertices, head.faces)[source] for vertices in head.vertices(motion))
+    closed, opened = (sky_visibility(vertices, head.faces)[source] for vertices in head.vertices(motion))
     return np.where(np.isin(regions, MOUTH_REGIONS), opened, closed)
 
 
-def seen_sky(
+def sky_visibility(
     vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"], directions: int = 48
 ) -> Float32[np.ndarray, "vertex"]:
     """Share of a cloudy sky all around that each vertex sees past the rest of the mesh, cosine-weighted, 0 to 1.

@@ -14,10 +14,10 @@ from jaxtyping import Float32, UInt8
 from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head
-from dualtalk.render.backend import BackEndName, Renderer, open_renderer
 from dualtalk.render.encode import encoded
 from dualtalk.render.overlay import plates, speaking_levels
-from dualtalk.render.scene import LOOKS, Look, Scene, StagingName, staging_named
+from dualtalk.render.renderer import Renderer, RendererName, open_renderer
+from dualtalk.render.scene import APPEARANCES, Appearance, Scene, ViewName, camera_layout
 
 Posed = Float32[np.ndarray, "frame vertex 3"]
 FRAMES_AT_ONCE = 50
@@ -28,10 +28,10 @@ def render_conversation(
     head: Head,
     path: str | os.PathLike,
     *,
-    staging: StagingName = "split",
+    view: ViewName = "split",
     size: tuple[int, int] = (1024, 512),
-    back_end: BackEndName = "auto",
-    looks: tuple[Look, Look] = LOOKS,
+    renderer: RendererName = "auto",
+    appearances: tuple[Appearance, Appearance] = APPEARANCES,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write a film of both people: H.264 at 25 frames a second, A's voice left and B's right.
@@ -42,11 +42,11 @@ def render_conversation(
         Both people with motion in `head`'s space.
     path : path
         Ends in .mp4. Appears only when whole.
-    staging : "split" or "face_to_face"
+    view : "split" or "face-to-face"
         Two portraits, or both in one picture.
     size : (width, height) in pixels
-    back_end : "auto", "moderngl" or "pyrender"
-    looks : (Look, Look)
+    renderer : "auto", "moderngl" or "pyrender"
+    appearances : (Appearance, Appearance)
     progress : callable
         Called with frames done and frames in all after each frame.
 
@@ -58,13 +58,13 @@ def render_conversation(
         No GL library works here.
     """
     _check(conversation, head)
-    scene = Scene(head, staging_named(staging), looks, size)
+    scene = Scene(head, camera_layout(view), appearances, size)
     voices = np.stack([person.audio for person in conversation.participants])
-    renderer = open_renderer(scene, back_end)
+    gl_renderer = open_renderer(scene, renderer)
     try:
         with ThreadPoolExecutor(1) as writer, encoded(path, size, voices) as write:
             pending = None
-            for done, picture in enumerate(_pictures(conversation, scene, renderer), start=1):
+            for done, picture in enumerate(_pictures(conversation, scene, gl_renderer), start=1):
                 if pending:
                     pending.result()
                 pending = writer.submit(write, picture)
@@ -72,7 +72,7 @@ def render_conversation(
                     progress(done, conversation.frames)
             pending.result()
     finally:
-        renderer.close()
+        gl_renderer.close()
 
 
 def render_stills(
@@ -80,10 +80,10 @@ def render_stills(
     head: Head,
     frames: Sequence[int],
     *,
-    staging: StagingName = "split",
+    view: ViewName = "split",
     size: tuple[int, int] = (1024, 512),
-    back_end: BackEndName = "auto",
-    looks: tuple[Look, Look] = LOOKS,
+    renderer: RendererName = "auto",
+    appearances: tuple[Appearance, Appearance] = APPEARANCES,
 ) -> list[UInt8[np.ndarray, "height width 3"]]:
     """Pictures of single frames, as the film has them; arguments as for `render_conversation`.
 
@@ -96,16 +96,16 @@ def render_stills(
     beyond = [frame for frame in frames if not 0 <= frame < conversation.frames]
     if beyond:
         raise InputError(f"no frame {beyond[0]}; the conversation has frames 0 to {conversation.frames - 1}")
-    scene = Scene(head, staging_named(staging), looks, size)
-    renderer = open_renderer(scene, back_end)
+    scene = Scene(head, camera_layout(view), appearances, size)
+    gl_renderer = open_renderer(scene, renderer)
     finish = _finisher(conversation, scene)
     pictures = []
     try:
         for frame in frames:
             a, b = (vertices[0] for vertices in _posed(conversation, head, slice(frame, frame + 1)))
-            pictures.append(finish(renderer.frame(a, b), frame))
+            pictures.append(finish(gl_renderer.frame(a, b), frame))
     finally:
-        renderer.close()
+        gl_renderer.close()
     return pictures
 
 

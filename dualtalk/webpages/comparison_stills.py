@@ -13,7 +13,7 @@ from dualtalk.evaluation.loading import read_clip
 from dualtalk.evaluation.preflight import Job
 from dualtalk.evaluation.runner import Evaluation, predicted
 from dualtalk.head import Head
-from dualtalk.render import LOOKS, render_stills
+from dualtalk.render import APPEARANCES, render_stills
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 # Frames shown, about the transition: within the second that is measured.
@@ -77,9 +77,9 @@ def _drawn(coefficients: Float32[np.ndarray, "frame 56"], evaluation: Evaluation
     motion = HeadMotion(coefficients, evaluation.space, DUALTALK56)
     silence = np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
     person = Participant(silence, Timeline(), motion)
-    looks = (replace(LOOKS[0], label=""), LOOKS[1])
+    appearances = (replace(APPEARANCES[0], label=""), APPEARANCES[1])
     pictures = render_stills(
-        Conversation(person, person), head, range(motion.frames), size=PICTURE_PX, looks=looks
+        Conversation(person, person), head, range(motion.frames), size=PICTURE_PX, appearances=appearances
     )
     return [picture[:, : PICTURE_PX[0] // 2] for picture in pictures]
 

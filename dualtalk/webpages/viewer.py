@@ -25,8 +25,8 @@ from dualtalk.head import Head
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
 from dualtalk.io.atomic import written_whole
 from dualtalk.metrics.events import find_swings
-from dualtalk.render.paint import painted_vertices, parts
-from dualtalk.render.scene import LOOKS
+from dualtalk.render.materials import parts, vertex_attributes
+from dualtalk.render.scene import APPEARANCES
 from dualtalk.render.surface import Surface
 from dualtalk.timebase import MOTION_FPS
 from dualtalk.webpages.conversation_data import Curve, curves
@@ -80,7 +80,10 @@ def write_viewer(
     arrays = {"source": surface.source.astype(np.uint32)}
     faces = dict(zip(("head", "eyes", "hem"), parts(surface), strict=True))
     arrays |= {name: part.astype(np.uint32) for name, part in faces.items()}
-    arrays |= {f"paint_{label}": painted_vertices(surface, look) for label, look in zip(PARTY, LOOKS, strict=True)}
+    arrays |= {
+        f"paint_{label}": vertex_attributes(surface, appearance)
+        for label, appearance in zip(PARTY, APPEARANCES, strict=True)
+    }
     arrays["curves"] = np.stack([_integers(one) for one in quantities])
     turns = turn_table(*(person.speech for person in shown.participants), shown.duration_s)
     data = {
@@ -125,7 +128,7 @@ def _packed(content: bytes) -> str:
 def _glb(export: Export) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dialogue.glb"
-        write_glb(path, export.head, export.motions, export.looks, export.places)
+        write_glb(path, export.head, export.motions, export.appearances, export.placements)
         return path.read_bytes()
 
 

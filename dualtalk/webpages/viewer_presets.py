@@ -6,8 +6,8 @@ Everything is worked out here, by the code that the film uses, so that both show
 from dataclasses import dataclass, replace
 
 from dualtalk.head.head import Head
-from dualtalk.render.paint import KEY_LIGHT, RIM_LIGHT
-from dualtalk.render.scene import LOOKS, Camera, Scene, Staging, View, staging_named
+from dualtalk.render.materials import KEY_LIGHT, RIM_LIGHT
+from dualtalk.render.scene import APPEARANCES, Camera, CameraLayout, Scene, Viewport, camera_layout
 
 # How fast the backdrop darkens to the sides; in a frame that two portraits share, each has half the width.
 SPLIT_FALLOFF, WHOLE_FALLOFF = 1.0, 0.8
@@ -21,7 +21,7 @@ class Preset:
     ----------
     name, label : str
         For the program and for people.
-    staging : Staging
+    camera_layout : CameraLayout
     tints : for each view, the people whose colours its backdrop has, left and right
     narrowest_aspect : float
         Width over height that a view must have; in a narrower one the camera steps back.
@@ -29,33 +29,33 @@ class Preset:
 
     name: str
     label: str
-    staging: Staging
+    camera_layout: CameraLayout
     tints: tuple[tuple[int, int], ...]
     narrowest_aspect: float
 
 
 def presets() -> tuple[Preset, ...]:
     """In the order of their keys, from 1."""
-    split, facing = staging_named("split"), staging_named("face_to_face")
+    split, facing = camera_layout("split"), camera_layout("face-to-face")
     return (
         Preset("split", "Split", split, ((0, 0), (1, 1)), 0.75),
-        Preset("over_a", "Over A’s shoulder", _over_shoulder(facing, 0), ((1, 1),), 1.4),
-        Preset("over_b", "Over B’s shoulder", _over_shoulder(facing, 1), ((0, 0),), 1.4),
-        Preset("face_to_face", "Face to face", facing, ((0, 1),), 1.85),
+        Preset("over-a", "Over A’s shoulder", _over_shoulder(facing, 0), ((1, 1),), 1.4),
+        Preset("over-b", "Over B’s shoulder", _over_shoulder(facing, 1), ((0, 0),), 1.4),
+        Preset("face-to-face", "Face to face", facing, ((0, 1),), 1.85),
     )
 
 
-def _over_shoulder(facing: Staging, person: int) -> Staging:
+def _over_shoulder(facing: CameraLayout, person: int) -> CameraLayout:
     """Behind `person` and a little above their eyes; their partner's face in the middle of the frame."""
     side = (-1, 1)[person]
     camera = Camera((side * 0.62, 0.07, 0.3), (side * -0.24, -0.05, 0.0), 0.5)
-    return replace(facing, views=(View(camera, (0, 1), 0.0, 1.0),))
+    return replace(facing, viewports=(Viewport(camera, (0, 1), 0.0, 1.0),))
 
 
 def preset_data(preset: Preset, head: Head) -> dict:
     """A preset as the page reads it: matrices a column after the other, colours 0 to 255."""
-    scene = Scene(head, preset.staging)
-    falloff = SPLIT_FALLOFF if len(preset.staging.views) > 1 else WHOLE_FALLOFF
+    scene = Scene(head, preset.camera_layout)
+    falloff = SPLIT_FALLOFF if len(preset.camera_layout.viewports) > 1 else WHOLE_FALLOFF
     people = [
         {
             "world_from_head": [float(value) for value in scene.world_from_head(person).T.flat],
@@ -69,13 +69,13 @@ def preset_data(preset: Preset, head: Head) -> dict:
             "position_m": list(view.camera.position_m),
             "target_m": list(view.camera.target_m),
             "vertical_view_rad": view.camera.vertical_view_rad,
-            "people": list(view.people),
+            "people": list(view.participants),
             "left": view.left,
             "right": view.right,
-            "tints": [list(LOOKS[person].background) for person in tints],
+            "tints": [list(APPEARANCES[person].background) for person in tints],
             "falloff": falloff,
             "narrowest_aspect": preset.narrowest_aspect,
         }
-        for view, tints in zip(preset.staging.views, preset.tints, strict=True)
+        for view, tints in zip(preset.camera_layout.viewports, preset.tints, strict=True)
     ]
     return {"name": preset.name, "label": preset.label, "people": people, "views": views}

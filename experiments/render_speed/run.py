@@ -16,18 +16,18 @@ from pyannote.core import Timeline
 from dualtalk import Conversation, HeadMotion, Participant, load_head
 from dualtalk.head import Head
 from dualtalk.render import render_conversation
-from dualtalk.render.backend import open_renderer
-from dualtalk.render.scene import Scene, staging_named
+from dualtalk.render.renderer import open_renderer
+from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.render.surface import Surface
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 FRAMES = 250
-BACK_ENDS = ("moderngl", "pyrender")
-STAGINGS = ("split", "face_to_face")
+RENDERERS = ("moderngl", "pyrender")
+VIEWS = ("split", "face-to-face")
 
 
 def moving(phase_rad: float) -> HeadMotion:
-    """A head that nods, looks about and opens its mouth."""
+    """A head that nods, appearances about and opens its mouth."""
     seconds = np.arange(FRAMES)[:, None] / MOTION_FPS
     swing = np.sin(2 * np.pi * 0.5 * seconds + phase_rad)
     return HeadMotion.from_parts(
@@ -65,9 +65,9 @@ class Speed:
         return cls(frames / (spent[-1] - spent[0]), MOTION_FPS / best_s, processor_ms)
 
 
-def drawn(talk: Conversation, head: Head, staging: str, back_end: str) -> Speed:
+def drawn(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
     """Vertices, normals, drawing and reading back."""
-    renderer = open_renderer(Scene(head, staging_named(staging)), back_end)
+    renderer = open_renderer(Scene(head, camera_layout(view)), renderer_name)
     renderer.frame(head.template, head.template)
 
     def work(frame_done: Callable[[], None]) -> None:
@@ -82,13 +82,13 @@ def drawn(talk: Conversation, head: Head, staging: str, back_end: str) -> Speed:
     return speed
 
 
-def filmed(talk: Conversation, head: Head, staging: str, back_end: str) -> Speed:
+def filmed(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
     """The whole film: drawing, plates, H.264 and AAC."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
 
         def work(frame_done: Callable[[], None]) -> None:
-            shown = {"staging": staging, "back_end": back_end}
+            shown = {"view": view, "renderer": renderer_name}
             render_conversation(talk, head, path, **shown, progress=lambda *_: frame_done())
 
         return Speed.of(work)
@@ -101,14 +101,14 @@ def main() -> None:
     print(
         f"{len(head.template)} vertices, {len(head.faces)} faces a head; {os.cpu_count()} cores, load {load:.1f}\n"
     )
-    print("| what | staging | back end | frames/s | frames/s, best second | processor ms a frame |")
+    print("| what | view | renderer | frames/s | frames/s, best second | processor ms a frame |")
     print("|---|---|---|---|---|---|")
     for measure in (drawn, filmed):
-        for staging in STAGINGS:
-            for back_end in BACK_ENDS:
-                speed = measure(talk, head, staging, back_end)
+        for view in VIEWS:
+            for renderer_name in RENDERERS:
+                speed = measure(talk, head, view, renderer_name)
                 figures = f"{speed.mean_fps:.0f} | {speed.best_fps:.0f} | {speed.processor_ms:.0f}"
-                print(f"| {measure.__name__} | {staging} | {back_end} | {figures} |", flush=True)
+                print(f"| {measure.__name__} | {view} | {renderer_name} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

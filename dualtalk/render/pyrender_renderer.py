@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dualtalk.errors import SetupError
-from dualtalk.render.backend import GL_PACKAGES
+from dualtalk.render.gl import GL_PACKAGES
 from dualtalk.render.scene import FAR_M, NEAR_M, Scene
 from dualtalk.render.surface import Normals, Surface
 
@@ -53,7 +53,7 @@ class PyrenderRenderer:
         self.renderer = offscreen()
         self.surface = Surface.of(scene.head)
         self.normals = Normals(scene.head.faces, len(scene.head.template))
-        self.colours = [self.surface.colours(look) for look in scene.looks]
+        self.colours = [self.surface.colours(appearance) for appearance in scene.appearances]
 
     def frame(
         self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]
@@ -63,15 +63,18 @@ class PyrenderRenderer:
         width, height = self.scene.size
         picture = np.empty((height, width, 3), np.uint8)
         meshes = [self._mesh(vertices, person) for person, vertices in enumerate((a, b))]
-        for view in self.scene.staging.views:
-            columns = view.columns(width)
-            backdrop = np.mean([self.scene.looks[person].background for person in view.people], axis=0) / 255
+        for viewport in self.scene.camera_layout.viewports:
+            columns = viewport.columns(width)
+            backdrop = (
+                np.mean([self.scene.appearances[person].background for person in viewport.participants], axis=0)
+                / 255
+            )
             stage = pyrender.Scene(bg_color=backdrop, ambient_light=AMBIENT)
-            for person in view.people:
+            for person in viewport.participants:
                 stage.add(meshes[person], pose=self.scene.world_from_head(person))
-            self._light(stage, view.people)
-            camera = pyrender.PerspectiveCamera(view.camera.vertical_view_rad, znear=NEAR_M, zfar=FAR_M)
-            stage.add(camera, pose=view.camera.world_from_camera())
+            self._light(stage, viewport.participants)
+            camera = pyrender.PerspectiveCamera(viewport.camera.vertical_view_rad, znear=NEAR_M, zfar=FAR_M)
+            stage.add(camera, pose=viewport.camera.world_from_camera())
             self.renderer.viewport_width, self.renderer.viewport_height = columns.stop - columns.start, height
             picture[:, columns], _ = self.renderer.render(stage)
         return picture
@@ -94,7 +97,7 @@ class PyrenderRenderer:
         )
 
     def _light(self, stage, people: tuple[int, ...]) -> None:
-        """pyrender lights a whole scene at once, so one person's lights serve both where both are in view."""
+        """pyrender lights a whole scene at once, so one person's lights serve both where both are in viewport."""
         import pyrender
 
         for toward, intensity in LIGHTS:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from dualtalk.head.regions import Region
-from dualtalk.render.scene import Look
+from dualtalk.render.scene import Appearance
 from dualtalk.render.surface import EYE_REGIONS, Surface
 
 KEY_LIGHT, RIM_LIGHT = (0.45, 0.55, 0.75), (0.75, 0.45, -0.65)
@@ -29,18 +29,18 @@ MATERIALS: dict[Region, tuple[float, float, float]] = {
 }
 
 
-def painted_vertices(surface: Surface, look: Look) -> Float32[np.ndarray, "corner 11"]:
-    """Per drawn vertex: linear colour with cover, material with openness, and the iris coordinates.
+def vertex_attributes(surface: Surface, appearance: Appearance) -> Float32[np.ndarray, "corner 11"]:
+    """Per drawn vertex: linear colour with cover, material with ambient_occlusion, and the iris coordinates.
 
     The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
     the mesh could.
     """
-    colours = np.array([look.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
+    colours = np.array([appearance.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
     materials = np.array([MATERIALS[region] for region in Region], np.float32)
     linear = (colours / 255) ** 2.2
     regions = surface.regions
-    cover, openness = surface.cover[:, None], surface.openness[:, None]
-    columns = [linear[regions], cover, materials[regions], openness, surface.iris]
+    cover, ambient_occlusion = surface.cover[:, None], surface.ambient_occlusion[:, None]
+    columns = [linear[regions], cover, materials[regions], ambient_occlusion, surface.iris]
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dualtalk.errors import SetupError
-from dualtalk.render.backend import GL_PACKAGES
-from dualtalk.render.paint import KEY_LIGHT, RIM_LIGHT, painted_vertices, parts
-from dualtalk.render.scene import Scene, View
+from dualtalk.render.gl import GL_PACKAGES
+from dualtalk.render.materials import KEY_LIGHT, RIM_LIGHT, parts, vertex_attributes
+from dualtalk.render.scene import Scene, Viewport
 from dualtalk.render.surface import Normals, Surface
 
 SAMPLES_PER_PIXEL = 4
@@ -56,7 +56,9 @@ class ModernGLRenderer:
             self._make_buffers()
             self.parts = [self._parts(person) for person in range(2)]
         self.uniforms = {
-            (view, person): self._uniforms(view, person) for view in scene.staging.views for person in view.people
+            (viewport, person): self._uniforms(viewport, person)
+            for viewport in scene.camera_layout.viewports
+            for person in viewport.participants
         }
 
     def _make_buffers(self) -> None:
@@ -72,7 +74,7 @@ class ModernGLRenderer:
 
     def _parts(self, person: int) -> list[tuple[moderngl.VertexArray, int]]:
         """What to draw of a person, in order, with GL's switches: the head, the eyes, the bust's fading hem."""
-        paint = self.context.buffer(painted_vertices(self.surface, self.scene.looks[person]))
+        paint = self.context.buffer(vertex_attributes(self.surface, self.scene.appearances[person]))
         head, eyes, hem = parts(self.surface)
         solid = moderngl.DEPTH_TEST | moderngl.CULL_FACE
         painted = (paint, "4f 4f 12x", "colour", "material")
@@ -104,33 +106,33 @@ class ModernGLRenderer:
             self.drawn.use()
             # Upside down, triangles wind the other way.
             self.context.front_face = "cw"
-            for view in self.scene.staging.views:
-                self._draw(view)
+            for viewport in self.scene.camera_layout.viewports:
+                self._draw(viewport)
             self.context.copy_framebuffer(self.resolved, self.drawn)
             self.resolved.read_into(picture, components=3, alignment=1)
         return picture
 
-    def _draw(self, view: View) -> None:
+    def _draw(self, viewport: Viewport) -> None:
         width, height = self.scene.size
-        columns = view.columns(width)
+        columns = viewport.columns(width)
         self.context.viewport = (columns.start, 0, columns.stop - columns.start, height)
-        for person in view.people:
+        for person in viewport.participants:
             for program in (self.head_program, self.eye_program):
-                for name, value in self.uniforms[view, person].items():
+                for name, value in self.uniforms[viewport, person].items():
                     program[name].write(value)
             for part, switches in self.parts[person]:
                 self.context.enable_only(switches)
                 part.render()
 
-    def _uniforms(self, view: View, person: int) -> dict[str, np.ndarray]:
-        """What the shaders must know to draw a person in a view: nothing of it moves."""
+    def _uniforms(self, viewport: Viewport, person: int) -> dict[str, np.ndarray]:
+        """What the shaders must know to draw a person in a viewport: nothing of it moves."""
         width, height = self.scene.size
-        columns = view.columns(width)
-        clip_from_world = view.camera.clip_from_world((columns.stop - columns.start) / height)
+        columns = viewport.columns(width)
+        clip_from_world = viewport.camera.clip_from_world((columns.stop - columns.start) / height)
         values = {
             "clip_from_world": (UPSIDE_DOWN @ clip_from_world).T,
             "world_from_head": self.scene.world_from_head(person).T,
-            "camera_m": np.array(view.camera.position_m),
+            "camera_m": np.array(viewport.camera.position_m),
             "key_light": self.scene.light_from(person, KEY_LIGHT),
             "rim_light": self.scene.light_from(person, RIM_LIGHT),
         }
