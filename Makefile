@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each does all the set-up it needs on Debian or Ubuntu.
+# `make demo` and `make test` are the two main commands. Each does all the set-up that it needs on Debian or Ubuntu.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,27 +13,31 @@ READY := $(VENV)/.dualtalk-ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint doctor duet viewer clean help libraries
+.PHONY: demo test lint docs doctor duet viewer clean help libraries
 
-demo: $(READY) ## Animate the two-person recording in pyannote.audio's wheel: demo/dialogue.mp4, demo/report.html
+demo: $(READY) ## Animate the sample recording of pyannote.audio: demo/dialogue.mp4, demo/report.html, demo/viewer.html
 	@recording=$$($(BIN)/python -c "from importlib.util import find_spec; \
 	    print(find_spec('pyannote').submodule_search_locations[0] + '/audio/sample/sample.wav')"); \
 	$(BIN)/dualtalk simulate "$$recording" --out demo --overwrite
 
 test: LIBRARIES += $(VOICES)
-test: $(READY) lint ## Check style and import directions, and run all tests
+test: $(READY) lint ## Run the linters and all tests
 	$(BIN)/pytest -n auto --dist loadfile
 
-lint: $(READY) ## Check style and import directions
+lint: $(READY) ## Check formatting and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-doctor: $(READY) ## Say what works on this machine
+docs: $(READY) ## Build the documentation site in site/
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict --quiet
+
+doctor: $(READY) ## Report what works on this machine
 	$(BIN)/dualtalk doctor
 
 duet: LIBRARIES += $(VOICES) wamerican-small
-duet: $(READY) ## Make the network that comes along anew, data and all: hours; what was stopped goes on; needs npm
+duet: $(READY) ## Train the bundled model from scratch, data included: takes hours, resumes when interrupted, needs npm
 	$(BIN)/dualtalk synthesize --hours 10 --seed 0 --out stores/synthetic
 	$(BIN)/dualtalk train --config configs/train/duet.yaml
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[kokoro]'
@@ -60,10 +64,10 @@ viewer: ## Rebuild the viewer's script from dualtalk/webpages/viewer_source; nee
 	    npm run build -- --outfile=../../dualtalk/webpages/assets/viewer/viewer.min.js
 	cp build/viewer/node_modules/three/LICENSE dualtalk/webpages/assets/viewer/LICENSE-three.txt
 
-clean: ## Remove the environment and what the commands made
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove the environment and all generated files
+	rm -rf $(VENV) demo build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache .mypy_cache
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
 libraries:
@@ -81,14 +85,14 @@ libraries:
 	$$root apt-get update -q > /dev/null && \
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $$missing > /dev/null
 
-# torch goes first and alone: asked for together with the rest, pip may choose another build of it.
+# Install torch first and alone: together with the other packages, pip may choose another build of it.
 $(READY): pyproject.toml constraints.txt | libraries
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	    echo "make: needs Python 3.11 or newer, found $$($(PYTHON) -V 2>&1); name another: make PYTHON=..." >&2; \
+	    echo "make: Python 3.11 or newer is required, found $$($(PYTHON) -V 2>&1); name another: make PYTHON=..." >&2; \
 	    exit 1; \
 	fi
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null; then \
-	    echo "make: $(PYTHON) cannot make environments; first: sudo apt-get install python3-venv" >&2; \
+	    echo "make: $(PYTHON) cannot create environments; first: sudo apt-get install python3-venv" >&2; \
 	    exit 1; \
 	fi
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)

@@ -19,3 +19,19 @@ class SetupError(DualTalkError):
 
 class Interrupted(DualTalkError):
     """Ctrl-C during work that can be gone on with: the message says how."""
+
+
+def missing_extra(purpose: str, extra: str, error: ImportError) -> SetupError:
+    """The error for a package of an extra that is not installed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs the package, such as "training".
+    extra : str
+        Name of the extra in pyproject.toml.
+    error : ImportError
+        What the import raised; its `name` is the package.
+    """
+    package = (error.name or str(error)).split(".")[0]
+    return SetupError(f"{purpose} needs the package {package}: pip install 'dualtalk[{extra}]'")

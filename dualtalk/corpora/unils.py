@@ -17,7 +17,7 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.corpora.seamless import FILE_NAME
-from dualtalk.errors import InputError, SetupError
+from dualtalk.errors import InputError, missing_extra
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
 
 INDEX, DATABASE = "seamless_interaction_pairs.json", "data_lmdb"
@@ -81,7 +81,7 @@ def _records(root: Path) -> Iterator:
     try:
         import lmdb
     except ImportError as error:
-        raise SetupError("this corpus is kept in LMDB; pip install 'dualtalk[unils]'") from error
+        raise missing_extra("UniLS-Talk, which is stored in LMDB,", "unils", error) from error
     if not (root / DATABASE).is_dir():
         raise InputError(f"{root} has no {DATABASE}/")
     try:

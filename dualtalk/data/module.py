@@ -6,14 +6,18 @@ from pathlib import Path
 import lightning
 import torch
 from torch.utils.data import ConcatDataset, Dataset
-from torchdata.stateful_dataloader import StatefulDataLoader
-from torchdata.stateful_dataloader.sampler import StatefulDistributedSampler
 
 from dualtalk.data.distributed import process_count
 from dualtalk.data.shards import INDEX, ShardedWindows
 from dualtalk.data.windows import StoreWindows, one_space
-from dualtalk.errors import InputError
+from dualtalk.errors import InputError, missing_extra
 from dualtalk.store import open_store
+
+try:
+    from torchdata.stateful_dataloader import StatefulDataLoader
+    from torchdata.stateful_dataloader.sampler import StatefulDistributedSampler
+except ModuleNotFoundError as error:
+    raise missing_extra("training data", "train", error) from error
 
 
 class ConversationData(lightning.LightningDataModule):

@@ -21,17 +21,21 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import torch
-import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
-from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from dualtalk.data.distributed import process_count, process_number
 from dualtalk.data.windows import Window, as_window, layout_named, one_space, window_count, window_starts
-from dualtalk.errors import InputError
+from dualtalk.errors import InputError, missing_extra
 from dualtalk.io.atomic import written_whole
 from dualtalk.store import Store
 from dualtalk.store.schema import clip_path, parse_speech
 from dualtalk.store.window_reader import read_span
+
+try:
+    import webdataset
+    from webdataset.tariterators import group_by_keys, tar_file_iterator
+except ModuleNotFoundError as error:
+    raise missing_extra("training data in shards", "train", error) from error
 
 INDEX = "shards.json"
 FORMAT = 1

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from dualtalk.core import HeadMotion
-from dualtalk.errors import SetupError
+from dualtalk.errors import missing_extra
 from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
 from dualtalk.head.regions import Region
 from dualtalk.head.skinned import SkinnedHead
@@ -34,7 +34,7 @@ def _pxr() -> SimpleNamespace:
     try:
         from pxr import Gf, Sdf, Usd, UsdGeom, UsdMedia, UsdSkel, Vt
     except ImportError as error:
-        raise SetupError(f"USD needs the package usd-core ({error}); pip install 'dualtalk[usd]'") from error
+        raise missing_extra("USD export", "usd", error) from error
     modules = {"Gf": Gf, "Sdf": Sdf, "Usd": Usd, "UsdGeom": UsdGeom, "UsdMedia": UsdMedia, "UsdSkel": UsdSkel}
     return SimpleNamespace(Vt=Vt, **modules)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from dualtalk.audio.phonemes import INVENTORY, Phoneme
-from dualtalk.errors import InputError, SetupError
+from dualtalk.errors import InputError, SetupError, missing_extra
 
 RATE_HZ, SAMPLES_A_UNIT = 24_000, 600
 STYLE_WIDTH = 256
@@ -176,7 +176,7 @@ def load_kokoro(folder: str) -> Kokoro:
     try:
         import onnxruntime
     except ImportError as error:
-        raise SetupError("Kokoro's voices need onnxruntime: pip install 'dualtalk[kokoro]'") from error
+        raise missing_extra("speech by Kokoro", "kokoro", error) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     network = Path(folder, "model.onnx").read_bytes() + _field(

@@ -8,11 +8,16 @@ Berkley 1979), as pyroomacoustics has it.
 from dataclasses import dataclass
 
 import numpy as np
-import pyroomacoustics
 from jaxtyping import Float32
 from scipy.signal import oaconvolve
 
+from dualtalk.errors import missing_extra
 from dualtalk.timebase import AUDIO_RATE_HZ
+
+try:
+    import pyroomacoustics
+except ModuleNotFoundError as error:
+    raise missing_extra("a synthetic corpus", "synthesis", error) from error
 
 SIZE_M = ((3.0, 7.0), (2.8, 6.0), (2.4, 3.2))
 # Reverberation times of furnished living rooms and offices.

@@ -25,7 +25,7 @@ from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.phonemes import Phoneme, plain_ipa, recognise_phonemes
-from dualtalk.errors import SetupError
+from dualtalk.errors import SetupError, missing_extra
 from dualtalk.synthesis import kokoro
 from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
@@ -260,7 +260,7 @@ def _piper_voice(path: str):
     try:
         from piper import PiperVoice
     except ImportError as error:
-        raise SetupError("voices of piper need it: pip install piper-tts (GPL-3)") from error
+        raise missing_extra("speech by Piper (GPL-3)", "piper", error) from error
     return PiperVoice.load(path)
 
 
