@@ -28,7 +28,7 @@ def test_what_is_written_is_read_back(tmp_path, random_clip):
     wanted = random_clip(tasks("one")[0]).conversation
     build_store(tmp_path / "store", ABOUT_IT, tasks("one"), random_clip, workers=0)
     found = open_store(tmp_path / "store").conversation("one")
-    for before, after in zip(wanted.participants, found.people, strict=True):
+    for before, after in zip(wanted.participants, found.participants, strict=True):
         assert np.array_equal(before.audio, after.audio)
         assert np.array_equal(before.motion.coefficients, after.motion.coefficients)
         assert before.speech.duration() == pytest.approx(after.speech.duration(), abs=1e-3)

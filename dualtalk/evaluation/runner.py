@@ -29,7 +29,6 @@ from dualtalk.evaluation.loading import (
     read_clip,
     read_prediction,
 )
-from dualtalk.evaluation.parallel import Workers
 from dualtalk.evaluation.preflight import Job, look_over, measurable
 from dualtalk.evaluation.registry import MEASURES, NAMES, POSITION
 from dualtalk.head import load_head
@@ -37,6 +36,7 @@ from dualtalk.io.rttm import PARTY
 from dualtalk.metrics.bootstrap import Estimate, Tally, over_dialogues_together
 from dualtalk.metrics.roles import Roles
 from dualtalk.metrics.stochastic import sample_figures
+from dualtalk.parallel import WorkerPool
 
 Report = Callable[[int, int], None]
 Each = Callable[[Job, "Measured"], None]
@@ -133,7 +133,7 @@ def evaluate(
         for (files, people), foreign in zip(pairs, others, strict=True)
     ]
     steps = 2 * len(jobs)
-    with Workers(workers) as pool:
+    with WorkerPool(workers if workers > 1 else 0) as pool:
         looked = []
         for done, one in enumerate(pool.map(look_over, jobs), start=1):
             looked.append(one)

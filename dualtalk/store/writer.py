@@ -7,14 +7,10 @@ disk that cannot be written to stops the run.
 
 import errno
 import json
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
-from multiprocessing.connection import wait as wait_for_process
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +20,7 @@ from pyannote.core import Timeline
 from dualtalk.audio.turns import turn_table
 from dualtalk.errors import DualTalkError, InputError, SetupError
 from dualtalk.io.atomic import written_whole
+from dualtalk.parallel import WorkerPool
 from dualtalk.store.schema import (
     ABOUT,
     EVENT_COLUMNS,
@@ -44,11 +41,8 @@ from dualtalk.store.schema import (
 )
 
 LOCK = ".building.lock"
-# Tasks handed out ahead of the workers: enough to keep them busy, few enough to keep memory flat.
-AHEAD = 4
 # What no other clip would escape either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -225,40 +219,8 @@ def _found_whole(root: Path, task: Task) -> ClipRecord | None:
 def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterator[ClipRecord | Quarantined]:
     if not tasks:
         return
-    if workers == 0:
-        yield from (_make_one(root, task, make) for task in tasks)
-        return
-    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
-    os.environ.update(dict.fromkeys(THREAD_COUNTS, "1"))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=follow_parent)
-    try:
-        waiting, pending = iter(tasks), set[Future]()
-        for task in waiting:
-            pending.add(pool.submit(_make_one, root, task, make))
-            if len(pending) >= workers * AHEAD:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise SetupError(
-            "a worker was killed, perhaps for want of memory; the same command with fewer --workers goes on"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def follow_parent() -> None:
-    """Work in one thread, and end when the process that started this one is gone, even if it was killed."""
-    import torch
-
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (wait_for_process([parent.sentinel]), os._exit(1)), daemon=True).start()
+    with WorkerPool(workers) as pool:
+        yield from pool.map_unordered(partial(_make_one, root, make=make), tasks)
 
 
 def _make_one(root: Path, task: Task, make: Make) -> ClipRecord | Quarantined:

@@ -24,9 +24,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from dualtalk.core import DUALTALK56, HeadMotion
-from dualtalk.evaluation.parallel import Workers
 from dualtalk.io.rttm import write_rttm
 from dualtalk.metrics.dualtalk_benchmark import CLUSTERS, Benchmark
+from dualtalk.parallel import WorkerPool
 from dualtalk.timebase import MOTION_FPS
 
 PARTS = {part: DUALTALK56.slice_of(part) for part in CLUSTERS}
@@ -127,7 +127,7 @@ def compare_loops(frames: int) -> None:
         with threadpool_limits(1):
             plain, ours = (min(work(whole) for _ in range(2)) for work in (plain_loop, shared_work))
         halves = [Share(first, people // 2, frames, controls) for first in (0, people // 2)]
-        with Workers(2) as pool:
+        with WorkerPool(2) as pool:
             both = min(max(pool.map(shared_work, halves)) for _ in range(3))
         plain, ours, both = (1000 * seconds / people for seconds in (plain, ours, both))
         print(f"| {name} | plain {plain:.0f} ms | ours {ours:.0f} ms | {plain / ours:.1f} times |", flush=True)

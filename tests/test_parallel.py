@@ -1,0 +1,45 @@
+"""Laws of the worker pool: the same results for any number of processes, and one thread in each."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from dualtalk.errors import SetupError
+from dualtalk.parallel import WorkerPool
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def threads(_: int) -> int:
+    return torch.get_num_threads()
+
+
+def kill_self(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_results_come_in_the_order_of_the_jobs(processes):
+    with WorkerPool(processes) as pool:
+        assert list(pool.map(square, range(20))) == [number * number for number in range(20)]
+        assert sorted(pool.map_unordered(square, range(20))) == [number * number for number in range(20)]
+        assert list(pool.map(threads, range(2))) == [1, 1]
+
+
+def test_the_environment_is_restored(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with WorkerPool(0):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("method", ["map", "map_unordered"])
+def test_a_killed_worker_is_a_setup_error(method):
+    with WorkerPool(1) as pool, pytest.raises(SetupError, match="worker process was killed"):
+        list(getattr(pool, method)(kill_self, range(2)))
