@@ -38,7 +38,7 @@ def evaluation_of(names) -> Evaluation:
             figures = dict.fromkeys(figures, Estimate(1.0, np.nan, np.nan, 1))
         curve = Curve(frames + number, frames + number - 1, frames + number + 1, 2, 2)
         curves = {"listen to speak": dict.fromkeys(QUANTITIES, curve)}
-        rows.append(Row(name, None if name == REFERENCE else "partner_given", figures, curves, ()))
+        rows.append(Row(name, None if name == REFERENCE else "partner-given", figures, curves, ()))
     return Evaluation(tuple(rows), (), (), "open", people=2, frames=500, dialogues=1)
 
 

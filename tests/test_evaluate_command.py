@@ -186,10 +186,14 @@ def test_without_the_partner(root):
             (),
             "NaN or infinite value, first in frame 0",
         ),
-        (lambda f: (f / "test000_speaker2.npy").unlink(), ("--regime", "closed_loop"), "has no test000_speaker2"),
+        (
+            lambda f: (f / "test000_speaker2.npy").unlink(),
+            ("--protocol", "closed-loop"),
+            "has no test000_speaker2",
+        ),
         (lambda f: None, ("--name", "a", "--name", "b"), "2 names for 1 folders"),
         (lambda f: None, ("--name", "mirror"), "none of a control"),
-        (lambda f: None, ("--regime", "closed_loop") * 2, "2 regimes for 1 folders"),
+        (lambda f: None, ("--protocol", "closed-loop") * 2, "2 protocols for 1 folders"),
     ],
 )
 def test_bad_input_is_one_line(root, spoil, options, said):
@@ -201,13 +205,13 @@ def test_bad_input_is_one_line(root, spoil, options, said):
     assert not (root / "out").exists()
 
 
-def test_regimes_are_kept_apart(root):
+def test_protocols_are_kept_apart(root):
     with_one_clip(root)
-    regimes = ("--regime", "partner_given", "--regime", "closed_loop")
-    result = evaluate(root, *regimes, systems=("near", "far"))
+    protocols = ("--protocol", "partner-given", "--protocol", "closed-loop")
+    result = evaluate(root, *protocols, systems=("near", "far"))
     assert result.exit_code == 0, result.output
     rows = rows_of(root / "out")
-    assert {rows[name, "FD jaw"]["regime"] for name in ("near", "far")} == {"partner_given", "closed_loop"}
+    assert {rows[name, "FD jaw"]["protocol"] for name in ("near", "far")} == {"partner-given", "closed-loop"}
     assert not any(int(row["best"]) for row in rows.values())
 
 
@@ -298,7 +302,7 @@ def test_figures_of_clips_have_those_of_the_table_as_their_mean(evaluated):
         clips = list(csv.DictReader(file))
     people = {(row["system"], row["clip"], row["speaker"]) for row in clips}
     assert len(people) == len(clips) == (2 + len(CONTROLS)) * 2 * len(CLIPS)
-    assert {row["regime"] for row in clips} == {"partner_given", "control"}
+    assert {row["protocol"] for row in clips} == {"partner-given", "control"}
     for (system, name), row in rows_of(evaluated[0]).items():
         own = [one for one in clips if one["system"] == system and one[name]]
         assert bool(own) == bool(row["value"]), name

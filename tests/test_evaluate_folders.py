@@ -41,7 +41,7 @@ def predicted(folder, *names, frames=30):
     folder.mkdir(exist_ok=True)
     for name in names:
         np.save(folder / f"{name}.npy", motion(frames).coefficients)
-    return find_system(folder, folder.name, "partner_given", "test")
+    return find_system(folder, folder.name, "partner-given", "test")
 
 
 def test_the_published_layout_is_found_with_its_dialogues(reference):
@@ -86,7 +86,7 @@ def test_nothing_there_is_one_line(tmp_path, what):
 
     def find(path):
         return (
-            find_reference(path, "test") if what == "reference" else find_system(path, "x", "closed_loop", "test")
+            find_reference(path, "test") if what == "reference" else find_system(path, "x", "closed-loop", "test")
         )
 
     with pytest.raises(InputError, match="nothing; wanted"):
@@ -133,7 +133,7 @@ def test_two_files_for_one_person_are_refused(tmp_path):
     predicted(tmp_path / "ours", "walk_speaker1")
     motion(30).save(tmp_path / "ours" / "walk_speaker1.npz")
     with pytest.raises(InputError, match=r"both walk_speaker1\.npy and walk_speaker1\.npz"):
-        find_system(tmp_path / "ours", "ours", "partner_given", "test")
+        find_system(tmp_path / "ours", "ours", "partner-given", "test")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def sampled(folder, *samples, split=""):
 def test_samples_are_found_in_folders_of_their_own(tmp_path, split):
     names = ["walk_speaker1", "walk_speaker2"]
     folder = sampled(tmp_path / "ours", *[names] * 11, split=split)
-    system = find_system(folder, "ours", "closed_loop", "test")
+    system = find_system(folder, "ours", "closed-loop", "test")
     assert system.samples == 11
     assert set(system.files) == {("walk", 0), ("walk", 1)}
     found = [path.relative_to(folder).parts[0] for path in system.files["walk", 1]]
@@ -271,5 +271,5 @@ def test_samples_that_do_not_go_together_are_one_line(tmp_path, samples, loose, 
     for name in loose:
         np.save(folder / f"{name}.npy", motion(30).coefficients)
     with pytest.raises(InputError, match=said) as error:
-        find_system(folder, "ours", "partner_given", "test")
+        find_system(folder, "ours", "partner-given", "test")
     assert "\n" not in str(error.value)

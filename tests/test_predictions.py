@@ -1,4 +1,4 @@
-"""What `predict` promises: both regimes, files that `evaluate` finds, and samples that differ."""
+"""What `predict` promises: both protocols, files that `evaluate` finds, and samples that differ."""
 
 import json
 
@@ -75,7 +75,7 @@ def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
     command = ["predict", str(store.root), "--model", str(tmp_path / "m.safetensors"), "--mode", "mean"]
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "ours")])
     assert result.exit_code == 0, result.output
-    system = find_system(tmp_path / "ours", "ours", "partner_given", "test")
+    system = find_system(tmp_path / "ours", "ours", "partner-given", "test")
     pairs, notes = matched(find_reference(store.root, "test"), [system])
     assert [len(people) for _, people in pairs] == [2, 2]
     assert not notes
@@ -84,7 +84,7 @@ def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
 
 def test_samples_differ_and_come_again(store, tmp_path):
     for name in ("one", "two"):
-        predict_split(store, small_duet(), tmp_path / name, samples=2, regime="closed_loop")
+        predict_split(store, small_duet(), tmp_path / name, samples=2, protocol="closed-loop")
     found = [motions(tmp_path / name / sample) for name in ("one", "two") for sample in ("sample0", "sample1")]
     assert all(np.array_equal(found[0][name], found[2][name]) for name in found[0])
     assert not any(np.array_equal(found[0][name], found[1][name]) for name in found[0])

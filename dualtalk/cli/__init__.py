@@ -335,9 +335,9 @@ def shard(
     print(*run_shard(source, out, clips), sep="\n")
 
 
-class Regime(StrEnum):
-    PARTNER_GIVEN = "partner_given"
-    CLOSED_LOOP = "closed_loop"
+class Protocol(StrEnum):
+    PARTNER_GIVEN = "partner-given"
+    CLOSED_LOOP = "closed-loop"
 
 
 @app.command()
@@ -347,9 +347,9 @@ def predict(
     model: Annotated[
         str, typer.Option(help="[bold]default[/], or a model.safetensors that train made.")
     ] = "default",
-    regime: Annotated[
-        Regime, typer.Option(help="What the model is told of the partner: motion, too, or the voice alone.")
-    ] = Regime.PARTNER_GIVEN,
+    protocol: Annotated[
+        Protocol, typer.Option(help="What the model is told of the partner: motion, too, or the voice alone.")
+    ] = Protocol.PARTNER_GIVEN,
     mode: Annotated[Mode, typer.Option(help="The model's most even answer, or one of many.")] = Mode.SAMPLE,
     samples: Annotated[int, typer.Option(min=1, help="How many samples of each clip.")] = 1,
     split: Annotated[str, typer.Option(help="Which clips.")] = "test",
@@ -360,7 +360,7 @@ def predict(
 
     Example: [bold]dualtalk predict stores/dualtalk --model runs/duet/model.safetensors --out ours[/]
     """
-    options = {"split": split, "regime": regime.value, "mode": mode.value, "seed": seed, "samples": samples}
+    options = {"split": split, "protocol": protocol.value, "mode": mode.value, "seed": seed, "samples": samples}
     with result_folder(out, overwrite=overwrite, record="prediction.json") as folder:
         from dualtalk.cli.predicting import run
 
@@ -392,10 +392,10 @@ def evaluate(
         list[str] | None,
         typer.Option(show_default="its folder's", help="What a system is called; one for each, in order."),
     ] = None,
-    regime: Annotated[
-        list[Regime] | None,
+    protocol: Annotated[
+        list[Protocol] | None,
         typer.Option(
-            show_default="partner_given",
+            show_default="partner-given",
             help="What the systems were given: the partner's real motion, or both voices alone. One for all, or "
             "one for each, in order; the two are never ranked together.",
         ),
@@ -424,7 +424,7 @@ def evaluate(
             predicted=tuple(predicted),
             reference=reference,
             names=tuple(name or ()),
-            regimes=tuple(one.value for one in regime or [Regime.PARTNER_GIVEN]),
+            protocols=tuple(one.value for one in protocol or [Protocol.PARTNER_GIVEN]),
             split=split,
             head=head,
             seed=seed,

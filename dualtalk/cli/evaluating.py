@@ -33,7 +33,7 @@ class Request:
     predicted: tuple[Path, ...]
     reference: Path
     names: tuple[str, ...]
-    regimes: tuple[str, ...]
+    protocols: tuple[str, ...]
     split: str
     head: str
     seed: int
@@ -50,9 +50,9 @@ def run(request: Request, folder: Path, *, workers: int | None) -> list[str]:
     """
     clips = find_reference(request.reference, request.split)
     systems = [
-        find_system(root, name, regime, request.split)
-        for root, name, regime in zip(
-            request.predicted, _names(request), _regimes(request.regimes, len(request.predicted)), strict=True
+        find_system(root, name, protocol, request.split)
+        for root, name, protocol in zip(
+            request.predicted, _names(request), _protocols(request.protocols, len(request.predicted)), strict=True
         )
     ]
     count = workers if workers is not None else max(len(os.sched_getaffinity(0)), 1)
@@ -86,10 +86,12 @@ def _names(request: Request) -> Sequence[str]:
     return request.names
 
 
-def _regimes(regimes: Sequence[str], systems: int) -> Sequence[str]:
-    if len(regimes) not in (1, systems):
-        raise InputError(f"{len(regimes)} regimes for {systems} folders; wanted one --regime, or one for each")
-    return regimes if len(regimes) == systems else [*regimes] * systems
+def _protocols(protocols: Sequence[str], systems: int) -> Sequence[str]:
+    if len(protocols) not in (1, systems):
+        raise InputError(
+            f"{len(protocols)} protocols for {systems} folders; wanted one --protocol, or one for each"
+        )
+    return protocols if len(protocols) == systems else [*protocols] * systems
 
 
 def _strips(found: Evaluation, request: Request) -> tuple[list, list[str]]:
@@ -139,5 +141,5 @@ def _summary(found: Evaluation) -> list[str]:
     for row in found.rows:
         values = [printed(row, measure)[0] for measure in chosen]
         cells = "".join(f"{'–':>12}" if value is None else f"{value:>12.4g}" for value in values)
-        lines.append(f"{row.name:<{width}}{row.regime or 'control':<15}{cells}")
+        lines.append(f"{row.name:<{width}}{row.protocol or 'control':<15}{cells}")
     return lines

@@ -20,7 +20,7 @@ from dualtalk.evaluation.runner import Measured
 from dualtalk.evaluation.tables import CONTROL
 from dualtalk.io.atomic import written_whole
 
-COLUMNS = ("system", "regime", "dialogue", "clip", "speaker", *NAMES, *(f"weight of {name}" for name in NAMES))
+COLUMNS = ("system", "protocol", "dialogue", "clip", "speaker", *NAMES, *(f"weight of {name}" for name in NAMES))
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def clip_table(path: Path) -> Iterator[Callable[[Job, Measured], None]]:
 
 
 def _rows(job: Job, measured: Measured) -> Iterator[list]:
-    names = [(system.name, system.regime) for system in job.systems] + [(name, CONTROL) for name in CONTROLS]
+    names = [(system.name, system.protocol) for system in job.systems] + [(name, CONTROL) for name in CONTROLS]
     for who, people in zip(names, measured.tallies, strict=True):
         for person in job.people:
             if people[person].any():

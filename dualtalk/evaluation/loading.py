@@ -29,8 +29,8 @@ from dualtalk.store import open_store
 from dualtalk.store.schema import ABOUT, clip_path, read_clip_json, read_speech
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-Regime = Literal["partner_given", "closed_loop"]
-REGIMES: tuple[Regime, ...] = get_args(Regime)
+Protocol = Literal["partner-given", "closed-loop"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 # A person of a clip: its name, and 0 or 1.
 Who = tuple[str, int]
 PREDICTED = (".npy", ".npz")
@@ -90,14 +90,14 @@ class System:
     Attributes
     ----------
     name : str
-    regime : "partner_given" or "closed_loop"
+    protocol : "partner-given" or "closed-loop"
         What it was given: the partner's real motion, as published, or nothing but both voices.
     files : mapping
         Who -> a file for each sample, as many for everybody; one where the system draws none.
     """
 
     name: str
-    regime: Regime
+    protocol: Protocol
     files: Mapping[Who, tuple[Path, ...]]
 
     @property
@@ -173,7 +173,7 @@ def _by_person(folder: Path, suffixes: Sequence[str]) -> dict[Who, Path]:
     return found
 
 
-def find_system(root: str | os.PathLike, name: str, regime: Regime, split: str) -> System:
+def find_system(root: str | os.PathLike, name: str, protocol: Protocol, split: str) -> System:
     """A folder of predictions, `<clip>_speaker{1,2}.npy` or `.npz`, or one that has them in a folder `split`.
 
     Of a system that draws samples, folders `sample0`, `sample1` and so on, each such a folder of the same people.
@@ -184,15 +184,15 @@ def find_system(root: str | os.PathLike, name: str, regime: Regime, split: str) 
         No such folder, no prediction in it, a single sample, or samples of different people.
     """
     root = Path(root)
-    if regime not in REGIMES:
-        raise InputError(f"no regime {regime!r}; wanted {' or '.join(REGIMES)}")
+    if protocol not in PROTOCOLS:
+        raise InputError(f"no protocol {protocol!r}; wanted {' or '.join(PROTOCOLS)}")
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
         raise InputError(f"predictions {root} are {what}; wanted a folder of <clip>_speaker1.npy or .npz")
     folder = _inner(root, split)
     samples = _sample_folders(folder)
     if not samples:
-        return System(name, regime, {who: (path,) for who, path in _predictions(folder).items()})
+        return System(name, protocol, {who: (path,) for who, path in _predictions(folder).items()})
     if loose := _by_person(folder, PREDICTED):
         raise InputError(
             f"{folder} holds {samples[0].name} and, beside it, {loose[min(loose)].name}; wanted one or the other"
@@ -208,7 +208,7 @@ def find_system(root: str | os.PathLike, name: str, regime: Regime, split: str) 
             raise InputError(
                 f"{lacking} has no {names_of(apart[:1])}, which {having.name} has; wanted the same in all samples"
             )
-    return System(name, regime, {who: tuple(files[who] for files in found) for who in found[0]})
+    return System(name, protocol, {who: tuple(files[who] for files in found) for who in found[0]})
 
 
 def _inner(folder: Path, split: str) -> Path:

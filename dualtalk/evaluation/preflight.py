@@ -87,11 +87,11 @@ def look_over(job: Job) -> Looked:
     space, shortest = motions[0].space, min(motion.frames for motion in motions)
     longer: dict[str, tuple[int, ...]] = {}
     for system in job.systems:
-        measured = (0, 1) if system.regime == "closed_loop" else job.people
+        measured = (0, 1) if system.protocol == "closed-loop" else job.people
         if absent := [who for who in measured if (job.files.clip, who) not in system.files]:
             raise InputError(
-                f"{system.name} has no {job.files.clip}_speaker{absent[0] + 1}; in closed_loop both people of a "
-                "clip are predicted: was partner_given meant?"
+                f"{system.name} has no {job.files.clip}_speaker{absent[0] + 1}; in closed-loop both people of a "
+                "clip are predicted: was partner-given meant?"
             )
         counts = [
             (who, read_prediction(path, space).frames)

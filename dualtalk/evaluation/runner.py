@@ -21,8 +21,8 @@ from dualtalk.evaluation.clip_metrics import Act, Side, Skin
 from dualtalk.evaluation.curves import Curve, CurveSums, Moment, curve_sums, worst_windows
 from dualtalk.evaluation.loading import (
     ClipFiles,
+    Protocol,
     ReferencePerson,
-    Regime,
     System,
     cut,
     matched,
@@ -50,7 +50,7 @@ class Row:
     Attributes
     ----------
     name : str
-    regime : "partner_given", "closed_loop" or None
+    protocol : "partner-given", "closed-loop" or None
         None of a control.
     figures : measure -> Estimate
         Unscaled; NaN where nothing was measured.
@@ -62,7 +62,7 @@ class Row:
     """
 
     name: str
-    regime: Regime | None
+    protocol: Protocol | None
     figures: dict[str, Estimate]
     curves: dict[str, dict[str, Curve]]
     worst: tuple[Moment, ...]
@@ -245,7 +245,7 @@ def predicted(
     job: Job, system: System, person: int, sample: int = 0
 ) -> tuple[Float[np.ndarray, "frame 56"], Float[np.ndarray, "frame 56"] | None]:
     """A system's motion of one person, and of the partner where it made both, over the measured frames."""
-    wanted = [person, 1 - person] if system.regime == "closed_loop" else [person]
+    wanted = [person, 1 - person] if system.protocol == "closed-loop" else [person]
     found = [
         read_prediction(system.files[job.files.clip, who][sample], job.space).coefficients[job.first : job.end]
         for who in wanted
@@ -313,7 +313,7 @@ class _Sums:
         return tuple(
             Row(
                 name,
-                systems[name].regime if name in systems else None,
+                systems[name].protocol if name in systems else None,
                 dict(zip(NAMES, over_dialogues_together(self._tallies[row], seed), strict=True)),
                 self._curves[row].means(),
                 tuple(self._worst.get(name, ())),

@@ -10,16 +10,28 @@ from dualtalk.evaluation.registry import MEASURES, Measure
 from dualtalk.evaluation.runner import Evaluation, Row
 from dualtalk.io.atomic import written_whole
 
-COLUMNS = ("system", "regime", "family", "measure", "unit", "wanted", "value", "low", "high", "dialogues", "best")
+COLUMNS = (
+    "system",
+    "protocol",
+    "family",
+    "measure",
+    "unit",
+    "wanted",
+    "value",
+    "low",
+    "high",
+    "dialogues",
+    "best",
+)
 CONTROL = "control"
 
 
 def best_of(evaluation: Evaluation) -> set[tuple[str, str]]:
-    """(system, measure) of the best in each regime in which several have that measure; all of equals."""
+    """(system, measure) of the best in each protocol in which several have that measure; all of equals."""
     reference = next(row for row in evaluation.rows if row.name == REFERENCE)
     found = set()
-    for regime in {row.regime for row in evaluation.rows if row.regime}:
-        rows = [row for row in evaluation.rows if row.regime == regime]
+    for protocol in {row.protocol for row in evaluation.rows if row.protocol}:
+        rows = [row for row in evaluation.rows if row.protocol == protocol]
         for measure in MEASURES:
             target = reference.figures[measure.name].value
             apart = {row.name: measure.distance(row.figures[measure.name].value, target) for row in rows}
@@ -41,7 +53,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
                 of_measure = (measure.family, measure.name, measure.unit, measure.wanted)
                 found = (value, low, high, row.figures[measure.name].dialogues)
                 marked = int((row.name, measure.name) in best)
-                table.writerow([row.name, row.regime or CONTROL, *of_measure, *found, marked])
+                table.writerow([row.name, row.protocol or CONTROL, *of_measure, *found, marked])
 
 
 def printed(row: Row, measure: Measure) -> list[float | None]:
@@ -64,7 +76,7 @@ def as_json(evaluation: Evaluation) -> dict:
         "systems": [
             {
                 "name": row.name,
-                "regime": row.regime or CONTROL,
+                "protocol": row.protocol or CONTROL,
                 "samples": row.samples,
                 "figures": {
                     measure.name: dict(zip(("value", "low", "high"), printed(row, measure), strict=True))

@@ -13,8 +13,8 @@ from dualtalk.simulation.closed_loop import Mode, answer_the_partner, close_the_
 from dualtalk.store import Store
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-Regime = Literal["partner_given", "closed_loop"]
-MOVERS = {"partner_given": answer_the_partner, "closed_loop": close_the_loop}
+Protocol = Literal["partner-given", "closed-loop"]
+MOVERS = {"partner-given": answer_the_partner, "closed-loop": close_the_loop}
 Report = Callable[[int, int], None]
 
 
@@ -24,7 +24,7 @@ def predict_split(
     out: str | os.PathLike,
     *,
     split: str = "test",
-    regime: Regime = "partner_given",
+    protocol: Protocol = "partner-given",
     mode: Mode = "sample",
     seed: int = 0,
     samples: int = 1,
@@ -37,7 +37,7 @@ def predict_split(
     ----------
     out : path
         Its folder; of several samples, the folders sample0, sample1 in it.
-    regime : "partner_given" or "closed_loop"
+    protocol : "partner-given" or "closed-loop"
         What the model is told of the partner: its true motion so far, or its voice alone.
     samples : int
         Sample i is drawn from the seed `seed + i`.
@@ -61,7 +61,7 @@ def predict_split(
         report(done, len(clips))
         conversation = shortened(store.conversation(clip), seconds)
         for number, folder in enumerate(folders):
-            moved = MOVERS[regime](conversation, trained, mode, seed + number)
+            moved = MOVERS[protocol](conversation, trained, mode, seed + number)
             for person, participant in enumerate(moved.participants, start=1):
                 participant.motion.save(folder / f"{clip}_speaker{person}.npz")
     return len(clips)

@@ -51,7 +51,7 @@ def write_comparison(
     run : dict
         How it was made, for the foot of the page.
     """
-    heading = _heading([row.name for row in evaluation.rows if row.regime])
+    heading = _heading([row.name for row in evaluation.rows if row.protocol])
     data = {
         "heading": heading,
         "clips": len(evaluation.jobs),
@@ -100,7 +100,7 @@ def _rows(evaluation: Evaluation) -> list[dict]:
     return [
         {
             "name": row.name,
-            "regime": row.regime or CONTROL,
+            "protocol": row.protocol or CONTROL,
             "samples": row.samples,
             "about": CONTROLS.get(row.name, ""),
             "figures": [[_short(value) for value in printed(row, measure)] for measure in MEASURES],
@@ -109,7 +109,7 @@ def _rows(evaluation: Evaluation) -> list[dict]:
                 kind: {name: _curve(curve) for name, curve in quantities.items()}
                 for kind, quantities in row.curves.items()
             }
-            if row.regime or row.name == REFERENCE
+            if row.protocol or row.name == REFERENCE
             else {},
         }
         for row in evaluation.rows

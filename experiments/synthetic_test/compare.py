@@ -3,7 +3,7 @@
     python experiments/synthetic_test/compare.py stores/synthetic --out experiments/results/synthetic_test \\
         --model duet=default --model speaker=runs/speaker/model.safetensors ...
 
-Predictions of every model in both regimes, of duet both modes, beside models that need no training, the teacher
+Predictions of every model in both protocols, of duet both modes, beside models that need no training, the teacher
 with another seed, and duet with the partner's voice taken from another dialogue; then `dualtalk evaluate` on all
 of them, how well the nods that the teacher planted are found, and how the mean errors compare with each other and
 with the least that the teacher's own dice allow. What is there already is not predicted again.
@@ -33,7 +33,7 @@ from dualtalk.simulation.predictions import shortened
 from dualtalk.store import Store, open_store
 from dualtalk.timebase import MOTION_FPS
 
-GIVEN, LOOP = "partner_given", "closed_loop"
+GIVEN, LOOP = "partner-given", "closed-loop"
 TEACHER = "teacher, another seed"
 # A planted nod counts as found where one begins so near to it.
 NOD_WITHIN_S = 0.4
@@ -49,7 +49,7 @@ class Task:
     """One folder of predictions: what moves whom, told what."""
 
     name: str
-    regime: str
+    protocol: str
     mode: str
     path: str = ""
     kind: str = "model"
@@ -78,7 +78,7 @@ def main() -> None:
         predicted=folders,
         reference=arguments.store,
         names=tuple(task.name for task in tasks),
-        regimes=tuple(task.regime for task in tasks),
+        protocols=tuple(task.protocol for task in tasks),
         split="test",
         head="open",
         seed=0,
@@ -86,7 +86,7 @@ def main() -> None:
     )
     print(*run(request, arguments.out, workers=arguments.workers), sep="\n")
     figures = pd.read_csv(arguments.out / "figures.csv")
-    table = figures.pivot_table(index=["system", "regime"], columns="measure", values="value", sort=False)
+    table = figures.pivot_table(index=["system", "protocol"], columns="measure", values="value", sort=False)
     shown = table[[name for name in SHOWN if name in table]].round(3)
     nods = nod_table(open_store(arguments.store), tasks, arguments)
     for name, one in (("figures", shown), ("nods", nods), ("errors", error_table(table))):
@@ -106,9 +106,9 @@ def all_tasks(models: list[str]) -> list[Task]:
     for given in models:
         name, _, path = given.partition("=")
         modes = ("mean", "sample") if isinstance(load_model(path).model, Duet) else ("mean",)
-        for regime, said in ((GIVEN, "partner given"), (LOOP, "loop")):
+        for protocol, said in ((GIVEN, "partner given"), (LOOP, "loop")):
             tasks += [
-                Task(f"{name} {mode}, {said}" if len(modes) > 1 else f"{name}, {said}", regime, mode, path)
+                Task(f"{name} {mode}, {said}" if len(modes) > 1 else f"{name}, {said}", protocol, mode, path)
                 for mode in modes
             ]
         if len(modes) > 1:
@@ -151,7 +151,7 @@ def mover(task: Task, store: Store) -> Callable[[Conversation], Conversation]:
         trained = PretrainedModel(neighbour(store), "open", FULL62.name, {})
     else:
         trained = load_model(task.path)
-    moves = answer_the_partner if task.regime == GIVEN else close_the_loop
+    moves = answer_the_partner if task.protocol == GIVEN else close_the_loop
     return lambda talk: moves(talk, trained, task.mode)
 
 

@@ -3,7 +3,7 @@
 // The page itself: header, families, legends, pictures, and what is said at the foot.
 
 const data = JSON.parse(byId("data").textContent);
-const systems = data.rows.filter(row => row.regime !== "control");
+const systems = data.rows.filter(row => row.protocol !== "control");
 const atFirst = oftenBest(systems);
 giveLooks(data, systems, atFirst);
 const curved = data.rows.filter(row => Object.keys(row.curves).length);

@@ -19,7 +19,7 @@ class DotPlot {
 
   // Systems and the target decide the scale, and controls as far as they are not beyond all measure.
   range(rows) {
-    const shown = rows.filter(row => row.regime !== "control" || row.name === this.data.reference);
+    const shown = rows.filter(row => row.protocol !== "control" || row.name === this.data.reference);
     const inner = [this.target(), ...shown.flatMap(row => row.figures[this.index])].filter(value => value !== null);
     let low = Math.min(...inner), high = Math.max(...inner);
     const room = 1.5 * (high - low || Math.abs(high) || 1);
@@ -34,7 +34,7 @@ class DotPlot {
 
   draw() {
     const rows = this.data.rows.filter(row => row.figures[this.index][0] !== null);
-    const middles = this.drawing.begin(rows.map(row => [row.name, row.regime === "control" ? "quiet" : ""]));
+    const middles = this.drawing.begin(rows.map(row => [row.name, row.protocol === "control" ? "quiet" : ""]));
     const [low, high] = this.range(rows), target = this.target();
     const x = this.drawing.axis(low, high, 60);
     if (target !== null) this.drawing.line(x(target), 0, x(target), this.drawing.bottom, "var(--reference)", "3 3");

@@ -15,7 +15,7 @@ function giveLooks(data, systems, chosen) {
   const order = [...chosen, ...systems.filter(row => !chosen.includes(row))];
   order.forEach((row, place) => Object.assign(row,
     { colour: `var(--s${place % COLOURS})`, line: place < COLOURS ? "solid" : "dotted" }));
-  for (const row of data.rows.filter(one => one.regime === "control"))
+  for (const row of data.rows.filter(one => one.protocol === "control"))
     Object.assign(row, row.name === data.reference ? { colour: "var(--reference)", line: "dashed" }
       : { colour: "var(--control)", line: "solid" });
 }

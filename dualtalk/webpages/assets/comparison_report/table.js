@@ -2,7 +2,7 @@
 
 // The table of figures: a row a system, a column a measure of the family that is shown.
 
-const REGIMES = { partner_given: "Partner given", closed_loop: "Closed loop: both people predicted", control: "Controls" };
+const PROTOCOLS = { "partner-given": "Partner given", "closed-loop": "Closed loop: both people predicted", control: "Controls" };
 const SIGNS = { lower: "↓", higher: "↑", one: "→1", reference: "≈" };
 
 function element(tag, properties, ...children) {
@@ -65,12 +65,12 @@ class Table {
   draw() {
     const columns = this.columns();
     const table = element("table", {}, element("thead", {}, this.heading(columns)));
-    for (const regime of Object.keys(REGIMES)) {
-      const rows = this.data.rows.filter(row => row.regime === regime
+    for (const protocol of Object.keys(PROTOCOLS)) {
+      const rows = this.data.rows.filter(row => row.protocol === protocol
         && columns.some(({ index }) => row.figures[index][0] !== null));
       if (!rows.length) continue;
       const title = element("th", { colSpan: columns.length + 1, scope: "rowgroup", className: "group" },
-        element("span", { textContent: REGIMES[regime] }));
+        element("span", { textContent: PROTOCOLS[protocol] }));
       table.append(element("tbody", {}, element("tr", {}, title),
         ...this.ordered(rows).map(row => this.row(row, columns))));
     }
@@ -100,7 +100,7 @@ class Table {
     const name = element("th", { scope: "row", title: row.about },
       element("div", { className: "name" }, dot, element("span", { textContent: row.name })));
     if (row.samples > 1) name.append(element("small", { textContent: `${row.samples} samples` }));
-    return element("tr", { className: row.regime === "control" ? "control" : "" }, name, ...cells);
+    return element("tr", { className: row.protocol === "control" ? "control" : "" }, name, ...cells);
   }
 }
 
