@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -22,12 +22,16 @@ from pyannote.core import Annotation, Segment, Timeline
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 from dualtalk.io.audio_file import read_wave, write_wave
-from dualtalk.io.rttm import PARTY, read_rttm, write_rttm
+from dualtalk.io.npz import read_npz
+from dualtalk.io.rttm import read_rttm, write_rttm
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
+# Labels of the two participants, in files, tables and messages.
+PARTY = ("a", "b")
 Space = Literal["flame", "open"]
 IDENTITY_COEFFICIENTS = 300
-# A neck or a jaw turns by less than this; more means degrees were passed for radians.
+EXPRESSION_COEFFICIENTS = 50
+# No joint of a head turns by more than half a turn: a larger norm means that degrees were passed for radians.
 LARGEST_ROTATION_RAD = np.pi
 
 
@@ -57,8 +61,8 @@ class MotionLayout:
         raise AssertionError("unreachable")
 
 
-DUALTALK56 = MotionLayout("dualtalk56", {"expression": 50, "jaw": 3, "head": 3})
-FULL62 = MotionLayout("full62", {"expression": 50, "jaw": 3, "head": 3, "eyes": 6})
+DUALTALK56 = MotionLayout("dualtalk56", {"expression": EXPRESSION_COEFFICIENTS, "jaw": 3, "head": 3})
+FULL62 = MotionLayout("full62", {"expression": EXPRESSION_COEFFICIENTS, "jaw": 3, "head": 3, "eyes": 6})
 LAYOUTS = {layout.name: layout for layout in (DUALTALK56, FULL62)}
 
 
@@ -93,7 +97,7 @@ class HeadMotion:
     space: Space
     layout: MotionLayout = FULL62
     identity: Float32[np.ndarray, "300"] = field(default_factory=_no_identity)
-    valid: Bool[np.ndarray, "frame"] | None = None
+    valid: Bool[np.ndarray, "frame"] = None  # type: ignore[assignment]  # None is replaced in __post_init__
 
     def __post_init__(self) -> None:
         if self.valid is None:
@@ -111,15 +115,8 @@ class HeadMotion:
         if len(self.valid) != self.frames:
             raise InputError(f"valid tells of {len(self.valid)} frames; the motion has {self.frames}")
         for part in ("jaw", "head", "eyes"):
-            self._refuse_degrees(part)
-
-    def _refuse_degrees(self, part: str) -> None:
-        if part not in self.layout.widths or not len(self.coefficients):
-            return
-        rotvecs = self.coefficients[:, self.layout.slice_of(part)].reshape(-1, 3)
-        largest = float(np.linalg.norm(rotvecs, axis=1).max())
-        if largest > LARGEST_ROTATION_RAD:
-            raise InputError(f"{part} rotation has a norm of {largest:.1f} rad; were degrees passed?")
+            if part in self.layout.widths:
+                require_radians(part, self.coefficients[:, self.layout.slice_of(part)])
 
     @property
     def frames(self) -> int:
@@ -169,6 +166,7 @@ class HeadMotion:
             layout = FULL62
         coefficients = np.concatenate(parts, axis=1).astype(np.float32)
         identity = _no_identity() if identity is None else identity.astype(np.float32)
+        valid = np.ones(len(coefficients), bool) if valid is None else valid
         return cls(coefficients, space, layout, identity, valid)
 
     def __getitem__(self, frames: slice) -> "HeadMotion":
@@ -192,17 +190,17 @@ class HeadMotion:
         """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
         where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""
         with written_whole(path) as partial:
-            np.savez(partial, **self.to_numpy())
+            np.savez(partial, allow_pickle=False, **self.to_numpy())
 
     def to_numpy(self) -> dict[str, np.ndarray]:
         """What `save` writes, by name."""
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "exp": self.expression,
             "pose": np.concatenate([self.head_rotvec_rad, self.jaw_rotvec_rad], axis=1),
             "shape": self.identity,
-            "fps": np.float32(MOTION_FPS),
-            "space": np.str_(self.space),
-            "layout": np.str_(self.layout.name),
+            "fps": np.array(MOTION_FPS, np.float32),
+            "space": np.array(self.space),
+            "layout": np.array(self.layout.name),
         }
         if "eyes" in self.layout.widths:
             arrays["eyes"] = self.eyes_rotvec_rad
@@ -234,7 +232,8 @@ class HeadMotion:
         if "shape" in arrays:
             shape = np.atleast_2d(arrays["shape"]).mean(axis=0)[:IDENTITY_COEFFICIENTS]
             identity[: len(shape)] = shape
-        stated = str(arrays["space"]) if "space" in arrays else None
+        # __post_init__ refuses what is no space.
+        stated = cast(Space, str(arrays["space"])) if "space" in arrays else None
         if space and stated and space != stated:
             raise InputError(f"{path} is in space {stated!r}; {space!r} was asked for")
         return cls.from_parts(
@@ -248,15 +247,25 @@ class HeadMotion:
         )
 
 
-def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of an npz file, by name; pickled objects are refused."""
-    if not Path(path).is_file():
-        raise InputError(f"no motion file at {path}")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except Exception as error:
-        raise InputError(f"{path} is not a readable npz of plain arrays: {error}") from error
+def require_radians(part: str, rotvecs_rad: Float[np.ndarray, "frame coef"]) -> None:
+    """Check that rotations are plausible in radians; rows that hold a NaN are passed over.
+
+    Parameters
+    ----------
+    part : str
+        Name of the rotation in the error message.
+    rotvecs_rad : (frame, 3 or a multiple of it)
+        Axis-angle vectors, one joint after the other.
+
+    Raises
+    ------
+    InputError
+        A rotation has a norm above pi.
+    """
+    norms = np.linalg.norm(rotvecs_rad.reshape(-1, 3), axis=1)
+    largest = float(norms[np.isfinite(norms)].max(initial=0.0))
+    if largest > LARGEST_ROTATION_RAD:
+        raise InputError(f"{part} rotation has a norm of {largest:.1f} rad; were degrees passed?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,11 +296,31 @@ class Participant:
         return speaking_frames(self.speech, frames)
 
 
-def speaking_frames(speech: Iterable[Segment], frames: int, first: int = 0) -> Bool[np.ndarray, "frame"]:
-    """(frame,) bool: whether `speech` holds the middle of each of the frames from `first` on."""
+def speaking_frames(
+    speech: Iterable[Segment], frames: int, first: int = 0, *, widened_s: float = 0.0
+) -> Bool[np.ndarray, "frame"]:
+    """Convert speech segments to a mask over motion frames.
+
+    Parameters
+    ----------
+    speech : iterable of Segment
+        In seconds.
+    frames : int
+        Length of the mask.
+    first : int
+        Index of the frame that the mask begins with.
+    widened_s : float
+        Seconds by which each segment is extended at both ends.
+
+    Returns
+    -------
+    (frame,) bool
+        Whether the middle of each frame lies in a segment: at its start or later, and before its end.
+    """
     mask = np.zeros(frames, bool)
     for span in speech:
-        start, end = (math.ceil(edge_s * MOTION_FPS - 0.5 - 1e-9) - first for edge_s in (span.start, span.end))
+        edges_s = (span.start - widened_s, span.end + widened_s)
+        start, end = (math.ceil(edge_s * MOTION_FPS - 0.5 - 1e-9) - first for edge_s in edges_s)
         mask[max(start, 0) : max(end, 0)] = True
     return mask
 
@@ -374,14 +403,14 @@ class Conversation:
         if not folder.is_dir():
             raise InputError(f"no conversation folder at {folder}")
         annotation = read_rttm(folder / "turns.rttm")
-        people = []
-        for label in PARTY:
-            motion_path = folder / f"{label}.npz"
-            people.append(
-                Participant(
-                    audio=read_wave(folder / f"{label}.wav")[0],
-                    speech=annotation.label_timeline(label) if label in annotation.labels() else Timeline(),
-                    motion=HeadMotion.load(motion_path) if motion_path.exists() else None,
-                )
-            )
-        return cls(*people, name=annotation.uri or folder.name)
+        a, b = (_load_participant(folder, label, annotation) for label in PARTY)
+        return cls(a, b, name=annotation.uri or folder.name)
+
+
+def _load_participant(folder: Path, label: str, annotation: Annotation) -> Participant:
+    motion_path = folder / f"{label}.npz"
+    return Participant(
+        audio=read_wave(folder / f"{label}.wav")[0],
+        speech=annotation.label_timeline(label) if label in annotation.labels() else Timeline(),
+        motion=HeadMotion.load(motion_path) if motion_path.exists() else None,
+    )

@@ -1,7 +1,7 @@
-"""The one clock of the project: 25 motion frames a second, 16 kHz audio, 640 samples a frame, exactly."""
+"""The common timebase: 25 motion frames a second and 16 kHz audio, so exactly 640 samples a frame.
 
-import numpy as np
-from jaxtyping import Bool
+This module imports nothing, so that every layer can use it; the models too, which know tensors only.
+"""
 
 MOTION_FPS = 25
 AUDIO_RATE_HZ = 16_000
@@ -10,21 +10,15 @@ assert SAMPLES_PER_FRAME * MOTION_FPS == AUDIO_RATE_HZ
 
 
 def frames_for_samples(samples: int) -> int:
-    """Motion frames that cover `samples` audio samples: the last one may be partly beyond the end."""
+    """Number of motion frames that cover `samples` audio samples; the last frame may extend past the end."""
     return -(-samples // SAMPLES_PER_FRAME)
 
 
 def frame_at(time_s: float) -> int:
-    """Index of the motion frame whose span [t / 25, (t + 1) / 25) holds `time_s`."""
+    """Index of the motion frame whose span [t / 25, (t + 1) / 25) contains `time_s`."""
     return int(time_s * MOTION_FPS + 1e-6)
 
 
 def sample_at(time_s: float) -> int:
     """Index of the audio sample nearest to `time_s`."""
     return round(time_s * AUDIO_RATE_HZ)
-
-
-def runs(mask: Bool[np.ndarray, "time"]) -> list[tuple[int, int]]:
-    """First index, and index after the last, of each stretch of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Real recordings, found where they are installed (a test that needs one skips where it is not); what is made."""
+"""Fixtures of several test files: recordings, random stores and motion, and a FLAME file made of the open head."""
 
 import os
 import pickle
@@ -13,16 +13,16 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from pyannote.core import Segment, Timeline
+from pyannote.database.util import load_rttm
 
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head import Region, load_head
 from dualtalk.store import Draft, Store, Task, build_store, open_store
 
 torch.set_num_threads(1)
-
-CLIP = Path(__file__).parents[2] / "shared" / "data" / "dualtalk_clip"
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +32,26 @@ def two_person_wave() -> Path:
 
 
 @pytest.fixture(scope="session")
-def one_wave_each() -> list[Path]:
-    """30 s of a real conversation, one file a person."""
-    waves = sorted(CLIP.glob("*_speaker[12].wav"))
-    if len(waves) != 2:
-        pytest.skip(f"no conversation at {CLIP}")
+def one_wave_each(two_person_wave, tmp_path_factory) -> list[Path]:
+    """The same 30 s as two files, one per person: each has the other's speech muted, by the sample's own RTTM.
+
+    The files lie alone in a folder laid out as the corpus of DualTalk (Peng et al. 2025) is, with random motion
+    of the first person: `sample_speaker1.wav`, `sample_speaker1.npz`, `sample_speaker2.wav`.
+    """
+    folder = tmp_path_factory.mktemp("one_wave_each")
+    samples, rate_hz = soundfile.read(two_person_wave, dtype="float32")
+    speech = next(iter(load_rttm(two_person_wave.with_suffix(".rttm")).values()))
+    waves = [folder / f"sample_speaker{number}.wav" for number in (1, 2)]
+    for wave, label in zip(waves, speech.labels(), strict=True):
+        time_s = np.arange(len(samples)) / rate_hz
+        own = np.zeros(len(samples), bool)
+        for span in speech.label_timeline(label):
+            own |= (time_s >= span.start) & (time_s < span.end)
+        soundfile.write(wave, samples * own, rate_hz, subtype="FLOAT")
+    rng = np.random.default_rng(0)
+    widths = {"shape": 100, "tex": 50, "exp": 50, "pose": 6, "cam": 3}
+    motion = {name: 0.1 * rng.standard_normal((751, width)) for name, width in widths.items()}
+    np.savez(waves[0].with_suffix(".npz"), **{name: array.astype(np.float32) for name, array in motion.items()})
     return waves
 
 

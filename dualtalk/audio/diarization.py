@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float32
 from pyannote.core import Annotation
 
+from dualtalk.core import PARTY
 from dualtalk.errors import SetupError
-from dualtalk.io.rttm import PARTY
 from dualtalk.timebase import AUDIO_RATE_HZ
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")

@@ -15,11 +15,11 @@ from scipy.ndimage import uniform_filter1d
 from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.speaker_masking import separate
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.core import Conversation, Participant
+from dualtalk.core import PARTY, Conversation, Participant
 from dualtalk.errors import InputError
+from dualtalk.geometry.masks import runs
 from dualtalk.io.audio_file import read_wave
-from dualtalk.io.rttm import PARTY
-from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples, runs
+from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
 
 # Microphones and separation leak: where a channel is this much softer than the other, it holds the other's voice.
 LEAK_DB = 12.0

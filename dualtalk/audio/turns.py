@@ -1,5 +1,6 @@
 """Who holds the floor: utterances, turns, pauses, gaps, overlaps and backchannels of two people.
 
+
 Terms are those of Heldner & Edlund 2010 ("Pauses, gaps and overlaps in conversations"): a pause is silence
 inside one person's turn, a gap silence between two people's turns, an overlap speech of both. The
 floor-transfer offset of a turn is its start less the end of the other's turn before it: a gap when positive, an
@@ -12,7 +13,7 @@ from itertools import pairwise
 import pandas as pd
 from pyannote.core import Segment, Timeline
 
-from dualtalk.io.rttm import PARTY
+from dualtalk.core import PARTY
 
 # A backchannel ("mhm", "yeah") is short, and the other goes on as if nothing was said (Yngve 1970; Ward &
 # Tsukahara 2000 take most to be under a second).

@@ -15,7 +15,8 @@ from pyannote.core import Segment, Timeline
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dualtalk.timebase import AUDIO_RATE_HZ, runs
+from dualtalk.geometry.masks import runs
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64

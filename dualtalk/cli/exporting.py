@@ -5,12 +5,11 @@ from pathlib import Path
 
 import dualtalk
 from dualtalk.cli.result_dir import result_folder
-from dualtalk.core import Conversation
+from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.export import export_conversation
 from dualtalk.export.formats import check_format
 from dualtalk.head import load_head
-from dualtalk.io.rttm import PARTY
 
 RECORD = "export.json"
 

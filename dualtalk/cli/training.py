@@ -14,13 +14,14 @@ from dualtalk.data.distributed import process_number
 from dualtalk.data.module import ConversationData
 from dualtalk.data.windows import Window
 from dualtalk.errors import DualTalkError, InputError
+from dualtalk.geometry.masks import runs
 from dualtalk.head import load_head
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.render import render_conversation
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.simulation.closed_loop import close_the_loop
-from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 from dualtalk.training.fit import train
 from dualtalk.training.module import ConversationTraining
 

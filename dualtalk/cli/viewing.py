@@ -6,11 +6,11 @@ import numpy as np
 from pyannote.core import Timeline
 
 from dualtalk.cli.exporting import refuse_without_motion
-from dualtalk.core import Conversation, HeadMotion, Participant
+from dualtalk.core import PARTY, Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
 from dualtalk.io.audio_file import read_wave
-from dualtalk.io.rttm import PARTY, read_rttm
+from dualtalk.io.rttm import read_rttm
 from dualtalk.timebase import SAMPLES_PER_FRAME
 from dualtalk.webpages.viewer import write_viewer
 

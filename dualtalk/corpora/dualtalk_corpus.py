@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from dualtalk.core import read_npz
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.npz import read_npz
 
 SPLITS = ("train", "test", "ood")
 # Clips of one video are named VIDEO_sub_video_N_M.

@@ -18,7 +18,8 @@ from pyannote.core import Segment, Timeline
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.corpora.seamless import FILE_NAME
 from dualtalk.errors import InputError, missing_extra
-from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, runs
+from dualtalk.geometry.masks import runs
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 INDEX, DATABASE = "seamless_interaction_pairs.json", "data_lmdb"
 SPLIT_OF_KEY = {"train": "train", "val": "validation", "test": "test"}

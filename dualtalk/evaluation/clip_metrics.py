@@ -131,7 +131,8 @@ class Side:
 
     def act(self, coefficients: Motion) -> Act:
         """A prediction of this person, on their own face."""
-        return Act(replace(self.own.motion, coefficients=coefficients, valid=None), self.own.skin)
+        all_valid = np.ones(len(coefficients), bool)
+        return Act(replace(self.own.motion, coefficients=coefficients, valid=all_valid), self.own.skin)
 
     def figures(self, made: Act, heard: Motion | None = None, *, slow: bool = True) -> dict[str, Tally]:
         """All measures of a prediction as long as the reference.

@@ -20,11 +20,10 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.voice_activity import detect_speech
-from dualtalk.core import DUALTALK56, HeadMotion, Space
+from dualtalk.core import DUALTALK56, PARTY, HeadMotion, Space
 from dualtalk.corpora.dualtalk_corpus import PART_OF_VIDEO
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
-from dualtalk.io.rttm import PARTY
 from dualtalk.store import open_store
 from dualtalk.store.schema import ABOUT, clip_path, read_clip_json, read_speech
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME

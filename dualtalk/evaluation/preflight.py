@@ -14,7 +14,7 @@ from dualtalk.core import DUALTALK56, Space
 from dualtalk.errors import InputError
 from dualtalk.evaluation.loading import SHOWN_NAMES, ClipFiles, System, read_clip, read_prediction, said_once
 from dualtalk.evaluation.registry import PARTS
-from dualtalk.timebase import runs
+from dualtalk.geometry.masks import runs
 
 FEWEST_FRAMES = 2
 

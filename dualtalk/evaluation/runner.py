@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualtalk.audio.prosody import loudness_db
-from dualtalk.core import Space
+from dualtalk.core import PARTY, Space
 from dualtalk.errors import InputError
 from dualtalk.evaluation.baselines import CONTROLS, REFERENCE, as_long, control_motions, strangers
 from dualtalk.evaluation.clip_metrics import Act, Side, Skin
@@ -32,7 +32,6 @@ from dualtalk.evaluation.loading import (
 from dualtalk.evaluation.preflight import Job, look_over, measurable
 from dualtalk.evaluation.registry import MEASURES, NAMES, POSITION
 from dualtalk.head import load_head
-from dualtalk.io.rttm import PARTY
 from dualtalk.metrics.bootstrap import Estimate, Tally, over_dialogues_together
 from dualtalk.metrics.roles import Roles
 from dualtalk.metrics.stochastic import sample_figures

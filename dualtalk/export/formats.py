@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dualtalk.core import Conversation, HeadMotion, Participant
+from dualtalk.core import PARTY, Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.export.gltf import write_glb
 from dualtalk.export.meshes import write_mesh_sequence
@@ -21,7 +21,6 @@ from dualtalk.export.usd import write_usd
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.live_link import TIMECODE_FPS, write_live_link
 from dualtalk.io.audio_file import write_wave
-from dualtalk.io.rttm import PARTY
 from dualtalk.render.scene import APPEARANCES, camera_layout
 from dualtalk.timebase import MOTION_FPS
 

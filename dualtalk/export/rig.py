@@ -20,11 +20,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.spatial.transform import Rotation
 
-from dualtalk.core import IDENTITY_COEFFICIENTS, HeadMotion
+from dualtalk.core import EXPRESSION_COEFFICIENTS, IDENTITY_COEFFICIENTS, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.geometry.rotations import matrix_from_rotvec
 from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
-from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, SkinnedHead
+from dualtalk.head.skinned import SkinnedHead
 
 JOINTS = ("root", "neck", "jaw", "leftEye", "rightEye")
 PARENTS = (-1, 0, 1, 1, 1)

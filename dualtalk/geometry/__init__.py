@@ -1,1 +1,1 @@
-"""Rotations, and resampling and smoothing of motion."""
+"""Rotations, resampling of motion to other frame rates, and runs in masks."""

@@ -15,10 +15,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from dualtalk.core import EXPRESSION_COEFFICIENTS
 from dualtalk.errors import InputError
 from dualtalk.head.head import Eye
 from dualtalk.head.regions import Region
-from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, FlameArrays, SkinnedHead
+from dualtalk.head.skinned import FlameArrays, SkinnedHead
 from dualtalk.io.flame_pickle import read_pickled_arrays
 
 SHAPES = {

@@ -10,9 +10,10 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
+from dualtalk.core import EXPRESSION_COEFFICIENTS
 from dualtalk.head.blendshapes import EXPRESSION_UNITS
 from dualtalk.head.head import Eye
-from dualtalk.head.skinned import EXPRESSION_COEFFICIENTS, FlameArrays, SkinnedHead
+from dualtalk.head.skinned import FlameArrays, SkinnedHead
 
 IDENTITIES, EXPRESSIONS = 300, 100
 # Joint tree of FLAME: root, then neck on it, then jaw and eyes on the neck.

@@ -12,12 +12,11 @@ from jaxtyping import Float, Float32, Int, Int32, UInt8
 from smplx import FLAME
 from smplx.lbs import batch_rigid_transform, batch_rodrigues, blend_shapes
 
-from dualtalk.core import IDENTITY_COEFFICIENTS, HeadMotion, Space
+from dualtalk.core import EXPRESSION_COEFFICIENTS, IDENTITY_COEFFICIENTS, HeadMotion, Space
 from dualtalk.errors import InputError
 from dualtalk.head.head import Eye
 
 FRAMES_AT_ONCE = 64
-EXPRESSION_COEFFICIENTS = 50
 LANDMARKS = 51
 
 

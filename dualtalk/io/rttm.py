@@ -9,9 +9,6 @@ from pyannote.core import Annotation, Segment
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 
-# Labels of the two people, wherever they are told apart by name.
-PARTY = ("a", "b")
-
 
 def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
     """Write `annotation` with a resolution of a millisecond."""

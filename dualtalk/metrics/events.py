@@ -17,9 +17,10 @@ from scipy.signal import butter, hilbert, sosfiltfilt
 
 from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
+from dualtalk.geometry.masks import runs
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
 from dualtalk.metrics.validation import finite
-from dualtalk.timebase import MOTION_FPS, runs
+from dualtalk.timebase import MOTION_FPS
 
 Curve = Float[np.ndarray, "frame"]
 

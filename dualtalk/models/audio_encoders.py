@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from dualtalk.errors import InputError
-from dualtalk.models.interface import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, State, not_streamable
+from dualtalk.models.interface import State, not_streamable
+from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
 
 # The mel scale's constants in O'Shaughnessy 1987, "Speech communication: human and machine", page 150.
 MEL_FACTOR, MEL_CORNER_HZ = 2595.0, 700.0

@@ -28,10 +28,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
-# The clock of dualtalk.timebase, which a test holds this to: models import nothing but errors.
-AUDIO_RATE_HZ = 16_000
-SAMPLES_PER_FRAME = 640
 # How much of a recording `roll_out` hears before it moves people through it: bounds memory, changes nothing.
 HEARD_AT_ONCE_FRAMES = 250
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dualtalk.core import LARGEST_ROTATION_RAD, HeadMotion, Space
+from dualtalk.core import EXPRESSION_COEFFICIENTS, LARGEST_ROTATION_RAD, HeadMotion, Space
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import resample_curves, resample_rotations
 from dualtalk.timebase import MOTION_FPS
 
-EXPRESSION_COEFFICIENTS = 50
 # A jaw hardly turns about y and z. Tracked talkers' jaws do so a sixth to two fifths as much as their heads (eight
 # tracks of two trackers); five times that, and by more than a jaw can, says that the two are exchanged.
 SWAPPED_RATIO, SWAPPED_SD_RAD, SWAPPED_FRAMES = 2.0, 0.02, 50

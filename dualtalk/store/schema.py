@@ -29,11 +29,11 @@ from pyannote.core import Segment
 
 from dualtalk.audio.crosstalk import crosstalk_db
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.core import Conversation
+from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 from dualtalk.io.audio_file import write_wave
-from dualtalk.io.rttm import PARTY, rttm_lines, write_rttm
+from dualtalk.io.rttm import rttm_lines, write_rttm
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test", "ood")

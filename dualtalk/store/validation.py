@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 
+from dualtalk.core import PARTY
 from dualtalk.errors import InputError
-from dualtalk.io.rttm import PARTY
 from dualtalk.store.schema import SPLITS, clip_path, clip_paths, sha256_of
 from dualtalk.store.store import Store, open_store
 

@@ -10,9 +10,8 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.animator import Animation, Transcript, animate
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
-from dualtalk.io.rttm import PARTY
 from dualtalk.store import Draft, Task
 from dualtalk.synthesis.dialogue import Line, Turn, Writer, said_words
 from dualtalk.synthesis.room_acoustics import draw_scene, recorded

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate, pad
 
-from dualtalk.models.interface import AUDIO_RATE_HZ
+from dualtalk.timebase import AUDIO_RATE_HZ
 
 # How far a microphone's level and noise vary, each evenly within these; noise is below full scale.
 GAIN_DB = (-10.0, 8.0)
