@@ -8,9 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from dualtalk.core import FULL62, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.geometry.resampling import curves_at, rotations_at
+from dualtalk.geometry.resampling import interpolate_curves, interpolate_rotations
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
-from dualtalk.head.live_link import HEADER, read_live_link, write_live_link
+from dualtalk.head.live_link import read_live_link, write_live_link
+from dualtalk.io.live_link import HEADER
 
 ROTATIONS = ("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll")
 
@@ -52,7 +53,7 @@ def written(tmp_path):
 def test_the_layout_is_the_apps(written):
     header, rows = table(written[0])
     assert tuple(header) == HEADER
-    assert header[:4] == ["Timecode", "BlendshapeCount", "EyeBlinkLeft", "EyeLookDownLeft"]
+    assert header[:4] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft", "EyeLookDownLeft"]
     assert header[16:20] == ["JawForward", "JawRight", "JawLeft", "JawOpen"]
     assert header[53:57] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"]
     assert rows[0][:2] == ["13:00:04:30.000", "61"]
@@ -239,7 +240,7 @@ def another_table(header, rows):
     ("spoil", "about"),
     [
         (no_jaw, "no column JawOpen"),
-        (wrong_count, "line 5: 61 values, the count says 52"),
+        (wrong_count, "line 5: 61 values, the count is 52"),
         (short_row, "line 102: 18 values"),
         (a_word, "line 6: JawOpen is 'open'"),
         (not_finite, "JawOpen is 'nan'"),
@@ -278,16 +279,16 @@ def test_resampling_keeps_what_it_passes_through_and_turns_at_constant_speed():
     rng = np.random.default_rng(0)
     times_s = np.sort(rng.uniform(0, 2, 20))
     rotvecs = rng.normal(0, 0.5, (20, 3))
-    np.testing.assert_allclose(rotations_at(times_s, rotvecs, times_s), rotvecs, atol=1e-9)
-    np.testing.assert_allclose(curves_at(times_s, rotvecs, times_s), rotvecs, atol=1e-12)
+    np.testing.assert_allclose(interpolate_rotations(times_s, rotvecs, times_s), rotvecs, atol=1e-9)
+    np.testing.assert_allclose(interpolate_curves(times_s, rotvecs, times_s), rotvecs, atol=1e-12)
     turn = np.array([[0, 0, 0], [0, 1.0, 0]])
     at_s = np.array([-1.0, 0.25, 0.5, 3.0])
     np.testing.assert_allclose(
-        rotations_at(np.array([0.0, 1.0]), turn, at_s), [[0, y, 0] for y in (0, 0.25, 0.5, 1)], atol=1e-9
+        interpolate_rotations(np.array([0.0, 1.0]), turn, at_s), [[0, y, 0] for y in (0, 0.25, 0.5, 1)], atol=1e-9
     )
 
 
 def test_the_shorter_way_round_is_taken():
     turn = np.array([[0, 3.0, 0], [0, -3.0, 0]])
-    halfway = rotations_at(np.array([0.0, 1.0]), turn, np.array([0.5]))[0]
+    halfway = interpolate_rotations(np.array([0.0, 1.0]), turn, np.array([0.5]))[0]
     assert np.linalg.norm(halfway) == pytest.approx(np.pi, abs=1e-6)

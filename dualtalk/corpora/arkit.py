@@ -20,7 +20,7 @@ from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
 from dualtalk.core import HeadMotion
 from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
 from dualtalk.errors import InputError
-from dualtalk.geometry.resampling import curves_at, rotations_at
+from dualtalk.geometry.resampling import interpolate_curves, interpolate_rotations
 from dualtalk.head.live_link import LiveLinkTake, read_live_link
 from dualtalk.io.audio_file import read_wave
 from dualtalk.timebase import MOTION_FPS, frames_for_samples
@@ -125,12 +125,12 @@ def _over(take: LiveLinkTake, offset_s: float, frames: int) -> HeadMotion:
     """The face in each frame of the sound; where it was not recorded the nearest holds, and is not valid."""
     at_s = np.arange(frames) / MOTION_FPS + offset_s
     motion, layout = take.motion, take.motion.layout
-    coefficients = curves_at(take.times_s, motion.coefficients, at_s)
+    coefficients = interpolate_curves(take.times_s, motion.coefficients, at_s)
     for part in ("head", "jaw", "eyes"):
         columns = layout.slice_of(part)
         for first in range(columns.start, columns.stop, 3):
             turn = slice(first, first + 3)
-            coefficients[:, turn] = rotations_at(take.times_s, motion.coefficients[:, turn], at_s)
+            coefficients[:, turn] = interpolate_rotations(take.times_s, motion.coefficients[:, turn], at_s)
     nearest = np.rint(at_s * MOTION_FPS).astype(int)
     recorded = (nearest >= 0) & (nearest < motion.frames)
     valid = recorded & take.valid[nearest.clip(0, motion.frames - 1)]

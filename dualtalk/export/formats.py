@@ -19,8 +19,9 @@ from dualtalk.export.meshes import write_mesh_sequence
 from dualtalk.export.tables import motion_table, write_published, write_table
 from dualtalk.export.usd import write_usd
 from dualtalk.head import Head, load_head, retarget
-from dualtalk.head.live_link import TIMECODE_FPS, write_live_link
+from dualtalk.head.live_link import write_live_link
 from dualtalk.io.audio_file import write_wave
+from dualtalk.io.live_link import TIMECODE_FPS
 from dualtalk.render.scene import APPEARANCES, camera_layout
 from dualtalk.timebase import MOTION_FPS
 

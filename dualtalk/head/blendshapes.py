@@ -13,24 +13,8 @@ from jaxtyping import Float, Float32
 
 from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
+from dualtalk.io.arkit import ARKIT_UNITS
 
-ARKIT_UNITS = (
-    *("eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft"),
-    *("eyeSquintLeft", "eyeWideLeft"),
-    *("eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight"),
-    *("eyeSquintRight", "eyeWideRight"),
-    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
-    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
-    *("mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight"),
-    *("mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight"),
-    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
-    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight"),
-    *("mouthUpperUpLeft", "mouthUpperUpRight"),
-    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
-    *("noseSneerLeft", "noseSneerRight"),
-    "tongueOut",
-)
 JAW_JOINT_UNITS = ("jawLeft", "jawRight", "jawOpen")
 EYE_JOINT_UNITS = tuple(unit for unit in ARKIT_UNITS if unit.startswith("eyeLook"))
 EXPRESSION_UNITS = tuple(unit for unit in ARKIT_UNITS if unit not in JAW_JOINT_UNITS + EYE_JOINT_UNITS)
