@@ -22,7 +22,7 @@ from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
 from dualtalk.simulation import simulate
 from dualtalk.training.calibration import SETTLING_FRAMES, match_samples
-from dualtalk.training.fit import parsed, train
+from dualtalk.training.fit import build_cli, train
 from dualtalk.training.losses import CLOSED_MM, MotionLoss, lip_basis_mm, masked_mean
 from dualtalk.training.module import TOLD_RATE, ConversationTraining
 
@@ -272,7 +272,7 @@ def test_files_that_are_no_model_are_refused(tmp_path):
 def test_every_config_is_understood(path, tmp_path):
     # What a run starts from is made by another run.
     without = ["--model.init_checkpoint", "null", "--model.interpolation_alpha", "1"]
-    cli = parsed(["--config", str(path), "--output-dir", str(tmp_path), *without])
+    cli = build_cli(["--config", str(path), "--output-dir", str(tmp_path), *without])
     assert cli.model.model.coefficients == 62
     assert cli.datamodule.layout == "full62"
 
@@ -288,7 +288,7 @@ def test_every_config_is_understood(path, tmp_path):
 )
 def test_a_config_with_a_slip_is_refused(tmp_path, wrong, said):
     with pytest.raises(InputError, match=said):
-        parsed(["--config", str(CONFIGS / "duet.yaml"), "--output-dir", str(tmp_path), *wrong])
+        build_cli(["--config", str(CONFIGS / "duet.yaml"), "--output-dir", str(tmp_path), *wrong])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
@@ -303,14 +303,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(make_store, tiny_duet, tmp_path,
             return real(training, batch, index)
 
         monkeypatch.setattr(ConversationTraining, "training_step", step)
-        options = [
-            "--output-dir",
-            str(tmp_path / name),
-            "--data.datasets",
-            str(store.root),
-            "--data.role_swap",
-            "false",
-        ]
+        options = ["--output-dir", str(tmp_path / name), "--data.datasets", str(store.root)]
         return load_model(train([*tiny_duet, *options, "--trainer.max_steps", "8"]))
 
     whole = run("whole")

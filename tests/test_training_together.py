@@ -51,7 +51,7 @@ def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_
 
 def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_duet, tmp_path):
     """Where every conversation of a process goes on from its own motion, it has nothing to teach the flow."""
-    write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_a_shard=1)
+    write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_per_shard=1)
     options = [*tiny_duet, "--data.datasets", str(tmp_path / "shards"), "--data.batch_size", "1"]
     ended = trained_together([*options, "--output-dir", str(tmp_path / "run"), "--trainer.max_steps", "6"])
     assert ended.returncode == 0, ended.stderr

@@ -9,10 +9,10 @@ import torch
 from typer.testing import CliRunner
 
 from dualtalk.cli import app
-from dualtalk.cli.training import SampleVideos
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import load_model
 from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.training.callbacks import SampleVideos
 from dualtalk.training.fit import train
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"
@@ -27,8 +27,8 @@ def films(monkeypatch) -> list:
         torch.rand(3)
         filmed.append((path, conversation, head))
 
-    monkeypatch.setattr("dualtalk.cli.training.render_conversation", film)
-    monkeypatch.setattr("dualtalk.cli.training.open_renderer", lambda scene: BytesIO())
+    monkeypatch.setattr("dualtalk.training.callbacks.render_conversation", film)
+    monkeypatch.setattr("dualtalk.training.callbacks.open_renderer", lambda scene: BytesIO())
     return filmed
 
 
@@ -83,7 +83,7 @@ def test_a_film_that_fails_does_not_stop_the_run(make_store, tiny_duet, tmp_path
     def refuse(*_) -> None:
         raise InputError("head rotation has a norm of 3.5 rad; were degrees passed?")
 
-    monkeypatch.setattr("dualtalk.cli.training.render_conversation", refuse)
+    monkeypatch.setattr("dualtalk.training.callbacks.render_conversation", refuse)
     store = make_store({"train": [10], "validation": [10]})
     options = [
         "--data.datasets",

@@ -99,13 +99,30 @@ def test_a_short_clip_is_filled_up_with_frames_that_do_not_count(make_store):
 def test_role_swap_exchanges_all_that_belongs_to_the_people(make_store):
     store = make_store({"train": [400]})
     plain = StoreWindows(store, "train", 10)
-    torch.manual_seed(0)
-    swapped = [window for window in StoreWindows(store, "train", 10, role_swap=True) if window.swapped]
+    batches = ConversationData(store.root, window_frames=10, batch_size=1).train_dataloader()
+    swapped = [batch for batch in batches if batch.swapped.item()]
     assert 10 <= len(swapped) <= 30
-    for window in swapped:
-        before = plain[window.first_frame // 10]
+    for batch in swapped:
+        before = plain[int(batch.first_frame) // 10]
         for field in ("audio", "motion", "valid", "speech", "identity"):
-            assert torch.equal(getattr(window, field), getattr(before, field).flip(0))
+            assert torch.equal(getattr(batch, field)[0], getattr(before, field).flip(0))
+
+
+def test_role_swaps_differ_between_epochs_and_depend_on_the_seed_alone(make_store):
+    root = make_store({"train": [200]}).root
+
+    def swaps(seed: int, epochs: int = 1) -> list[dict[int, bool]]:
+        torch.rand(1)
+        loader = ConversationData(root, window_frames=10, batch_size=20, seed=seed).train_dataloader()
+        return [
+            {int(first): bool(swap) for b in loader for first, swap in zip(b.first_frame, b.swapped, strict=True)}
+            for _ in range(epochs)
+        ]
+
+    first, second = swaps(seed=1, epochs=2)
+    assert first != second
+    assert swaps(seed=1) == [first]
+    assert swaps(seed=2) != [first]
 
 
 def test_layouts_without_eyes(make_store):
@@ -158,13 +175,13 @@ def test_several_stores_are_read_as_one(make_store):
 
 @pytest.fixture
 def shards(make_store, tmp_path):
-    write_shards(make_store(LENGTHS), tmp_path / "shards", clips_a_shard=2)
+    write_shards(make_store(LENGTHS), tmp_path / "shards", clips_per_shard=2)
     return str(tmp_path / "shards")
 
 
 def test_shards_hold_the_windows_of_their_store(make_store, tmp_path):
     store = make_store(LENGTHS)
-    write_shards(store, tmp_path / "shards", clips_a_shard=4)
+    write_shards(store, tmp_path / "shards", clips_per_shard=4)
     for split in LENGTHS:
         wanted = {(one.clip, one.first_frame): one for one in StoreWindows(store, split, 20, 7)}
         found = list(ShardedWindows(str(tmp_path / "shards"), split, 20, 7))
@@ -177,7 +194,7 @@ def test_shards_hold_the_windows_of_their_store(make_store, tmp_path):
 def test_the_same_store_gives_the_same_shards(make_store, tmp_path):
     store = make_store(LENGTHS)
     for name in ("one", "two"):
-        write_shards(store, tmp_path / name, clips_a_shard=2)
+        write_shards(store, tmp_path / name, clips_per_shard=2)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     with pytest.raises(InputError, match="is not empty"):
@@ -202,13 +219,13 @@ def test_the_workers_of_a_process_share_its_windows(shards):
 
 
 def test_processes_read_apart_and_equally_much(shards):
-    one, two = (places(ShardedWindows(shards, "train", 10, 5, process=number, processes=2)) for number in (0, 1))
+    one, two = (places(ShardedWindows(shards, "train", 10, 5, rank=number, world_size=2)) for number in (0, 1))
     assert not set(one) & set(two)
     assert len(one) == len(two) == len(set(one)) == len(set(two))
 
 
 def test_too_few_shards_for_the_readers_is_an_error(shards):
-    windows = ShardedWindows(shards, "train", 10, process=0, processes=4)
+    windows = ShardedWindows(shards, "train", 10, rank=0, world_size=4)
     with pytest.raises(InputError, match="3 shards of train for 4 processes"):
         next(iter(windows))
 
@@ -218,7 +235,7 @@ def test_too_few_shards_for_the_readers_is_an_error(shards):
 def test_a_loader_goes_on_in_the_middle_of_an_epoch(make_store, tmp_path, workers, sharded):
     source = make_store(LENGTHS)
     if sharded:
-        write_shards(source, tmp_path / "shards", clips_a_shard=2)
+        write_shards(source, tmp_path / "shards", clips_per_shard=2)
     root = tmp_path / "shards" if sharded else source.root
 
     def loader():
@@ -254,7 +271,7 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_training_processes_read_disjoint_halves(make_store, tmp_path):
-    write_shards(make_store({"train": [40] * 8}), tmp_path / "shards", clips_a_shard=2)
+    write_shards(make_store({"train": [40] * 8}), tmp_path / "shards", clips_per_shard=2)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", GLOO, str(tmp_path / "shards"), str(rank), str(tmp_path / "meeting")],

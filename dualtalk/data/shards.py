@@ -1,12 +1,12 @@
 """Windows from tar shards, for corpora that outgrow a disk: a local folder or any URL that fsspec opens.
 
-A shard is a WebDataset tar of whole clips. `shards.json` beside them lists each split's shards and the frames of
-their clips, so that readers know without opening a shard how many windows it holds.
+A shard is a WebDataset tar of whole clips. The index `shards.json` lists the shards of each split and the frames
+of their clips, so that the number of windows of a shard is known without opening it.
 
-Who reads what never depends on chance: process r of n takes every n-th shard, and worker w of m every m-th of
-those. Within that, the order is drawn anew each epoch: shards are shuffled, and the windows of a few clips that
-follow one another (`mixed_clips`) are shuffled together. A reader's place is two numbers, so a run that stopped
-in the middle of an epoch goes on there (`state_dict`), skipping what it has seen without decoding it.
+Shards are assigned to readers deterministically: rank r of n reads every n-th shard, and worker w of m every m-th
+of those. Each epoch shuffles the shards of a reader, and shuffles the windows of `mixed_clips` consecutive clips
+together. The state of a reader is two numbers (`state_dict`); a resumed reader skips windows without decoding
+them.
 """
 
 import io
@@ -23,13 +23,22 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from dualtalk.data.distributed import process_count, process_number
-from dualtalk.data.windows import Window, as_window, layout_named, one_space, window_count, window_starts
+from dualtalk.core import MotionLayout
+from dualtalk.data import distributed
+from dualtalk.data.windows import (
+    ConversationWindows,
+    Window,
+    as_window,
+    layout_named,
+    one_space,
+    window_count,
+    window_starts,
+)
 from dualtalk.errors import InputError, missing_extra
 from dualtalk.io.atomic import written_whole
 from dualtalk.store import Store
 from dualtalk.store.schema import clip_path, parse_speech
-from dualtalk.store.window_reader import read_span
+from dualtalk.store.window_reader import Span, read_span
 
 try:
     import webdataset
@@ -39,7 +48,7 @@ except ModuleNotFoundError as error:
 
 INDEX = "shards.json"
 FORMAT = 1
-CLIPS_A_SHARD, MIXED_CLIPS = 32, 16
+CLIPS_PER_SHARD, MIXED_CLIPS = 32, 16
 PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
 
 
@@ -51,9 +60,9 @@ class Shard:
     ----------
     name : str
     clips : tuple of str
-        In the order of the tar.
+        Names of the clips, in the order of the tar.
     frames : tuple of int
-        Of each clip.
+        Number of frames of each clip.
     """
 
     name: str
@@ -61,16 +70,29 @@ class Shard:
     frames: tuple[int, ...]
 
     def windows(self, window_frames: int, stride_frames: int) -> int:
+        """Number of windows."""
         return sum(window_count(one, window_frames, stride_frames) for one in self.frames)
 
 
-def write_shards(store: Store, out: str | os.PathLike, clips_a_shard: int = CLIPS_A_SHARD) -> list[str]:
+def write_shards(store: Store, out: str | os.PathLike, clips_per_shard: int = CLIPS_PER_SHARD) -> list[str]:
     """Copy a store into shards; the same store gives the same bytes.
+
+    Parameters
+    ----------
+    store : Store
+    out : path
+        An empty folder, or one to be created.
+    clips_per_shard : int
 
     Returns
     -------
     list of str
         Names of the shards. The index is written last.
+
+    Raises
+    ------
+    InputError
+        `out` is not empty, or the store mixes spaces.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
@@ -78,12 +100,12 @@ def write_shards(store: Store, out: str | os.PathLike, clips_a_shard: int = CLIP
     out.mkdir(parents=True, exist_ok=True)
     index: dict[str, list[dict]] = {}
     for split, rows in store.manifest.groupby("split", sort=True):
-        for number, first in enumerate(range(0, len(rows), clips_a_shard)):
-            some = rows.iloc[first : first + clips_a_shard]
+        for number, first in enumerate(range(0, len(rows), clips_per_shard)):
+            some = rows.iloc[first : first + clips_per_shard]
             name = f"{split}-{number:06d}.tar"
             with written_whole(out / name) as partial, webdataset.TarWriter(str(partial), mtime=0) as writer:
-                for place, clip in enumerate(some["clip"]):
-                    writer.write(_sample(store, str(split), str(clip), place))
+                for number_in_shard, clip in enumerate(some["clip"]):
+                    writer.write(_sample(store, str(split), str(clip), number_in_shard))
             entry = {"name": name, "clips": list(some["clip"]), "frames": [int(one) for one in some["frames"]]}
             index.setdefault(str(split), []).append(entry)
     content = {
@@ -97,9 +119,9 @@ def write_shards(store: Store, out: str | os.PathLike, clips_a_shard: int = CLIP
     return [shard["name"] for shards in index.values() for shard in shards]
 
 
-def _sample(store: Store, split: str, clip: str, place: int) -> dict:
-    """Keys are numbers, since WebDataset takes all after a name's first dot for its kind."""
-    sample: dict = {"__key__": f"{place:06d}"}
+def _sample(store: Store, split: str, clip: str, number: int) -> dict:
+    """One clip as a WebDataset sample. Keys are numbers, because WebDataset splits names at the first dot."""
+    sample: dict = {"__key__": f"{number:06d}"}
     for file in PERSON_FILES:
         person, suffix = int(file[7]) - 1, file[8:]
         path = clip_path(store.root, split, clip, suffix, person)
@@ -111,39 +133,41 @@ def _sample(store: Store, split: str, clip: str, place: int) -> dict:
 
 
 def read_index(url: str) -> dict:
-    """What `shards.json` at a folder or URL holds.
+    """Read `shards.json` of a folder or URL.
 
     Raises
     ------
     InputError
-        There is none, or it is of another format.
+        There is no index, or its format is not the one of this version.
     """
     try:
         with fsspec.open(f"{url.rstrip('/')}/{INDEX}", "rt") as file:
             content = json.load(file)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"no shards at {url} ({INDEX}: {error}); dualtalk shard makes them") from error
+        raise InputError(f"no shards at {url} ({INDEX}: {error}); make them with dualtalk shard") from error
     if content.get("format") != FORMAT:
         raise InputError(f"{url} has shards of format {content.get('format')}; this version reads {FORMAT}")
     return content
 
 
-class ShardedWindows(IterableDataset[Window]):
-    """Windows of one split of shards.
+class ShardedWindows(ConversationWindows, IterableDataset[Window]):
+    """An iterable dataset of the windows of one split.
 
     Parameters
     ----------
     url : str
         Folder or fsspec URL that `write_shards` filled.
-    split, window_frames, stride_frames, layout, role_swap
+    split, window_frames, stride_frames, layout
         As for `StoreWindows`.
+    role_swap : bool
+        Exchange the two people in half of the windows, chosen in every epoch.
     shuffle : bool
-        Draw the order anew each epoch.
+        Shuffle in every epoch.
     mixed_clips : int
-        How many clips' windows are mixed; these clips are in memory at once.
-    process, processes : int
-        Which of how many training processes this is; asked of torch.distributed if not given. Of several
-        processes each reader gives as many windows as the one that has fewest, so that all end together.
+        Number of clips whose windows are shuffled together; so many clips are held in memory.
+    rank, world_size : int, optional
+        Rank of this process and number of processes; by default those of torch.distributed. With several processes
+        each reader yields as many windows as the reader that has fewest, so that all end together.
 
     Raises
     ------
@@ -162,8 +186,8 @@ class ShardedWindows(IterableDataset[Window]):
         *,
         shuffle: bool = True,
         mixed_clips: int = MIXED_CLIPS,
-        process: int | None = None,
-        processes: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
     ) -> None:
         content = read_index(str(url))
         if split not in content["splits"]:
@@ -175,53 +199,53 @@ class ShardedWindows(IterableDataset[Window]):
         self._shards = [
             Shard(one["name"], tuple(one["clips"]), tuple(one["frames"])) for one in content["splits"][split]
         ]
-        self.process = process_number() if process is None else process
-        self.processes = process_count() if processes is None else processes
+        self.rank = distributed.rank() if rank is None else rank
+        self.world_size = distributed.world_size() if world_size is None else world_size
         self._epoch_seed: int | None = None
-        self._given = 0
+        self._yielded = 0
         self._resumed = False
 
     def state_dict(self) -> dict:
-        """Where this reader is in its epoch."""
-        return {"epoch_seed": self._epoch_seed, "given": self._given}
+        """Position of this reader in its epoch."""
+        return {"epoch_seed": self._epoch_seed, "yielded": self._yielded}
 
     def load_state_dict(self, state: dict) -> None:
-        self._epoch_seed, self._given = state["epoch_seed"], state["given"]
+        self._epoch_seed, self._yielded = state["epoch_seed"], state["yielded"]
         self._resumed = self._epoch_seed is not None
 
     def __iter__(self) -> Iterator[Window]:
         worker = get_worker_info()
         number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        mine, limit = self._share(number, workers)
+        shards, limit = self._share(number, workers)
         if not self._resumed:
-            # torch seeds its numbers anew for each epoch, in this process and in every worker.
-            self._epoch_seed, self._given = int(torch.randint(2**31, ())), 0
+            # torch seeds its global generator differently for each epoch, in every worker process.
+            self._epoch_seed, self._yielded = int(torch.randint(2**31, ())), 0
         self._resumed = False
-        skipped = self._given
-        for window in self._windows(self._shuffled(mine, "shards"), skipped):
-            if self._given >= limit:
+        skipped = self._yielded
+        for window in self._windows(self._shuffled(shards, "shards"), skipped):
+            if self._yielded >= limit:
                 break
-            self._given += 1
+            self._yielded += 1
             yield window
 
     def _share(self, number: int, workers: int) -> tuple[Sequence[Shard], int]:
-        """The shards of one reader, and how many windows it gives."""
-        readers = self.processes * workers
-        if self.processes > 1 and len(self._shards) < readers:
+        """The shards of one reader, and the number of windows that it yields."""
+        readers = self.world_size * workers
+        if self.world_size > 1 and len(self._shards) < readers:
             raise InputError(
-                f"{len(self._shards)} shards of {self.split} for {self.processes} processes of {workers} workers; "
-                "wanted one a reader at least: write shards of fewer clips, or take fewer workers"
+                f"{len(self._shards)} shards of {self.split} for {self.world_size} processes of {workers} "
+                "workers; wanted at least one shard per worker: write shards of fewer clips, or use fewer workers"
             )
         shares = [
-            self._shards[process :: self.processes][worker::workers]
-            for process in range(self.processes)
+            self._shards[rank :: self.world_size][worker::workers]
+            for rank in range(self.world_size)
             for worker in range(workers)
         ]
         counts = [
             sum(shard.windows(self.window_frames, self.stride_frames) for shard in share) for share in shares
         ]
-        mine = self.process * workers + number
-        return shares[mine], min(counts) if self.processes > 1 else counts[mine]
+        mine = self.rank * workers + number
+        return shares[mine], min(counts) if self.world_size > 1 else counts[mine]
 
     def _shuffled(self, items: Sequence, *names: object) -> list:
         if not self.shuffle:
@@ -229,11 +253,11 @@ class ShardedWindows(IterableDataset[Window]):
         return [items[place] for place in self._stream(*names).permutation(len(items))]
 
     def _stream(self, *names: object) -> np.random.Generator:
-        """Random numbers that depend on the epoch and on `names`, and on nothing drawn before."""
+        """A generator that depends on the epoch and on `names` only."""
         return np.random.default_rng([self._epoch_seed or 0, *"\0".join(map(str, names)).encode()])
 
     def _windows(self, shards: Sequence[Shard], skipped: int) -> Iterator[Window]:
-        """Windows of `shards` in order, less the first `skipped`."""
+        """Windows of `shards` in order, without the first `skipped`."""
         for shard in shards:
             count = shard.windows(self.window_frames, self.stride_frames)
             if skipped >= count:
@@ -276,18 +300,19 @@ class ShardedWindows(IterableDataset[Window]):
 
 
 class _Sample:
-    """One clip's files in memory."""
+    """The files of one clip, in memory."""
 
     def __init__(self, sample: dict, clip: str) -> None:
         self._files = {name: content for name, content in sample.items() if name in PERSON_FILES}
         self._speech = parse_speech(sample["rttm"].decode(), clip)
 
-    def span(self, first: int, frames: int, layout):
-        return read_span(
-            lambda person: self._open(f"speaker{person + 1}.wav"),
-            lambda person: self._open(f"speaker{person + 1}.npz"),
-            *(self._speech, first, frames, layout),
-        )
+    def span(self, first: int, frames: int, layout: MotionLayout) -> Span:
+        """Frames `first` to `first + frames`."""
+        return read_span(self._wave, self._motion, self._speech, first, frames, layout)
 
-    def _open(self, name: str) -> BufferedIOBase | None:
-        return io.BytesIO(self._files[name]) if name in self._files else None
+    def _wave(self, person: int) -> BufferedIOBase:
+        return io.BytesIO(self._files[f"speaker{person + 1}.wav"])
+
+    def _motion(self, person: int) -> BufferedIOBase | None:
+        content = self._files.get(f"speaker{person + 1}.npz")
+        return None if content is None else io.BytesIO(content)

@@ -1,7 +1,7 @@
-"""Windows of conversations: every stretch of every clip, all of one length, none across two clips.
+"""Fixed-length windows of conversations. No window spans two clips; the windows of a split cover every clip.
 
-A clip's windows start `stride_frames` apart; where that leaves a rest, one more window ends with the clip. A clip
-shorter than a window gives one window, padded with frames that are not valid.
+The windows of a clip start `stride_frames` apart; one more window ends with the clip where the stride leaves a
+rest. A clip shorter than a window gives one window, padded with frames that are not valid.
 """
 
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ from dualtalk.timebase import SAMPLES_PER_FRAME
 
 
 class Window(NamedTuple):
-    """One window; a batch has the same fields with an axis more in front.
+    """One window; a batch has the same fields with one more leading axis.
 
     Attributes
     ----------
     audio : (2, sample) float32
-        16 kHz; 640 samples a frame.
+        16 kHz in [-1, 1]; 640 samples a frame.
     motion : (2, frame, coef) float32
         Zeros where a person's motion is absent.
     valid : (2, frame) bool
-        Frames to learn from.
+        Frames whose motion was observed; only these count in a loss.
     speech : (2, frame) bool
-        Who speaks.
+        Frames in which the person speaks.
     identity : (2, 300) float32
     clip : str
     first_frame : int
-        Where in the clip the window begins.
+        Position of the window in the clip.
     swapped : bool
-        Whether the two people were exchanged.
+        Whether the two people are exchanged.
     """
 
     audio: Float32[Tensor, "*batch 2 sample"]
@@ -60,7 +60,7 @@ def window_starts(clip_frames: int, window_frames: int, stride_frames: int) -> n
 
 
 def window_count(clip_frames: int, window_frames: int, stride_frames: int) -> int:
-    """How many windows a clip has."""
+    """Number of windows of a clip."""
     return 1 + -(-max(clip_frames - window_frames, 0) // stride_frames)
 
 
@@ -79,18 +79,25 @@ def as_window(span: Span, window_frames: int, clip: str, first: int, *, swap: bo
 
 
 def layout_named(name: str) -> MotionLayout:
+    """The motion layout of that name.
+
+    Raises
+    ------
+    InputError
+        There is no such layout.
+    """
     if name not in LAYOUTS:
         raise InputError(f"no motion layout called {name!r}; there are {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
 
 
 def one_space(spaces: Sequence[str], source: object) -> str:
-    """The space of all motion, which must be one; empty where there is none.
+    """The space that all motion shares; empty where there is no motion.
 
     Raises
     ------
     InputError
-        Motion of two spaces: the same numbers would mean different faces.
+        Motion of two spaces: the same coefficients would mean different faces.
     """
     found = sorted({space for space in spaces if space})
     if len(found) > 1:
@@ -98,8 +105,22 @@ def one_space(spaces: Sequence[str], source: object) -> str:
     return found[0] if found else ""
 
 
-class StoreWindows(Dataset[Window]):
-    """Windows of one split of a store, read from disk as they are asked for.
+class ConversationWindows(Dataset[Window]):
+    """Base of the datasets of windows.
+
+    Attributes
+    ----------
+    space : str
+        Space of all motion; empty where there is none.
+    """
+
+    space: str
+
+
+class StoreWindows(ConversationWindows):
+    """Windows of one split of a store, read from disk on demand.
+
+    `windows[index]` is a window; `windows[index, True]` is the same window with the two people exchanged.
 
     Parameters
     ----------
@@ -110,8 +131,6 @@ class StoreWindows(Dataset[Window]):
         Length of a window and step between windows; `stride_frames` defaults to `window_frames`.
     layout : str
         "full62", or "dualtalk56" for motion without eyes.
-    role_swap : bool
-        Exchange the two people in every other window, at random.
 
     Raises
     ------
@@ -126,29 +145,28 @@ class StoreWindows(Dataset[Window]):
         window_frames: int,
         stride_frames: int | None = None,
         layout: str = "full62",
-        role_swap: bool = False,
     ) -> None:
         if window_frames < 1 or (stride_frames is not None and stride_frames < 1):
             raise InputError(f"windows of {window_frames} frames every {stride_frames}; wanted at least one")
         rows = store.manifest[store.manifest["split"] == split]
         if not len(rows):
-            there = ", ".join(sorted(set(store.manifest["split"])))
-            raise InputError(f"{store.root} has no clip in split {split!r}; it has {there}")
+            available = ", ".join(sorted(set(store.manifest["split"])))
+            raise InputError(f"{store.root} has no clip in split {split!r}; it has {available}")
         self.space = one_space(list(rows["space"]), store.root)
         self.window_frames, self.stride_frames = window_frames, stride_frames or window_frames
         self.split = split
-        self.layout, self.role_swap = layout_named(layout), role_swap
+        self.layout = layout_named(layout)
         self._store = store
         self._clips = rows["clip"].to_numpy()
         self._clip_frames = rows["frames"].to_numpy()
-        counts = [window_count(int(one), window_frames, self.stride_frames) for one in self._clip_frames]
+        counts = [window_count(int(frames), window_frames, self.stride_frames) for frames in self._clip_frames]
         self._ends = np.cumsum(counts)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def place(self, index: int) -> tuple[str, int, int]:
-        """Clip, first frame and frames of a window."""
+        """Clip, first frame and number of frames of a window."""
         if not 0 <= index < len(self):
             raise IndexError(f"window {index} of {len(self)}")
         number = int(np.searchsorted(self._ends, index, side="right"))
@@ -158,8 +176,34 @@ class StoreWindows(Dataset[Window]):
         first = min((index - first_window) * self.stride_frames, clip_frames - frames)
         return str(self._clips[number]), first, frames
 
-    def __getitem__(self, index: int) -> Window:
+    def __getitem__(self, key: int | tuple[int, bool]) -> Window:
+        index, swap = key if isinstance(key, tuple) else (key, False)
         clip, first, frames = self.place(index)
         span = self._store.span(clip, self.split, first, frames, self.layout)
-        swap = self.role_swap and bool(torch.rand(()) < 0.5)
         return as_window(span, self.window_frames, clip, first, swap=swap)
+
+
+class ConcatWindows(ConversationWindows):
+    """The windows of several stores of one space, one store after the other.
+
+    Raises
+    ------
+    InputError
+        Motion of two spaces.
+    """
+
+    def __init__(self, parts: Sequence[StoreWindows], source: str) -> None:
+        self.space = one_space([part.space for part in parts], source)
+        self._parts = list(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, key: int | tuple[int, bool]) -> Window:
+        index, swap = key if isinstance(key, tuple) else (key, False)
+        if not 0 <= index < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        first = int(self._ends[number - 1]) if number else 0
+        return self._parts[number][index - first, swap]

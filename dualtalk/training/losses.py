@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.core import HeadMotion, MotionLayout
-from dualtalk.data.distributed import process_count
+from dualtalk.data.distributed import all_reduce_sum, world_size
 from dualtalk.head import Head, Region
-from dualtalk.training.processes import summed
 
 # Lips are measured in millimetres, by how far this much of a coefficient moves them: an ARKit unit is at most 1, a
 # jaw opens by some tenths of a radian.
@@ -28,7 +27,7 @@ def masked_mean(
     processes, which their gradients are, is the mean over the valid frames of all. In single precision at least:
     half cannot count them.
     """
-    frames = summed(valid.sum()).clamp(min=1) / process_count()
+    frames = all_reduce_sum(valid.sum()).clamp(min=1) / world_size()
     return (errors.float() * valid[..., None]).sum() / (frames * errors.shape[-1])
 
 

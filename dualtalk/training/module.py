@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from dualtalk.core import LAYOUTS
+from dualtalk.data.distributed import all_reduce_sum, broadcast_buffers
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
@@ -32,7 +33,6 @@ from dualtalk.models.duet import Duet, Seen, seen_before
 from dualtalk.models.interface import ConversationModel, motion_before
 from dualtalk.training.augmentation import otherwise_recorded
 from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
-from dualtalk.training.processes import share_buffers, summed
 
 # Windows from which the scale of the coefficients is taken before the first step.
 SCALE_WINDOWS = 256
@@ -176,7 +176,7 @@ class ConversationTraining(lightning.LightningModule):
         if self.trainer.ckpt_path is None:
             self.fit(some_windows(data.windows("train"), SCALE_WINDOWS))
             # Of shards each process has seen others.
-            share_buffers(self)
+            broadcast_buffers(self)
 
     def on_train_batch_start(self, batch: Window, index: int) -> None:
         # What a step draws depends on its number alone, so that a run that was stopped goes on exactly.
@@ -193,7 +193,7 @@ class ConversationTraining(lightning.LightningModule):
             batch, torch.rand(len(batch.motion), device=self.device) < self.scheduled_sampling_prob
         )
         loss = torch.stack(list(terms.values())).sum()
-        if summed((~torch.isfinite(loss)).int()):
+        if all_reduce_sum((~torch.isfinite(loss)).int()):
             clips = ", ".join(dict.fromkeys(batch.clip))
             became = f"the loss became {float(loss.detach())} at batch {index} ({clips})"
             if torch.isfinite(loss):
@@ -272,8 +272,8 @@ class ConversationTraining(lightning.LightningModule):
         """How much of each coefficient is known from what is heard: lips nearly all, where a head is turned
         little. A sample that has strayed goes back as fast as that; the model keeps a running mean of it."""
         errors = ((mean - batch.motion).square() * batch.valid[..., None]).sum(dim=(0, 1, 2))
-        counted = summed(batch.valid.sum())
-        error = summed(errors) / counted.clamp(min=1)
+        counted = all_reduce_sum(batch.valid.sum())
+        error = all_reduce_sum(errors) / counted.clamp(min=1)
         told = (1 - error / self.scale.deviation.square()).clamp(0, 1) * self.scale.moves
         if self.training and counted:
             self.model.told.lerp_(told, TOLD_RATE)
