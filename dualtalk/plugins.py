@@ -26,11 +26,12 @@ class Registry(Generic[T]):
         Entry-point group, such as "dualtalk.corpora".
     kind : str
         What one is called in messages, such as "corpus".
-    builtin : mapping of str to T
-        The package's own. A plug-in cannot replace one of these: its name is skipped with a warning.
+    builtin : mapping of str to T or EntryPoint
+        The package's own; an EntryPoint is imported when it is first asked for. A plug-in cannot replace one of
+        these: its name is skipped with a warning.
     """
 
-    def __init__(self, group: str, kind: str, builtin: Mapping[str, T]) -> None:
+    def __init__(self, group: str, kind: str, builtin: Mapping[str, T | EntryPoint]) -> None:
         self.group, self.kind, self.builtin = group, kind, dict(builtin)
         self._loaded: dict[str, T] = {}
 
@@ -49,9 +50,11 @@ class Registry(Generic[T]):
         InputError
             There is none of that name, or its package cannot be imported.
         """
-        if name in self.builtin:
-            return self.builtin[name]
         if name in self._loaded:
+            return self._loaded[name]
+        if name in self.builtin:
+            own = self.builtin[name]
+            self._loaded[name] = own.load() if isinstance(own, EntryPoint) else own
             return self._loaded[name]
         found = self._entry_points()
         if name not in found:
@@ -66,8 +69,7 @@ class Registry(Generic[T]):
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Every name and object; a plug-in that fails to import is logged as a warning and left out."""
-        yield from self.builtin.items()
-        for name in sorted(self._entry_points()):
+        for name in self.names():
             try:
                 yield name, self[name]
             except InputError as error:

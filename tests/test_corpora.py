@@ -1,8 +1,9 @@
-"""One contract, every corpus: small files in each published layout, written here, go through all of it."""
+"""One contract for every corpus, tested on small files in each published layout that this file writes."""
 
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import lmdb
@@ -10,16 +11,20 @@ import numpy as np
 import pytest
 import soundfile
 from pyannote.core import Segment, Timeline
+from typer.testing import CliRunner
 
 from dualtalk.audio.av_sync import offset_by_mouth
-from dualtalk.cli.storing import run_prepare
+from dualtalk.cli import app
 from dualtalk.core import Conversation, HeadMotion, Participant
-from dualtalk.corpora import CORPORA, corpus_named
-from dualtalk.corpora.l2l import sound_of_mel
+from dualtalk.corpora import ALIASES, CORPORA, get_corpus
+from dualtalk.corpora.contract import contract_errors
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack
+from dualtalk.corpora.l2l import audio_from_mel
 from dualtalk.errors import InputError
 from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 from dualtalk.head.live_link import write_live_link
 from dualtalk.io.audio_file import write_wave
+from dualtalk.preprocess.prepare import prepare
 from dualtalk.store import Draft, Task, build_store, check_store, open_store
 from dualtalk.store.schema import SPLITS
 
@@ -28,7 +33,7 @@ CARDS = Path(__file__).parents[1] / "datasets"
 
 
 def voice(seconds: float = FRAMES / 25, seed: int = 0, rate_hz: int = 16_000) -> np.ndarray:
-    """A buzz with gaps: a voice as far as its levels go."""
+    """A buzz with gaps: its levels over time are those of speech."""
     times = np.arange(round(seconds * rate_hz)) / rate_hz
     syllables = (np.sin(2 * np.pi * 3 * times + seed) > -0.3) * (np.sin(2 * np.pi * 0.3 * times + seed) > 0)
     buzz = sum(np.sin(2 * np.pi * 120 * (1 + 0.1 * seed) * n * times) / n for n in range(1, 20))
@@ -43,7 +48,7 @@ def face(frames: int = FRAMES, seed: int = 0, width: int = 50) -> tuple[np.ndarr
     return rng.standard_normal((frames, width)).astype(np.float32), pose.astype(np.float32)
 
 
-def write_dualtalk(root: Path) -> None:
+def write_dualtalk_corpus(root: Path) -> None:
     for split, clips in (("train", 3), ("test", 1), ("ood", 1)):
         (root / split).mkdir()
         for number in range(clips):
@@ -62,12 +67,12 @@ def write_seamless(root: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             stem = folder / f"V00_{session}_I00000125_{person[:1]}{session[1:]}{person[1:]}"
             soundfile.write(stem.with_suffix(".wav"), voice(rate_hz=48_000, seed=len(archive)), 48_000)
-            told = {
+            metadata = {
                 "id": stem.name,
                 "metadata:vad": [{"start": 0.5, "end": 1.5}] if archive == "0000" else [],
                 "metadata:transcript": [{"words": [], "start": 0.5, "end": 1.5, "transcript": "hello"}],
             }
-            stem.with_suffix(".json").write_text(json.dumps(told))
+            stem.with_suffix(".json").write_text(json.dumps(metadata))
 
 
 def write_unils(root: Path) -> None:
@@ -104,8 +109,8 @@ def write_l2l(root: Path) -> None:
         np.save(folder / "p1_speak_audio_clean_deca.npy", mel)
 
 
-def spoken(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Syllables of uneven length: their strength 16,000 times a second, and a buzz of that loudness."""
+def syllables(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Syllables of uneven length: their amplitude at 16 kHz, and noise of that amplitude."""
     rng, times = np.random.default_rng(seed), np.arange(round(seconds * 16_000)) / 16_000
     strength, at_s = np.zeros_like(times), 0.3
     while at_s < seconds - 0.3:
@@ -115,7 +120,7 @@ def spoken(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_face(path: Path, strength: np.ndarray, late_s: float, start_s: float, *, moves: bool = True) -> None:
-    """A phone's recording of a mouth that opens 0.1 s before its voice, and that shows it `late_s` later."""
+    """A face recording in which the mouth opens 0.1 s before the sound; the recording lags by `late_s`."""
     frames_s = np.arange(len(strength) // 640) / 25 - late_s + 0.1
     units = np.zeros((len(frames_s), len(ARKIT_UNITS)))
     units[:, ARKIT_UNITS.index("jawOpen")] = moves * np.interp(
@@ -129,7 +134,7 @@ def write_arkit(root: Path) -> None:
     for number in range(3):
         (root / f"day{number}").mkdir()
         for speaker in (1, 2):
-            strength, audio = spoken(8, seed=10 * number + speaker)
+            strength, audio = syllables(8, seed=10 * number + speaker)
             stem = root / f"day{number}" / f"talk_speaker{speaker}"
             soundfile.write(stem.with_suffix(".wav"), audio, 16_000)
             write_face(stem.with_suffix(".csv"), strength, 0.2 * speaker, 36_000.0)
@@ -165,7 +170,7 @@ def write_synthetic(root: Path) -> None:
 
 
 WRITERS = {
-    "dualtalk": write_dualtalk,
+    "dualtalk_corpus": write_dualtalk_corpus,
     "seamless": write_seamless,
     "unils": write_unils,
     "l2l": write_l2l,
@@ -173,7 +178,9 @@ WRITERS = {
     "recordings": write_recordings,
     "synthetic": write_synthetic,
 }
-every_corpus = pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPORA)
+every_corpus = pytest.mark.parametrize(
+    "corpus", [get_corpus(name) for name in CORPORA.names()], ids=CORPORA.names()
+)
 
 
 @pytest.fixture
@@ -185,196 +192,265 @@ def root(corpus, tmp_path):
 
 
 def test_every_corpus_is_walked():
-    assert set(WRITERS) == set(CORPORA)
+    assert set(WRITERS) == set(CORPORA.names())
 
 
 @every_corpus
-def test_it_says_what_it_is(corpus):
-    for told in (corpus.title, corpus.licence, corpus.citation, corpus.how_to_get, type(corpus).index.__module__):
-        assert told.strip()
-    assert CORPORA[corpus.name] is corpus
+def test_a_corpus_keeps_the_contract(corpus, root):
+    assert contract_errors(corpus, root) == []
+    assert type(get_corpus(corpus.name)) is type(corpus)
+    assert all(clip.errors == () for clip in corpus.index(root))
 
 
 @every_corpus
-def test_its_card_says_the_same(corpus):
+def test_the_card_agrees_with_the_class(corpus):
     card = " ".join((CARDS / f"{corpus.name}.md").read_text().replace("`", "").split())
-    for told in (corpus.title, corpus.licence, corpus.citation, corpus.how_to_get):
-        assert told in card
+    for text in (corpus.title, corpus.licence, corpus.citation, corpus.download):
+        assert text in card
+    for heading in ("Description", "Download", "Licence", "Citation", "Preparation"):
+        assert f"## {heading} " in card
 
 
-@every_corpus
-def test_its_index_is_sound(corpus, root):
-    clips = corpus.index(root)
-    names = [clip.name for clip in clips]
-    assert names == sorted(names)
-    assert len(names) == len(set(names)) > 1
-    for clip in clips:
-        assert re.fullmatch(r"[^\s/\\]+", clip.name)
-        assert clip.split in ("", *SPLITS)
-        assert clip.people[0] != clip.people[1]
-        assert clip.files
-        assert all(path.is_file() for path in clip.files)
-        assert clip.faults == ()
+class Careless(Corpus):
+    """A class that breaks the contract in many ways."""
+
+    name = "careless"
+    title = " "
+    licence = citation = download = "x"
+    space = "arkit"
+
+    def index(self, root: Path) -> list[Clip]:
+        clip = Clip("a clip", "s", ("p", "p"), split="dev")
+        return [replace(clip, name="z"), clip, replace(clip, errors=("no audio",))]
+
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        pose = np.zeros((3, 5), np.float32)
+        motion = {"exp": np.zeros((3, 49), np.float32), "pose": pose}
+        track = PersonTrack(np.zeros(640, np.float32), motion)
+        silent = PersonTrack(np.zeros(640, np.float32), {"pose": pose})
+        return ClipData((track, silent), (Path("x"),), metadata={"path": root})
 
 
-@every_corpus
-def test_every_clip_can_be_read(corpus, root):
-    for clip in corpus.index(root):
-        source = corpus.read(root, clip)
-        assert (source.sides is None) == bool(source.recording)
-        for side in source.sides or ():
-            assert side.audio is None or side.audio.dtype == np.float32
-            assert side.motion is None or side.motion["pose"].shape == (len(side.motion["exp"]), 6)
-        json.dumps(source.kept)
+def test_contract_errors_names_each_violation(tmp_path):
+    errors = "\n".join(contract_errors(Careless(), tmp_path))
+    for part in (
+        "title is ' '",
+        "space is 'arkit'; wanted one of flame, open",
+        "index accepts an empty folder",
+        "index accepts a missing folder",
+        "not sorted by name",
+        "two clips of the index have the same name",
+        "'a clip' is not usable as a file name",
+        "split is 'dev'",
+        "wanted two different people",
+        "files is empty",
+        "wanted either tracks or recording",
+        "exp has shape (3, 49)",
+        "pose has shape (3, 5)",
+        "motion has no array exp",
+        "metadata cannot be written as JSON",
+    ):
+        assert part in errors
 
 
 @pytest.mark.parametrize(
-    ("name", "removed", "said"),
+    ("name", "removed", "message"),
     [
-        ("dualtalk", "train/*_speaker2.wav", "_speaker2.wav is missing"),
-        ("dualtalk", "ood/*.npz", "neither person has a motion file"),
+        ("dualtalk_corpus", "train/*_speaker2.wav", "_speaker2.wav is missing"),
+        ("dualtalk_corpus", "ood/*.npz", "neither person has a motion file"),
         ("seamless", "**/*P00010001.wav", "has 1 participants"),
         ("arkit", "day0/*_speaker2.wav", "talk_speaker2.wav is missing"),
         ("l2l", "conan/test/p1_speak_audio*", "p1_speak_audio_clean_deca.npy is missing"),
     ],
 )
-def test_it_says_what_is_missing(tmp_path, name, removed, said):
+def test_validate_names_what_is_missing(tmp_path, name, removed, message):
     WRITERS[name](tmp_path)
-    assert all("published" in one for one in CORPORA[name].validate(tmp_path))
+    assert all("published" in error for error in get_corpus(name).validate(tmp_path))
     for path in list(tmp_path.glob(removed)):
         path.unlink()
-    assert any(said in one for one in CORPORA[name].validate(tmp_path))
+    assert any(message in error for error in get_corpus(name).validate(tmp_path))
 
 
 @every_corpus
-def test_an_empty_folder_is_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match=str(tmp_path)):
-        corpus.index(tmp_path)
-    with pytest.raises(InputError, match=r"no folder at .*; wanted the folder"):
-        corpus.index(tmp_path / "absent")
-
-
-@every_corpus
-def test_it_becomes_a_store_without_a_fault(corpus, root, tmp_path):
-    shown = "\n".join(run_prepare(root, tmp_path / "store", workers=0, corpus=corpus.name, overwrite=False))
-    assert "validated: no fault" in shown
+def test_a_corpus_becomes_a_valid_store(corpus, root, tmp_path):
+    prepare(root, corpus.name, tmp_path / "store", workers=0)
+    assert check_store(tmp_path / "store") == []
     store = open_store(tmp_path / "store")
     assert sorted(store.manifest["clip"]) == [clip.name for clip in corpus.index(root)]
     for row in store.manifest.itertuples():
-        talk = store.conversation(row.clip)
-        assert talk.frames == row.frames
-        for person in talk.participants:
+        assert row.corpus == corpus.name
+        conversation = store.conversation(row.clip)
+        assert conversation.frames == row.frames
+        for person in conversation.participants:
             assert person.motion is None or person.motion.space == corpus.space
 
 
-def test_an_unknown_corpus_says_which_there_are():
-    with pytest.raises(InputError, match="no corpus called 'duotalk'; there are dualtalk, seamless, unils, l2l"):
-        corpus_named("duotalk")
+def test_an_unknown_corpus_lists_the_names():
+    with pytest.raises(
+        InputError, match="unknown corpus 'duotalk'; available: dualtalk_corpus, seamless, unils, l2l"
+    ):
+        get_corpus("duotalk")
+
+
+def test_an_alias_is_the_same_corpus(tmp_path):
+    assert get_corpus("dualtalk").name == "dualtalk_corpus"
+    write_dualtalk_corpus(tmp_path)
+    prepare(tmp_path, "dualtalk", tmp_path.with_name("store"), workers=0)
+    assert set(open_store(tmp_path.with_name("store")).manifest["corpus"]) == {"dualtalk_corpus"}
+
+
+PLUGIN = """
+from dualtalk.corpora.corpus import require_folder
+from dualtalk.corpora.recordings import Recordings
+
+
+class Podcasts(Recordings):
+    name = "podcasts"
+    title = "Podcasts"
+
+    def index(self, root):
+        return [clip for clip in super().index(require_folder(root)) if clip.name != "advert"]
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Install a package with a corpus, a corpus whose import fails, and an object that is no corpus."""
+    site = tmp_path / "site"
+    information = site / "podcasts-1.0.dist-info"
+    information.mkdir(parents=True)
+    (site / "podcasts_plugin.py").write_text(PLUGIN)
+    (site / "broken_plugin.py").write_text("import a_package_that_is_not_installed\n")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: podcasts\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[dualtalk.corpora]\npodcasts = podcasts_plugin:Podcasts\nbroken = broken_plugin:Broken\n"
+        "nonsense = podcasts_plugin:require_folder\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+
+
+def test_another_package_adds_a_corpus(plugin, tmp_path):
+    root = tmp_path / "corpus"
+    root.mkdir()
+    for name in ("advert_1", "advert_2", "talk_left", "talk_right"):
+        soundfile.write(root / f"{name}.wav", voice(seed=len(name)), 16_000)
+    assert contract_errors(get_corpus("podcasts"), root) == []
+    result = CliRunner().invoke(
+        app, ["prepare", str(root), "--corpus", "podcasts", "--out", str(tmp_path / "store"), "--workers", "0"]
+    )
+    assert result.exit_code == 0, result.output
+    assert open_store(tmp_path / "store").manifest[["corpus", "clip"]].to_numpy().tolist() == [
+        ["podcasts", "talk"]
+    ]
+
+
+def test_a_broken_plugin_is_named_and_the_other_corpora_work(plugin, caplog):
+    with pytest.raises(InputError, match=r"corpus 'broken' \(broken_plugin:Broken\) cannot be imported"):
+        get_corpus("broken")
+    with pytest.raises(InputError, match=r"corpus 'nonsense' is <function require_folder.*wanted a subclass of"):
+        get_corpus("nonsense")
+    assert {"podcasts", "seamless"} <= dict(CORPORA.items()).keys()
+    assert "a_package_that_is_not_installed" in caplog.text
+    with pytest.raises(
+        InputError, match=r"unknown corpus 'nowhere'; available: .*, synthetic, broken, nonsense, podc"
+    ):
+        get_corpus("nowhere")
 
 
 def test_help_names_every_corpus():
-    from typer.testing import CliRunner
-
-    from dualtalk.cli import app
-
-    shown = CliRunner().invoke(app, ["prepare", "--help"]).stdout
-    assert all(name in shown for name in CORPORA)
+    text = CliRunner().invoke(app, ["prepare", "--help"]).stdout
+    assert all(name in text for name in [*CORPORA.names(), *ALIASES])
 
 
-def test_listening_and_speaking_halves_of_l2l_meet(tmp_path):
+def test_l2l_pairs_speaker_and_listener(tmp_path):
     write_l2l(tmp_path)
-    source = CORPORA["l2l"].read(tmp_path, CORPORA["l2l"].index(tmp_path)[0])
-    speaker, listener = source.sides
+    source = get_corpus("l2l").read(tmp_path, get_corpus("l2l").index(tmp_path)[0])
+    speaker, listener = source.tracks
     assert listener.audio is None
     assert len(listener.speech) == 0
     assert speaker.fps == listener.fps == 30
     assert len(speaker.audio) / 16_000 == pytest.approx(64 / 30, abs=1e-3)
 
 
-def test_sound_rebuilt_from_mel_has_the_pitch_it_came_from():
-    """A mel spectrogram with power in one band only gives a sound of that frequency."""
+def test_audio_reconstructed_from_mel_has_the_right_frequency():
+    """A mel spectrogram with power in one band gives a sound of that frequency."""
     mel = np.zeros((240, 128), np.float32)
     mel[:, 40] = 1.0
-    spectrum = np.abs(np.fft.rfft(sound_of_mel(mel)))
+    spectrum = np.abs(np.fft.rfft(audio_from_mel(mel)))
     peak_hz = spectrum.argmax() / len(spectrum) * 8000
     assert 900 < peak_hz < 1300
 
 
-def test_voice_activity_of_seamless_is_used_where_there_is_some(tmp_path):
+def test_voice_activity_of_seamless_is_used_if_present(tmp_path):
     write_seamless(tmp_path)
-    corpus = CORPORA["seamless"]
+    corpus = get_corpus("seamless")
     source = corpus.read(tmp_path, corpus.index(tmp_path)[0])
-    assert list(source.sides[0].speech) == [Segment(0.5, 1.5)]
-    assert source.sides[1].speech is None
+    assert list(source.tracks[0].speech) == [Segment(0.5, 1.5)]
+    assert source.tracks[1].speech is None
     assert "no voice activity" in source.notes[0]
-    assert source.kept["transcript"]
+    assert source.metadata["transcript"]
 
 
-def test_parties_of_seamless_are_found_across_archives(tmp_path):
+def test_participants_of_seamless_are_paired_across_archives(tmp_path):
     write_seamless(tmp_path)
     one = next(tmp_path.rglob("V00_S0002_*_P*A.wav"))
     one.unlink()
-    faults = CORPORA["seamless"].validate(tmp_path)
-    assert faults == ["V00_S0002_I00000125: has 1 participants (P00020001); wanted two"]
+    errors = get_corpus("seamless").validate(tmp_path)
+    assert errors == ["V00_S0002_I00000125: has 1 participants (P00020001); wanted two"]
 
 
 @pytest.mark.parametrize(("b_moves", "found_by"), [(True, "by mouth"), (False, "by timecode")])
-def test_faces_from_phones_are_laid_over_their_sound(tmp_path, b_moves, found_by):
-    (one, voice_a), (other, voice_b) = spoken(20, seed=1), spoken(20, seed=2)
+def test_phone_faces_are_aligned_to_their_sound(tmp_path, b_moves, found_by):
+    (one, voice_a), (other, voice_b) = syllables(20, seed=1), syllables(20, seed=2)
     for number, audio in ((1, voice_a), (2, voice_b)):
         soundfile.write(tmp_path / f"talk_speaker{number}.wav", audio, 16_000)
     write_face(tmp_path / "talk_speaker1.csv", one, 0.8, 36_000.0)
     # The second phone began 0.5 s before the first, so its face runs 0.5 s later.
     write_face(tmp_path / "talk_speaker2.csv", other, 1.3, 35_999.5, moves=b_moves)
-    corpus = CORPORA["arkit"]
+    corpus = get_corpus("arkit")
     source = corpus.read(tmp_path, corpus.index(tmp_path)[0])
     late_s = [float(re.search(r"face ([+-]\d+\.\d+) s", note)[1]) for note in source.notes]
     assert late_s == pytest.approx([0.8, 1.3], abs=0.05)
     assert found_by in source.notes[1]
-    assert [len(side.motion["exp"]) for side in source.sides] == [500, 500]
-    for side in source.sides[: 1 + b_moves]:
-        laid = offset_by_mouth(side.motion["pose"][:, 3].astype(float), side.audio)
-        assert laid.offset_s == pytest.approx(-0.1, abs=0.03)
+    assert [len(track.motion["exp"]) for track in source.tracks] == [500, 500]
+    for track in source.tracks[: 1 + b_moves]:
+        residual = offset_by_mouth(track.motion["pose"][:, 3].astype(float), track.audio)
+        assert residual.offset_s == pytest.approx(-0.1, abs=0.03)
     # The last 0.8 s of sound have no face.
-    assert source.sides[0].motion["valid"].sum() == pytest.approx(480, abs=2)
+    assert source.tracks[0].motion["valid"].sum() == pytest.approx(480, abs=2)
 
 
-def test_faces_that_follow_no_voice_are_taken_to_begin_with_it(tmp_path):
+def test_still_faces_are_assumed_to_start_with_the_sound(tmp_path):
     for number in (1, 2):
-        strength, audio = spoken(5, seed=number)
+        strength, audio = syllables(5, seed=number)
         soundfile.write(tmp_path / f"talk_speaker{number}.wav", audio, 16_000)
         write_face(tmp_path / f"talk_speaker{number}.csv", strength, 0.0, 0.0, moves=False)
-    source = CORPORA["arkit"].read(tmp_path, CORPORA["arkit"].index(tmp_path)[0])
-    assert all("+0.00 s" in note and "begin together" in note for note in source.notes)
+    source = get_corpus("arkit").read(tmp_path, get_corpus("arkit").index(tmp_path)[0])
+    assert all("+0.00 s" in note and "start together" in note for note in source.notes)
 
 
-def test_recordings_know_pairs_and_people(tmp_path):
+def test_recordings_are_paired_and_people_identified(tmp_path):
     write_recordings(tmp_path)
-    clips = {clip.name: clip for clip in CORPORA["recordings"].index(tmp_path)}
+    clips = {clip.name: clip for clip in get_corpus("recordings").index(tmp_path)}
     assert set(clips) == {"gespräch_über_käse", "monday_call", "stereo_talk"}
     assert [path.name for path in clips["monday_call"].files] == ["call_left.wav", "call_right.wav"]
     assert clips["monday_call"].session == "monday"
-    assert (clips["stereo_talk"].session, clips["stereo_talk"].people) == ("tuesday", ("Ann", "Bob"))
+    assert (clips["stereo_talk"].session, clips["stereo_talk"].person_ids) == ("tuesday", ("Ann", "Bob"))
     (tmp_path / "recordings.csv").write_text("name\nx\n")
     with pytest.raises(InputError, match="wanted file, session"):
-        CORPORA["recordings"].index(tmp_path)
+        get_corpus("recordings").index(tmp_path)
 
 
-def test_a_wave_that_is_a_pair_alone_is_a_recording(tmp_path):
+def test_half_a_pair_is_a_recording_of_its_own(tmp_path):
     write_wave(tmp_path / "call_a.wav", voice())
-    assert [clip.name for clip in CORPORA["recordings"].index(tmp_path)] == ["call_a"]
+    assert [clip.name for clip in get_corpus("recordings").index(tmp_path)] == ["call_a"]
 
 
-def test_records_of_unils_that_are_absent_are_told(tmp_path):
+def test_missing_records_of_unils_are_reported(tmp_path):
     write_unils(tmp_path)
     index = tmp_path / "seamless_interaction_pairs.json"
-    told = json.loads(index.read_text())
-    told["train"]["ghost"] = ["a/V00_S0009_I1_P1", "a/V00_S0009_I1_P2", 10]
-    index.write_text(json.dumps(told))
+    pairs = json.loads(index.read_text())
+    pairs["train"]["ghost"] = ["a/V00_S0009_I1_P1", "a/V00_S0009_I1_P2", 10]
+    index.write_text(json.dumps(pairs))
     keys = ("V00_S0009_I1_P1", "V00_S0009_I1_P2")
-    assert CORPORA["unils"].validate(tmp_path) == [f"ghost: {key} is not in the database" for key in keys]
-
-
-def test_what_one_store_holds_is_whole(tmp_path):
-    write_synthetic(tmp_path)
-    assert check_store(tmp_path) == []
+    assert get_corpus("unils").validate(tmp_path) == [f"ghost: {key} is not in the database" for key in keys]

@@ -16,6 +16,7 @@ import typer
 
 import dualtalk
 from dualtalk.cli.result_dir import result_folder, written
+from dualtalk.corpora import corpora_help
 from dualtalk.errors import DualTalkError, Interrupted
 
 
@@ -188,8 +189,8 @@ def render(
 
 
 class Splits(StrEnum):
-    OWN = "own"
-    PEOPLE = "people"
+    OFFICIAL = "official"
+    SPEAKER_DISJOINT = "speaker-disjoint"
 
 
 WorkersOption = Annotated[
@@ -208,14 +209,13 @@ def prepare(
         str,
         typer.Option(
             show_default=False,
-            help="[bold]dualtalk[/], [bold]seamless[/], [bold]unils[/], [bold]l2l[/], [bold]arkit[/], "
-            "[bold]synthetic[/], or [bold]recordings[/] for a folder of your own audio.",
+            help=f"One of {corpora_help()}; [bold]recordings[/] is a folder of your own audio.",
         ),
     ],
     out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the store.")],
-    split: Annotated[
-        Splits, typer.Option(help="The corpus's own splits, or new ones by people and sessions.")
-    ] = Splits.OWN,
+    splits: Annotated[
+        Splits, typer.Option(help="The corpus's official splits, or new ones without shared speakers or sessions.")
+    ] = Splits.OFFICIAL,
     workers: WorkersOption = None,
     diarizer: Annotated[
         str, typer.Option(help="For mixed recordings: [bold]default[/], or a pyannote.audio pipeline.")
@@ -234,14 +234,13 @@ def prepare(
     """
     from dualtalk.cli.storing import run_prepare
 
-    own = split is Splits.OWN
     print(
         *run_prepare(
             source,
             out,
             workers=workers,
             corpus=corpus,
-            own_splits=own,
+            splits=splits.value,
             diarizer=diarizer,
             token=token,
             overwrite=overwrite,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dualtalk.audio.turn_statistics import turn_statistics
 from dualtalk.cli.progress import Report, Stages
-from dualtalk.corpora import corpus_named
+from dualtalk.corpora import get_corpus
 from dualtalk.errors import InputError, Interrupted
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.store import Built, Store, check_store, open_store
@@ -58,7 +58,7 @@ def run_synthesize(
 def run_validate(folder: Path, corpus: str | None) -> list[str]:
     """Look over a store, or a corpus as it was published."""
     with Stages() as stages, stages.stage("validating") as report:
-        faults = check_store(folder, report) if corpus is None else corpus_named(corpus).validate(folder)
+        faults = check_store(folder, report) if corpus is None else get_corpus(corpus).validate(folder)
     what = f"{len(open_store(folder))} clips" if corpus is None else f"the {corpus} corpus"
     if not faults:
         return [f"{what} in {folder}: no fault"]

@@ -1,7 +1,7 @@
-"""The contract of a corpus: what it is, what it holds, what is missing, and one clip of it as it lies there.
+"""The contract of a corpus: its description, its index, and a reader for one clip.
 
-A corpus says only what its files say. Aligning, checking, finding who speaks and splitting is the work of
-`dualtalk.preprocess`, which is the same for all.
+A corpus class reports what its files contain and nothing more. Alignment, validation, voice activity detection,
+diarization and splitting are the same for every corpus and belong to `dualtalk.preprocess`.
 """
 
 import os
@@ -27,45 +27,47 @@ class Clip:
     Attributes
     ----------
     name : str
-        Unique in the corpus, and a file name: no slash, no blank.
+        Unique in the corpus and usable as a file name: no slash, no white space.
     session : str
-        What was recorded in one sitting.
-    people : (str, str)
-        Who they are; as far as the corpus tells, the same person has the same name everywhere.
+        Identifier of the recording session. Clips of one session are never put into different splits.
+    person_ids : (str, str)
+        Identifiers of the two people. As far as the corpus's files allow, one person has one identifier in all
+        clips.
     split : str
-        "train", "validation", "test" or "ood" where the corpus has splits of its own, else empty.
+        "train", "validation", "test" or "ood" where the corpus defines official splits, otherwise empty.
     files : tuple of Path
-        All that the clip is read from.
+        Every file that the clip is read from.
     key : str
-        Where in the files, for corpora that keep many clips in one.
-    faults : tuple of str
-        What makes the clip unusable, as far as the index can tell.
+        Key inside the files, for corpora that store many clips in one file.
+    errors : tuple of str
+        Reasons why the clip is unusable, as far as the index can detect them. Empty for a usable clip.
     """
 
     name: str
     session: str
-    people: tuple[str, str]
+    person_ids: tuple[str, str]
     split: str = ""
     files: tuple[Path, ...] = ()
     key: str = ""
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """One person's part of a clip, as the corpus has it.
+class PersonTrack:
+    """One person's data in a clip, unaligned and unchecked.
 
     Attributes
     ----------
     audio : (sample,) float32, or None
-        This person's voice at 16 kHz; None where the corpus has none: silence is put in its place.
+        This person's voice, 16 kHz. None if the corpus has no audio of this person; silence is used then.
     motion : mapping or None
-        Arrays by the published names: `exp` (T, 50 or more) and `pose` (T, 6) = head, jaw; `eyes` (T, 6) and
-        others where there are some; None where there is no motion in a space of ours.
+        Arrays under the published names: `exp` (T, 50 or more) and `pose` (T, 6) = head rotation, jaw rotation,
+        axis-angle in radians; optionally `eyes` (T, 6) and others. None if the corpus has no motion in a
+        supported expression space.
     fps : float
-        Of the motion.
+        Frame rate of the motion.
     speech : Timeline or None
-        When this person speaks, where the corpus says it.
+        This person's speech segments in seconds; None if the corpus does not provide them.
     """
 
     audio: Float32[np.ndarray, "sample"] | None
@@ -75,77 +77,90 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """One clip, as the corpus has it.
+class ClipData:
+    """The data of one clip: either two tracks, or a recording in which the speakers are not separated yet.
 
     Attributes
     ----------
-    sides : (Side, Side), or None
+    tracks : (PersonTrack, PersonTrack), or None
     recording : tuple of Path
-        In place of sides: sound files in which the two people are yet to be told apart.
+        Sound files to separate into two speakers; used if `tracks` is None.
     notes : tuple of str
-    kept : mapping
-        What else is worth keeping: a transcript. JSON.
+        Remarks for the manifest.
+    metadata : mapping
+        Further information to keep with the clip, such as a transcript. Must be serializable as JSON.
     """
 
-    sides: tuple[Side, Side] | None = None
+    tracks: tuple[PersonTrack, PersonTrack] | None = None
     recording: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    kept: Mapping = field(default_factory=dict)
+    metadata: Mapping = field(default_factory=dict)
 
 
 class Corpus(ABC):
-    """One corpus. Instances hold no state: every call names the folder."""
+    """Base class of every corpus. Instances have no state: each call receives the corpus's folder.
+
+    Attributes
+    ----------
+    name : str
+        Name in the registry and of the corpus's card, `datasets/<name>.md`.
+    title, licence, citation : str
+    download : str
+        One line that says where to get the corpus.
+    space : "flame" or "open"
+        Expression basis of the motion.
+    published_clip_counts : mapping of str to int
+        Number of clips in each official split; empty if unknown. `validate` compares against it.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
-    how_to_get: ClassVar[str]
+    download: ClassVar[str]
     space: ClassVar[Space] = "flame"
-    # How many clips each split has as published; empty where that is not known.
-    published: ClassVar[Mapping[str, int]] = {}
+    published_clip_counts: ClassVar[Mapping[str, int]] = {}
 
     @abstractmethod
     def index(self, root: Path) -> list[Clip]:
-        """All clips under `root`, complete or not, by name.
+        """List all clips under `root`, complete or not, sorted by name.
 
         Raises
         ------
         InputError
-            Nothing of this corpus is there.
+            `root` is not a folder or contains no clip of this corpus.
         """
 
     @abstractmethod
-    def read(self, root: Path, clip: Clip) -> Source:
-        """One clip.
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        """Read one clip of the index.
 
         Raises
         ------
         InputError
-            A file is missing or is not what the corpus should hold.
+            A file is missing or does not have the expected content.
         """
 
     def validate(self, root: str | os.PathLike) -> list[str]:
-        """What is missing under `root` or differs from what was published, a sentence each."""
-        clips = self.index(folder_of(root))
-        found = [f"{clip.name}: {fault}" for clip in clips for fault in clip.faults]
-        for split, count in self.published.items():
-            there = sum(clip.split == split for clip in clips)
-            if there != count:
-                found.append(f"{split} has {there:,} clips of the {count:,} published")
-        return found
+        """Report what is missing under `root` or differs from the published corpus, one sentence each."""
+        clips = self.index(require_folder(root))
+        errors = [f"{clip.name}: {error}" for clip in clips for error in clip.errors]
+        for split, published in self.published_clip_counts.items():
+            count = sum(clip.split == split for clip in clips)
+            if count != published:
+                errors.append(f"{split} has {count:,} clips of the {published:,} published")
+        return errors
 
 
-def folder_of(root: str | os.PathLike) -> Path:
-    """`root` as a path, if it is a folder."""
+def require_folder(root: str | os.PathLike) -> Path:
+    """Return `root` as a path; raise an InputError if it is not a folder."""
     path = Path(root)
     if not path.is_dir():
-        there = f"{root} is a file" if path.exists() else f"no folder at {root}"
-        raise InputError(f"{there}; wanted the folder of a corpus")
+        found = f"{root} is a file" if path.exists() else f"no folder at {root}"
+        raise InputError(f"{found}; wanted the folder of a corpus")
     return path
 
 
-def plain_name(name: str) -> str:
-    """A name that is one word and one file name. Blanks would split the lines of an RTTM."""
+def file_safe_name(name: str) -> str:
+    """Replace slashes and white space by underscores. White space would also split the fields of an RTTM line."""
     return "_".join(name.replace("/", "_").replace("\\", "_").split())

@@ -1,12 +1,12 @@
-"""The user's own recordings: a folder of sound files, of which each is one conversation, or one person of one.
+"""The user's own recordings: a folder of sound files, each a conversation or one person of a conversation.
 
-* A mono file is a conversation of two, mixed; who speaks is found by diarization.
-* A stereo file is a conversation with a person a channel.
-* Two files whose names differ only in their last part, `_a`/`_b`, `_1`/`_2`, `_left`/`_right` or
-  `_speaker1`/`_speaker2`, are a conversation with a person a file.
+* A mono file is a conversation on one channel; diarization separates the speakers.
+* A stereo file is a conversation with one person a channel.
+* Two files whose names differ only in the ending `_a`/`_b`, `_1`/`_2`, `_left`/`_right` or
+  `_speaker1`/`_speaker2` are a conversation with one person a file.
 
-Files in one subfolder are one session. `recordings.csv` (columns file, session, person_a, person_b; any of the
-last three may be empty) says more: it keeps the same people out of two splits.
+Files of one subfolder are one session. An optional `recordings.csv` (columns file, session, person_a, person_b;
+the last three may be empty) names sessions and people, so that nobody is in two splits.
 """
 
 import csv
@@ -14,63 +14,67 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dualtalk.corpora.corpus import Clip, Corpus, Source, folder_of, plain_name
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, file_safe_name, require_folder
 from dualtalk.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".m4a")
 TABLE = "recordings.csv"
-ONE_OF_TWO = re.compile(r"^(?P<talk>.+)[_\-. ](?P<side>a|b|1|2|left|right|speaker1|speaker2)$", re.IGNORECASE)
-SIDES = (("a", "b"), ("1", "2"), ("left", "right"), ("speaker1", "speaker2"))
+PERSON_SUFFIX = re.compile(
+    r"^(?P<recording>.+)[_\-. ](?P<person>a|b|1|2|left|right|speaker1|speaker2)$", re.IGNORECASE
+)
+PERSON_SUFFIX_PAIRS = (("a", "b"), ("1", "2"), ("left", "right"), ("speaker1", "speaker2"))
 
 
 class Recordings(Corpus):
+    """A folder of the user's sound files; see the module's description."""
+
     name = "recordings"
     title = "Your recordings"
-    licence = "yours; ask the people who talk in them"
+    licence = "yours; ask the recorded people for permission"
     citation = "none"
-    how_to_get = "put sound files into a folder: mono mixed, stereo with a person a channel, or a file a person"
+    download = "put sound files into a folder: mono mixes, stereo with one person a channel, or one file a person"
     space = "flame"
 
     def index(self, root: Path) -> list[Clip]:
-        root = folder_of(root)
-        table = _table(root)
+        root = require_folder(root)
+        table = _read_table(root)
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         if not paths:
             raise InputError(f"{root} has no sound files ({', '.join(SUFFIXES)})")
-        clips = [self._entry(root, name, files, table) for name, files in _talks(paths)]
+        clips = [self._entry(root, name, files, table) for name, files in _group_files(paths)]
         return sorted(clips, key=lambda clip: clip.name)
 
-    def _entry(self, root: Path, talk: str, files: tuple[Path, ...], table: dict[str, dict]) -> Clip:
+    def _entry(self, root: Path, recording: str, files: tuple[Path, ...], table: dict[str, dict]) -> Clip:
         folder = files[0].parent.relative_to(root)
-        name = plain_name("_".join((*folder.parts, talk)))
-        said = next((table[key] for path in files if (key := path.relative_to(root).as_posix()) in table), {})
+        name = file_safe_name("_".join((*folder.parts, recording)))
+        row = next((table[key] for path in files if (key := path.relative_to(root).as_posix()) in table), {})
         return Clip(
             name=name,
-            session=said.get("session") or plain_name("_".join(folder.parts)) or name,
-            people=tuple(said.get(f"person_{label}") or f"{name}_{label}" for label in ("a", "b")),
+            session=row.get("session") or file_safe_name("_".join(folder.parts)) or name,
+            person_ids=(row.get("person_a") or f"{name}_a", row.get("person_b") or f"{name}_b"),
             files=files,
         )
 
-    def read(self, root: Path, clip: Clip) -> Source:
-        return Source(recording=clip.files)
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        return ClipData(recording=clip.files)
 
 
-def _talks(paths: list[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """Names of conversations and their files: pairs of sides, and files on their own."""
-    sided = {}
+def _group_files(paths: list[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """Yield each recording's name and files: pairs of one file a person first, then single files."""
+    by_person = {}
     for path in paths:
-        if match := ONE_OF_TWO.match(path.stem):
-            sided[path.parent, match["talk"], match["side"].lower()] = path
+        if match := PERSON_SUFFIX.match(path.stem):
+            by_person[path.parent, match["recording"], match["person"].lower()] = path
     paired = set()
-    for (folder, talk, side), path in sided.items():
-        for first, second in SIDES:
-            if side == first and (other := sided.get((folder, talk, second))):
+    for (folder, recording, person), path in by_person.items():
+        for first, second in PERSON_SUFFIX_PAIRS:
+            if person == first and (other := by_person.get((folder, recording, second))):
                 paired |= {path, other}
-                yield talk, (path, other)
+                yield recording, (path, other)
     yield from ((path.stem, (path,)) for path in paths if path not in paired)
 
 
-def _table(root: Path) -> dict[str, dict]:
+def _read_table(root: Path) -> dict[str, dict]:
     path = root / TABLE
     if not path.is_file():
         return {}
@@ -79,6 +83,6 @@ def _table(root: Path) -> dict[str, dict]:
         if "file" not in (reader.fieldnames or ()):
             raise InputError(f"{path} has columns {reader.fieldnames}; wanted file, session, person_a, person_b")
         rows = {row["file"]: row for row in reader}
-    if absent := sorted(name for name in rows if not (root / name).is_file()):
-        raise InputError(f"{path} names {absent[0]}, which is not there")
+    if missing := sorted(name for name in rows if not (root / name).is_file()):
+        raise InputError(f"{path} names {missing[0]}, which does not exist")
     return rows

@@ -1,10 +1,11 @@
-"""Seamless Interaction: thousands of hours of two people, a file a person, voice activity and transcripts.
+"""Seamless Interaction: thousands of hours of dyadic talk, one file a person, voice activity and transcripts.
 
-Layout, as published: `<label>/<split>/<batch>/<archive>/V*_S*_I*_P*.{wav,npz,json,mp4}`; two participants (P) of
-one vendor, session and interaction (V, S, I) are the two parties, often in different archives. Audio is 48 kHz
-mono, one voice a file. JSON keeps `metadata:vad`, a list of {start, end} in seconds, and `metadata:transcript`.
-Some files have an empty voice activity while words are said: there it is found anew. The motion is not FLAME's
-(SMPL-H bodies and a face code of 128), so it is marked absent.
+Layout, as published: `<label>/<split>/<batch>/<archive>/V*_S*_I*_P*.{wav,npz,json,mp4}`. The two participants
+(P) of one vendor, session and interaction (V, S, I) form a conversation; they are often in different archives.
+Audio is 48 kHz mono, one voice a file. The JSON has `metadata:vad`, a list of {start, end} in seconds, and
+`metadata:transcript`. Some files have an empty voice activity list although somebody speaks: speech is then
+detected from the audio. The motion is not FLAME (SMPL-H bodies and a 128-dimensional face code), so the clips
+have no motion.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pyannote.core import Segment, Timeline
 
-from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
 
@@ -23,6 +24,8 @@ SPLIT_OF_FOLDER = {"train": "train", "dev": "validation", "test": "test"}
 
 
 class SeamlessInteraction(Corpus):
+    """The published corpus; see the module's description."""
+
     name = "seamless"
     title = "Seamless Interaction"
     licence = "CC-BY-NC-4.0"
@@ -30,66 +33,66 @@ class SeamlessInteraction(Corpus):
         "Agrawal, Akinyemi, Alvero et al.: Seamless Interaction: Dyadic Audiovisual Motion Modeling and "
         "Large-Scale Dataset. 2025, arXiv:2506.22554"
     )
-    how_to_get = "dataset facebook/seamless-interaction on the Hugging Face hub, or the client on GitHub"
+    download = "dataset facebook/seamless-interaction on the Hugging Face hub, or the client on GitHub"
     space = "flame"
 
     def index(self, root: Path) -> list[Clip]:
-        root = folder_of(root)
-        parties: dict[tuple[str, str, str], dict[str, Path]] = defaultdict(dict)
+        root = require_folder(root)
+        interactions: dict[tuple[str, str, str], dict[str, Path]] = defaultdict(dict)
         for path in sorted(root.rglob("V*_P*.wav")):
             if match := FILE_NAME.fullmatch(path.name):
-                *interaction, participant = match.groups()
-                parties[tuple(interaction)][participant] = path
-        if not parties:
+                interactions[match[1], match[2], match[3]][match[4]] = path
+        if not interactions:
             raise InputError(f"{root} has no V*_S*_I*_P*.wav")
-        return [self._entry(root, interaction, waves) for interaction, waves in sorted(parties.items())]
+        return [self._entry(root, interaction, waves) for interaction, waves in sorted(interactions.items())]
 
     def _entry(self, root: Path, interaction: tuple[str, str, str], waves: dict[str, Path]) -> Clip:
         vendor, session, _ = interaction
-        people = sorted(waves)
-        faults = []
-        if len(people) != 2:
-            faults.append(f"has {len(people)} participants ({', '.join(people)}); wanted two")
-        paths = [waves[person] for person in people[:2]]
-        faults += [f"{path.name} is empty" for path in paths if path.stat().st_size == 0]
+        participants = sorted(waves)
+        errors = []
+        if len(participants) != 2:
+            errors.append(f"has {len(participants)} participants ({', '.join(participants)}); wanted two")
+        paths = [waves[participant] for participant in participants[:2]]
+        errors += [f"{path.name} is empty" for path in paths if path.stat().st_size == 0]
         splits = {
             SPLIT_OF_FOLDER.get(part, "") for path in paths for part in path.relative_to(root).parts[:-1]
         } - {""}
         if len(splits) > 1:
-            faults.append(f"its participants are in {' and '.join(sorted(splits))}")
-        notes = [path.with_suffix(".json") for path in paths]
+            errors.append(f"its participants are in {' and '.join(sorted(splits))}")
+        metadata = [path.with_suffix(".json") for path in paths]
+        first, second = (*participants, "?")[:2]
         return Clip(
             name="_".join(interaction),
             session=f"{vendor}_{session}",
-            people=tuple(f"{vendor}_{person}" for person in (*people, "?", "?")[:2]),
+            person_ids=(f"{vendor}_{first}", f"{vendor}_{second}"),
             split=splits.pop() if len(splits) == 1 else "",
-            files=(*paths, *(path for path in notes if path.is_file())),
-            faults=tuple(faults),
+            files=(*paths, *(path for path in metadata if path.is_file())),
+            errors=tuple(errors),
         )
 
-    def read(self, root: Path, clip: Clip) -> Source:
-        notes, sides, transcript = [], [], {}
-        described = {path.stem: path for path in clip.files[2:]}
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        notes, tracks, transcripts = [], [], {}
+        metadata_files = {path.stem: path for path in clip.files[2:]}
         for wave in clip.files[:2]:
-            told = _told(described[wave.stem]) if wave.stem in described else {}
-            spans = told.get("metadata:vad") or []
+            metadata = _read_metadata(metadata_files[wave.stem]) if wave.stem in metadata_files else {}
+            spans = metadata.get("metadata:vad") or []
             if not spans:
-                notes.append(f"{wave.stem} has no voice activity; it was found from the sound")
+                notes.append(f"{wave.stem} has no voice activity; speech was detected from the audio")
             speech = Timeline([Segment(float(span["start"]), float(span["end"])) for span in spans]).support()
-            sides.append(Side(read_wave(wave)[0], speech=speech if spans else None))
-            transcript[wave.stem] = [
+            tracks.append(PersonTrack(read_wave(wave)[0], speech=speech if spans else None))
+            transcripts[wave.stem] = [
                 [line.get("start"), line.get("end"), line.get("transcript", "")]
-                for line in told.get("metadata:transcript") or []
+                for line in metadata.get("metadata:transcript") or []
             ]
-        kept = {"transcript": transcript} if any(transcript.values()) else {}
-        return Source((sides[0], sides[1]), notes=tuple(notes), kept=kept)
+        kept = {"transcript": transcripts} if any(transcripts.values()) else {}
+        return ClipData((tracks[0], tracks[1]), notes=tuple(notes), metadata=kept)
 
 
-def _told(path: Path) -> dict:
+def _read_metadata(path: Path) -> dict:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} is not JSON ({error})") from error
-    if not isinstance(told, dict):
-        raise InputError(f"{path.name} holds a {type(told).__name__}; wanted an object with metadata:vad")
-    return told
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path.name} holds a {type(metadata).__name__}; wanted an object with metadata:vad")
+    return metadata

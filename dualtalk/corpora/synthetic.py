@@ -1,37 +1,39 @@
-"""The synthetic corpus: a store that `dualtalk synthesize` made, read like any other corpus."""
+"""The synthetic corpus: a store that `dualtalk synthesize` wrote, read like any other corpus."""
 
 from pathlib import Path
 
-from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.store import open_store
 from dualtalk.store.schema import clip_paths
 
 
 class Synthetic(Corpus):
+    """A synthetic store; see the module's description."""
+
     name = "synthetic"
     title = "Synthetic dyads"
     licence = "Apache-2.0"
     citation = "dualtalk"
-    how_to_get = "dualtalk synthesize --hours 1 --seed 0 --out DIR"
+    download = "dualtalk synthesize --hours 1 --seed 0 --out DIR"
     space = "open"
 
     def index(self, root: Path) -> list[Clip]:
-        store = open_store(folder_of(root))
+        store = open_store(require_folder(root))
         return [
             Clip(
                 name=row.clip,
                 session=row.session,
-                people=(row.person_a, row.person_b),
+                person_ids=(row.person_a, row.person_b),
                 split=row.split,
                 files=tuple(path for path in clip_paths(store.root, row.split, row.clip) if path.is_file()),
             )
             for row in store.manifest.itertuples()
         ]
 
-    def read(self, root: Path, clip: Clip) -> Source:
-        talk = open_store(root).conversation(clip.name)
-        sides = [
-            Side(person.audio, person.motion.to_numpy() if person.motion else None, speech=person.speech)
-            for person in talk.participants
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        conversation = open_store(root).conversation(clip.name)
+        tracks = [
+            PersonTrack(person.audio, person.motion.to_numpy() if person.motion else None, speech=person.speech)
+            for person in conversation.participants
         ]
-        return Source((sides[0], sides[1]))
+        return ClipData((tracks[0], tracks[1]))

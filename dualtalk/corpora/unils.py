@@ -1,21 +1,23 @@
-"""UniLS-Talk: pairs of Seamless Interaction with tracked FLAME motion, in LMDB.
+"""UniLS-Talk: pairs of Seamless Interaction with tracked FLAME motion, stored in LMDB.
 
-Layout, as its loaders read it: a folder with `data_lmdb/` and an index `seamless_interaction_pairs.json` =
-{train, val, test: {name: [path, path, frames]}}; the LMDB key of a party is the path's last part; the value is an
-npz of `audio` (16 kHz), `motioncode` (T, 112) = FLAME expression 100, head 3, jaw 3, eyes 6, and for validation
-and test `speech_mask` (T,); 25 frames a second. Needs the package lmdb (`pip install 'dualtalk[unils]'`).
+Layout, as the loaders of the authors read it: a folder with `data_lmdb/` and an index
+`seamless_interaction_pairs.json` = {train, val, test: {name: [path, path, frames]}}. The LMDB key of a person is
+the last component of the path. The value is an npz of `audio` (16 kHz), `motioncode` (T, 112) = FLAME expression
+100, head 3, jaw 3, eyes 6, and for validation and test `speech_mask` (T,); 25 frames a second. Needs the package
+lmdb (`pip install 'dualtalk[unils]'`).
 """
 
 import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.corpora.corpus import Clip, Corpus, Side, Source, folder_of, plain_name
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, file_safe_name, require_folder
 from dualtalk.corpora.seamless import FILE_NAME
 from dualtalk.errors import InputError, missing_extra
 from dualtalk.geometry.masks import runs
@@ -27,18 +29,20 @@ EXPRESSION, HEAD, JAW, EYES = slice(0, 100), slice(100, 103), slice(103, 106), s
 
 
 class UniLSTalk(Corpus):
+    """The published corpus; see the module's description."""
+
     name = "unils"
     title = "UniLS-Talk"
-    licence = "CC-BY-NC-4.0, as Seamless Interaction, which it is made of"
+    licence = "CC-BY-NC-4.0, as Seamless Interaction, from which it is derived"
     citation = (
         "Chu, Liu, Huang, Liu, Peng, Zheng: UniLS: End-to-End Audio-Driven Avatars for Unified Listening and "
         "Speaking. CVPR 2026, arXiv:2512.09327"
     )
-    how_to_get = "dataset xg-chu/UniLSTalkDataset on the Hugging Face hub, folder SeamlessInteractionTalk"
+    download = "dataset xg-chu/UniLSTalkDataset on the Hugging Face hub, folder SeamlessInteractionTalk"
     space = "flame"
 
     def index(self, root: Path) -> list[Clip]:
-        root = folder_of(root)
+        root = require_folder(root)
         if not (root / INDEX).is_file():
             raise InputError(f"{root} has no {INDEX}; wanted the folder SeamlessInteractionTalk")
         try:
@@ -50,35 +54,33 @@ class UniLSTalk(Corpus):
             ]
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{root / INDEX} is not an index of pairs ({error})") from error
-        with _records(root) as database:
+        with _open_database(root) as database:
             present = {key for clip in entries for key in clip.key.split("\n") if database.get(key.encode())}
-        return sorted((_faulted(clip, present) for clip in entries), key=lambda clip: clip.name)
+        return sorted((_with_errors(clip, present) for clip in entries), key=lambda clip: clip.name)
 
     def _entry(self, root: Path, split: str, name: str, first: str, second: str) -> Clip:
-        parsed = [FILE_NAME.fullmatch(Path(key).stem + ".wav") for key in (first, second)]
-        if all(parsed):
-            vendor, session, _, _ = parsed[0].groups()
-            session, people = f"{vendor}_{session}", tuple(f"{match[1]}_{match[4]}" for match in parsed)
+        a, b = (FILE_NAME.fullmatch(Path(key).stem + ".wav") for key in (first, second))
+        if a and b:
+            session, person_ids = f"{a[1]}_{a[2]}", (f"{a[1]}_{a[4]}", f"{b[1]}_{b[4]}")
         else:
-            session, people = plain_name(name), (plain_name(first), plain_name(second))
+            session, person_ids = file_safe_name(name), (file_safe_name(first), file_safe_name(second))
         files = (root / INDEX, root / DATABASE / "data.mdb")
         split = SPLIT_OF_KEY.get(split, split)
-        return Clip(plain_name(name), session, people, split, files, key=f"{first}\n{second}")
+        return Clip(file_safe_name(name), session, person_ids, split, files, key=f"{first}\n{second}")
 
-    def read(self, root: Path, clip: Clip) -> Source:
-        with _records(folder_of(root)) as database:
-            sides = [_side(database.get(key.encode()), key) for key in clip.key.split("\n")]
-        return Source((sides[0], sides[1]))
+    def read(self, root: Path, clip: Clip) -> ClipData:
+        with _open_database(require_folder(root)) as database:
+            tracks = [_read_track(database.get(key.encode()), key) for key in clip.key.split("\n")]
+        return ClipData((tracks[0], tracks[1]))
 
 
-def _faulted(clip: Clip, present: set[str]) -> Clip:
+def _with_errors(clip: Clip, present: set[str]) -> Clip:
     missing = [key for key in clip.key.split("\n") if key not in present]
-    faults = tuple(f"{key} is not in the database" for key in missing)
-    return Clip(clip.name, clip.session, clip.people, clip.split, clip.files, clip.key, faults)
+    return replace(clip, errors=tuple(f"{key} is not in the database" for key in missing))
 
 
 @contextmanager
-def _records(root: Path) -> Iterator:
+def _open_database(root: Path) -> Iterator:
     try:
         import lmdb
     except ImportError as error:
@@ -93,7 +95,7 @@ def _records(root: Path) -> Iterator:
         raise InputError(f"{root / DATABASE} is not an LMDB environment ({error})") from error
 
 
-def _side(value: bytes | None, key: str) -> Side:
+def _read_track(value: bytes | None, key: str) -> PersonTrack:
     if value is None:
         raise InputError(f"{key} is not in the database")
     try:
@@ -117,4 +119,4 @@ def _side(value: bytes | None, key: str) -> Side:
     if "speech_mask" in arrays:
         spoken = runs(arrays["speech_mask"].reshape(-1) > 0.5)
         speech = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in spoken])
-    return Side(audio, motion, speech=speech)
+    return PersonTrack(audio, motion, speech=speech)

@@ -21,7 +21,7 @@ from pyannote.core import Segment, Timeline
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import DUALTALK56, PARTY, HeadMotion, Space
-from dualtalk.corpora.dualtalk_corpus import PART_OF_VIDEO
+from dualtalk.corpora.dualtalk_corpus import SUB_VIDEO_SUFFIX
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.store import open_store
@@ -127,7 +127,7 @@ def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]
     return tuple(
         ClipFiles(
             clip,
-            PART_OF_VIDEO.sub("", clip),
+            SUB_VIDEO_SUFFIX.sub("", clip),
             _pair(folder, clip, ".npz"),
             _pair(folder, clip, ".wav"),
             _if_there(folder / f"{clip}.rttm"),

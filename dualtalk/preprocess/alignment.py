@@ -1,4 +1,4 @@
-"""Both people's audio and motion of one clip on one clock."""
+"""Alignment of both people's audio and motion to one clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,19 +10,20 @@ from dualtalk.audio.crosstalk import crosstalk_db
 from dualtalk.audio.recording import without_leaks
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import Conversation, HeadMotion, Participant, Space
-from dualtalk.corpora import Side
+from dualtalk.corpora.corpus import PersonTrack
 from dualtalk.errors import InputError
-from dualtalk.preprocess.checks import checked_motion
+from dualtalk.preprocess.checks import CheckedMotion, check_motion
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME
 
-# Published clips differ by a frame or two between audio and motion; more means that they are not of one clip.
-LARGEST_DRIFT_FRAMES = 2.0
-LEAK_NOTED_DB = -15.0
+# In published clips, audio and motion differ by a frame or two; a larger difference means a wrong pairing.
+MAX_LENGTH_DIFFERENCE_FRAMES = 2.0
+# Crosstalk above this level is noted in the manifest.
+NOTED_CROSSTALK_DB = -15.0
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
-    """A clip on one clock, and what was found on the way; fields as in `dualtalk.store.Draft`."""
+class AlignedClip:
+    """A clip on one clock and the findings of the alignment; the fields are those of the store's clip draft."""
 
     conversation: Conversation
     notes: tuple[str, ...]
@@ -31,86 +32,92 @@ class Aligned:
     drift_ms: tuple[float, float] = (np.nan, np.nan)
 
 
-def aligned_sides(sides: tuple[Side, Side], name: str, space: Space) -> Aligned:
+def align_tracks(tracks: tuple[PersonTrack, PersonTrack], name: str, space: Space) -> AlignedClip:
     """Trim both people to the frames that all of their audio and motion cover.
+
+    Where a track has no speech segments, voice activity detection provides them.
 
     Raises
     ------
     InputError
-        Audio and motion, or the two audios, differ by more than two frames; a motion that is none.
+        Audio and motion, or the two audio tracks, differ by more than two frames; or a motion is invalid.
     """
-    notes: list[str] = []
-    motions, further = [], []
-    for number, side in enumerate(sides, start=1):
-        motion, kept, said = None, {}, []
-        if side.motion is not None:
-            motion, kept, said = checked_motion(side.motion, side.fps, space)
-        motions.append(motion)
-        further.append(kept)
-        notes += [f"speaker{number}: {one}" for one in said]
-    lengths_s = {}
-    for number, (side, motion) in enumerate(zip(sides, motions, strict=True), start=1):
-        if side.audio is not None:
-            lengths_s[f"speaker{number}'s audio"] = len(side.audio) / AUDIO_RATE_HZ
-        if motion is not None:
-            lengths_s[f"speaker{number}'s motion"] = motion.duration_s
-    frames = _common_frames(lengths_s)
-    further = [{key: array[:frames] for key, array in kept.items()} for kept in further]
-    people = [_cut(side, motion, frames) for side, motion in zip(sides, motions, strict=True)]
-    drift_ms = tuple(_drift_ms(side, motion) for side, motion in zip(sides, motions, strict=True))
-    trimmed = max(lengths_s.values()) * MOTION_FPS - frames
-    if trimmed >= 1:
-        notes.append(f"trimmed by up to {trimmed:.1f} frames")
-    given = [side.speech is not None for side in sides]
-    if not all(given):
-        people = _with_speech(people, given)
-    talk = Conversation(*people, name=name)
+    motions = [_check_track(track, space) for track in tracks]
+    notes = [f"speaker{number}: {note}" for number, motion in enumerate(motions, start=1) for note in motion.notes]
+    durations_s = {}
+    for number, (track, motion) in enumerate(zip(tracks, motions, strict=True), start=1):
+        if track.audio is not None:
+            durations_s[f"speaker{number}'s audio"] = len(track.audio) / AUDIO_RATE_HZ
+        if motion.motion is not None:
+            durations_s[f"speaker{number}'s motion"] = motion.motion.duration_s
+    frames = _common_frames(durations_s)
+    trimmed_frames = max(durations_s.values()) * MOTION_FPS - frames
+    if trimmed_frames >= 1:
+        notes.append(f"trimmed by up to {trimmed_frames:.1f} frames")
+    a, b = (_trim(track, motion.motion, frames) for track, motion in zip(tracks, motions, strict=True))
+    a, b = (
+        person if track.speech is not None else replace(person, speech=_detect_speech(person, other))
+        for track, person, other in zip(tracks, (a, b), (b, a), strict=True)
+    )
+    conversation = Conversation(a, b, name=name)
+    notes += [f"speaker{number} never speaks" for number, person in enumerate((a, b), 1) if not person.speech]
     notes += [
-        f"speaker{number} is never heard" for number, person in enumerate(people, start=1) if not person.speech
+        f"speaker{number}'s channel has crosstalk at {level_db:.0f} dB"
+        for number, level_db in enumerate(crosstalk_db(conversation), start=1)
+        if level_db > NOTED_CROSSTALK_DB
     ]
-    notes += [
-        f"speaker{number}'s channel holds the other's voice at {leak:.0f} dB"
-        for number, leak in enumerate(crosstalk_db(talk), start=1)
-        if leak > LEAK_NOTED_DB
-    ]
-    return Aligned(talk, tuple(notes), "corpus" if all(given) else "voice activity", tuple(further), drift_ms)
+    return AlignedClip(
+        conversation,
+        tuple(notes),
+        "corpus" if all(track.speech is not None for track in tracks) else "voice activity",
+        (_first_frames(motions[0].further_arrays, frames), _first_frames(motions[1].further_arrays, frames)),
+        (_length_difference_ms(tracks[0], motions[0].motion), _length_difference_ms(tracks[1], motions[1].motion)),
+    )
 
 
-def _common_frames(lengths_s: Mapping[str, float]) -> int:
-    if not lengths_s:
+def _check_track(track: PersonTrack, space: Space) -> CheckedMotion:
+    return CheckedMotion(None) if track.motion is None else check_motion(track.motion, track.fps, space)
+
+
+def _common_frames(durations_s: Mapping[str, float]) -> int:
+    if not durations_s:
         raise InputError("neither person has audio or motion")
-    shortest, longest = min(lengths_s, key=lengths_s.get), max(lengths_s, key=lengths_s.get)
-    apart_s = lengths_s[longest] - lengths_s[shortest]
-    if apart_s * MOTION_FPS > LARGEST_DRIFT_FRAMES + 1e-6:
+    shortest, longest = (
+        min(durations_s, key=durations_s.__getitem__),
+        max(durations_s, key=durations_s.__getitem__),
+    )
+    difference_s = durations_s[longest] - durations_s[shortest]
+    if difference_s * MOTION_FPS > MAX_LENGTH_DIFFERENCE_FRAMES + 1e-6:
         raise InputError(
-            f"{longest} lasts {lengths_s[longest]:.2f} s and {shortest} {lengths_s[shortest]:.2f} s, "
-            f"{1000 * apart_s:.0f} ms apart; wanted at most {1000 * LARGEST_DRIFT_FRAMES / MOTION_FPS:.0f}: are "
-            "they of the same clip?"
+            f"{longest} lasts {durations_s[longest]:.2f} s and {shortest} {durations_s[shortest]:.2f} s, a "
+            f"difference of {1000 * difference_s:.0f} ms; wanted at most "
+            f"{1000 * MAX_LENGTH_DIFFERENCE_FRAMES / MOTION_FPS:.0f} ms: are they from the same clip?"
         )
-    frames = int(lengths_s[shortest] * MOTION_FPS + 1e-6)
+    frames = int(durations_s[shortest] * MOTION_FPS + 1e-6)
     if not frames:
-        raise InputError(f"{shortest} lasts {1000 * lengths_s[shortest]:.0f} ms; wanted at least one frame, 40 ms")
+        raise InputError(
+            f"{shortest} lasts {1000 * durations_s[shortest]:.0f} ms; wanted at least one frame, 40 ms"
+        )
     return frames
 
 
-def _cut(side: Side, motion: HeadMotion | None, frames: int) -> Participant:
+def _trim(track: PersonTrack, motion: HeadMotion | None, frames: int) -> Participant:
     samples = frames * SAMPLES_PER_FRAME
-    audio = np.zeros(samples, np.float32) if side.audio is None else side.audio[:samples]
-    spoken = Segment(0, frames / MOTION_FPS)
-    speech = Timeline([span & spoken for span in side.speech or () if span & spoken])
+    audio = np.zeros(samples, np.float32) if track.audio is None else track.audio[:samples]
+    clip = Segment(0, frames / MOTION_FPS)
+    speech = Timeline([segment & clip for segment in track.speech or () if segment & clip])
     return Participant(audio, speech, None if motion is None else motion[:frames])
 
 
-def _drift_ms(side: Side, motion: HeadMotion | None) -> float:
-    if side.audio is None or motion is None:
+def _detect_speech(person: Participant, other: Participant) -> Timeline:
+    return without_leaks(detect_speech(person.audio), person.audio, other.audio)
+
+
+def _first_frames(arrays: Mapping[str, np.ndarray], frames: int) -> dict[str, np.ndarray]:
+    return {key: array[:frames] for key, array in arrays.items()}
+
+
+def _length_difference_ms(track: PersonTrack, motion: HeadMotion | None) -> float:
+    if track.audio is None or motion is None:
         return float("nan")
-    return 1000 * (motion.duration_s - len(side.audio) / AUDIO_RATE_HZ)
-
-
-def _with_speech(people: list[Participant], given: list[bool]) -> list[Participant]:
-    """Speech found from the sound for those whose speech the corpus does not tell."""
-    found = []
-    for own, other, told in zip(people, people[::-1], given, strict=True):
-        speech = own.speech if told else without_leaks(detect_speech(own.audio), own.audio, other.audio)
-        found.append(replace(own, speech=speech))
-    return found
+    return 1000 * (motion.duration_s - len(track.audio) / AUDIO_RATE_HZ)

@@ -1,4 +1,4 @@
-"""`prepare`: a whole corpus into a store, clip by clip, each aligned, checked, measured and given a split."""
+"""`prepare`: align, validate, measure and split every clip of a corpus, and write a store."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ from pyannote.core import Annotation
 from dualtalk import __version__
 from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.recording import conversation_from_recording
-from dualtalk.corpora import Clip, corpus_named
-from dualtalk.corpora.corpus import folder_of
+from dualtalk.corpora import get_corpus
+from dualtalk.corpora.corpus import Clip, require_folder
 from dualtalk.errors import InputError
-from dualtalk.preprocess.alignment import Aligned, aligned_sides
-from dualtalk.preprocess.splits import split_clips
+from dualtalk.preprocess.alignment import AlignedClip, align_tracks
+from dualtalk.preprocess.splits import SplitScheme, split_clips
 from dualtalk.store import Built, Draft, Task, build_store
 from dualtalk.store.writer import Quarantined, Report
 
@@ -28,96 +28,106 @@ def prepare(
     corpus: str,
     out: str | os.PathLike,
     *,
-    own_splits: bool = True,
+    splits: SplitScheme = "official",
     diarizer: str = "default",
     token: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
     report: Report = lambda done, total: None,
 ) -> Built:
-    """Make a store of a corpus.
+    """Write a store from a corpus.
 
     Parameters
     ----------
     source : path
-        Folder of the corpus, as it was published.
+        Folder of the corpus, as published.
     corpus : str
-        A name of `dualtalk.corpora.CORPORA`.
+        Name or alias of a corpus; see `dualtalk.corpora`.
     out : path
-        Folder of the store. A run that was killed is gone on with.
-    own_splits : bool
-        Keep the corpus's own splits; otherwise people and sessions decide.
+        Folder of the store. An interrupted run resumes.
+    splits : "official" or "speaker-disjoint"
+        Keep the corpus's official splits, or make new ones in which no person and no session is in two splits;
+        see `split_clips`.
     diarizer : str
-        Who tells the people of a mixed recording apart; see `dualtalk.audio.diarization.load_diarizer`.
+        Speaker-diarization pipeline for mixed recordings; see `dualtalk.audio.diarization.load_diarizer`.
+    token : str, optional
+        Access token for a pipeline from the Hugging Face hub.
+    workers : int
+        Processes; 0 works in this one. The result does not depend on it.
+    overwrite : bool
+        Replace a store at `out` that was made with other settings.
+    report : callable
+        Called with the number of finished clips and the number of all clips.
 
     Raises
     ------
     InputError
-        Unknown corpus, nothing of it in `source`, `out` unusable, or not one clip that can be used.
+        The corpus is unknown, `source` does not contain it, `out` is unusable, or no clip is usable.
     """
-    known = corpus_named(corpus)
-    root = folder_of(source).resolve()
+    reader = get_corpus(corpus)
+    root = require_folder(source).resolve()
     if Path(out).resolve() == root or root in Path(out).resolve().parents:
-        raise InputError(f"{out} is inside {source}; give a folder elsewhere, so that the corpus stays as it is")
-    clips = known.index(root)
-    splits = split_clips(clips, own_splits=own_splits)
+        raise InputError(f"{out} is inside {source}; choose another folder, so that the corpus stays unchanged")
+    clips = reader.index(root)
+    split_of = split_clips(clips, splits=splits)
     counts = Counter(clip.name for clip in clips)
     refused = [
-        Quarantined(name, f"{count} clips of this name are in the corpus")
+        Quarantined(name, f"the corpus has {count} clips of this name")
         for name, count in counts.items()
         if count > 1
     ]
-    refused += [Quarantined(clip.name, clip.faults[0]) for clip in clips if clip.faults and counts[clip.name] == 1]
-    usable = [clip for clip in clips if counts[clip.name] == 1 and not clip.faults]
-    tasks = [Task(clip.name, splits[clip.name], _fingerprint(clip), entry=clip) for clip in usable]
+    refused += [Quarantined(clip.name, clip.errors[0]) for clip in clips if clip.errors and counts[clip.name] == 1]
+    usable = [clip for clip in clips if counts[clip.name] == 1 and not clip.errors]
+    tasks = [Task(clip.name, split_of[clip.name], _fingerprint(clip), entry=clip) for clip in usable]
     about = {
-        "corpus": corpus,
-        "licence": known.licence,
-        "citation": known.citation,
-        "made_by": {"own_splits": own_splits, "diarizer": diarizer},
+        "corpus": reader.name,
+        "licence": reader.licence,
+        "citation": reader.citation,
+        "made_by": {"splits": splits, "diarizer": diarizer},
         "version": __version__,
     }
-    make = partial(_drafted, corpus, str(root), diarizer, token)
+    make = partial(_make_draft, corpus, str(root), diarizer, token)
     return build_store(
         out, about, tasks, make, refused=refused, workers=workers, overwrite=overwrite, report=report
     )
 
 
 def _fingerprint(clip: Clip) -> str:
-    """Changes with the names, sizes and times of a clip's files."""
-    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in clip.files if path.exists()]
-    return hashlib.sha256(repr((told, clip.key)).encode()).hexdigest()[:16]
+    """A digest of the names, sizes and modification times of a clip's files."""
+    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in clip.files if path.exists()]
+    return hashlib.sha256(repr((files, clip.key)).encode()).hexdigest()[:16]
 
 
 @cache
-def _diarizer(name: str, token: str | None) -> Diarizer:
+def _cached_diarizer(name: str, token: str | None) -> Diarizer:
     return load_diarizer(name, token)
 
 
-def _drafted(corpus: str, root: str, diarizer: str, token: str | None, task: Task) -> Draft:
-    known, clip = corpus_named(corpus), task.entry
-    source = known.read(Path(root), clip)
+def _make_draft(corpus: str, root: str, diarizer: str, token: str | None, task: Task) -> Draft:
+    reader, clip = get_corpus(corpus), task.entry
+    assert isinstance(clip, Clip)
+    data = reader.read(Path(root), clip)
     aligned = (
-        aligned_sides(source.sides, clip.name, known.space)
-        if source.sides
-        else _recorded(source.recording, clip.name, partial(_diarizer, diarizer, token))
+        align_tracks(data.tracks, clip.name, reader.space)
+        if data.tracks
+        else _separate_recording(data.recording, clip.name, partial(_cached_diarizer, diarizer, token))
     )
     return Draft(
         conversation=aligned.conversation,
-        corpus=corpus,
+        corpus=reader.name,
         split=task.split,
         session=clip.session,
-        people=clip.people,
+        people=clip.person_ids,
         turns_from=aligned.turns_from,
         further_arrays=aligned.further_arrays,
         drift_ms=aligned.drift_ms,
-        notes=(*source.notes, *aligned.notes),
-        made_of={"files": [path.name for path in clip.files], **source.kept},
+        notes=(*data.notes, *aligned.notes),
+        made_of={"files": [path.name for path in clip.files], **data.metadata},
     )
 
 
-def _recorded(files: tuple[Path, ...], name: str, load: Callable[[], Diarizer]) -> Aligned:
-    """A recording whose people are told apart, by the diarizer only where they share a channel."""
+def _separate_recording(files: tuple[Path, ...], name: str, load: Callable[[], Diarizer]) -> AlignedClip:
+    """Read a recording as a conversation; the diarizer is loaded only if both people share a channel."""
     turns_from = "voice activity"
 
     def diarizer(audio: np.ndarray) -> Annotation:
@@ -125,5 +135,5 @@ def _recorded(files: tuple[Path, ...], name: str, load: Callable[[], Diarizer]) 
         turns_from = "diarization"
         return load()(audio)
 
-    talk, notes = conversation_from_recording(files, diarizer)
-    return Aligned(replace(talk, name=name), notes, turns_from)
+    conversation, notes = conversation_from_recording(files, diarizer)
+    return AlignedClip(replace(conversation, name=name), notes, turns_from)
