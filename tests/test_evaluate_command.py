@@ -48,7 +48,7 @@ def evaluated(tmp_path_factory):
     root = tmp_path_factory.mktemp("open")
     write_folders(root, "open")
     out = root / "out"
-    result = run(root / "near", root / "far", "--reference", root / "reference", "--out", out, "--no-frames")
+    result = run(root / "near", root / "far", "--reference", root / "reference", "--out", out, "--no-stills")
     assert result.exit_code == 0, result.output
     return out, result.stdout
 
@@ -68,7 +68,7 @@ def with_one_clip(root) -> None:
 
 def evaluate(root, *options, systems=("near",)):
     folders = [root / name for name in systems]
-    return run(*folders, "--reference", root / "reference", "--out", root / "out", "--no-frames", *options)
+    return run(*folders, "--reference", root / "reference", "--out", root / "out", "--no-stills", *options)
 
 
 def rows_of(out) -> dict[tuple[str, str], dict]:
@@ -191,8 +191,8 @@ def test_without_the_partner(root):
             ("--protocol", "closed-loop"),
             "has no test000_speaker2",
         ),
-        (lambda f: None, ("--name", "a", "--name", "b"), "2 names for 1 folders"),
-        (lambda f: None, ("--name", "mirror"), "none of a control"),
+        (lambda f: None, ("--system-name", "a", "--system-name", "b"), "2 names for 1 folders"),
+        (lambda f: None, ("--system-name", "mirror"), "none of a control"),
         (lambda f: None, ("--protocol", "closed-loop") * 2, "2 protocols for 1 folders"),
     ],
 )
@@ -217,10 +217,12 @@ def test_protocols_are_kept_apart(root):
 
 def test_motion_of_another_space_than_the_head_is_measured_without_skin(root):
     with_one_clip(root)
-    result = run(root / "reference", "--name", "itself", "--reference", root / "reference", "--out", root / "out")
+    result = run(
+        root / "reference", "--system-name", "itself", "--reference", root / "reference", "--out", root / "out"
+    )
     assert result.exit_code == 0, result.output
     assert "nothing is measured on the skin" in result.stdout
-    assert "no frames are drawn" in result.stdout
+    assert "no stills" in result.stdout
     rows = rows_of(root / "out")
     assert rows["itself", "LVE"]["value"] == ""
     assert float(rows["itself", "FD head"]["value"]) == 0

@@ -325,10 +325,10 @@ def test_the_command_line_summarizes_the_store(corpus, tmp_path):
     assert "1 clips made, 0 kept" in result.stdout
     assert "1 left out, listed in" in result.stdout
     assert "no array pose" in result.stdout
-    assert "validated: no fault" in result.stdout
+    assert "validated: no errors" in result.stdout
     again = run("prepare", corpus, "--corpus", "dualtalk", "--out", tmp_path / "store", "--workers", 0)
     assert "0 clips made, 1 kept" in again.stdout
-    assert "no fault" in run("validate", tmp_path / "store").stdout
+    assert "no errors" in run("validate", tmp_path / "store").stdout
     (tmp_path / "store" / "train" / "good_speaker1.wav").write_bytes(b"")
     broken = run("validate", tmp_path / "store")
     assert broken.exit_code == 2
@@ -350,7 +350,7 @@ def test_ctrl_c_says_how_to_resume(corpus, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dualtalk.cli.storing.prepare", interrupted)
+    monkeypatch.setattr("dualtalk.preprocess.prepare.prepare", interrupted)
     result = run("prepare", corpus, "--corpus", "dualtalk", "--out", tmp_path / "store")
     assert result.exit_code == 130
-    assert "the same command goes on" in result.stderr
+    assert "the same command resumes" in result.stderr

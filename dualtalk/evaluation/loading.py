@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,6 +20,7 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.voice_activity import detect_speech
+from dualtalk.choices import Protocol
 from dualtalk.core import DUALTALK56, PARTY, HeadMotion, Space
 from dualtalk.corpora.dualtalk_corpus import SUB_VIDEO_SUFFIX
 from dualtalk.errors import InputError
@@ -28,7 +29,6 @@ from dualtalk.store import open_store
 from dualtalk.store.schema import ABOUT, clip_path, read_clip_json, read_speech
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-Protocol = Literal["partner-given", "closed-loop"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 # A person of a clip: its name, and 0 or 1.
 Who = tuple[str, int]

@@ -122,7 +122,7 @@ def evaluate(
     names = [system.name for system in systems]
     if not systems or len(set(names)) < len(names) or set(names) & set(CONTROLS):
         raise InputError(
-            f"systems are named {', '.join(names)}; wanted different names, none of a control: --name"
+            f"systems are named {', '.join(names)}; wanted different names, none of a control: --system-name"
         )
     pairs, notes = matched(clips, systems)
     others = strangers([files for files, _ in pairs], seed)

@@ -2,16 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from dualtalk.choices import SplitScheme
 from dualtalk.corpora.corpus import Clip
 from dualtalk.errors import InputError
-
-SplitScheme = Literal["official", "speaker-disjoint"]
 
 # Shares of the clips that the corpus assigns to no split or to training.
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.1

@@ -5,15 +5,14 @@ GL libraries are imported only by the two renderer modules, which this module im
 """
 
 import warnings
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from dualtalk.choices import RendererName
 from dualtalk.errors import InputError, SetupError
 from dualtalk.render.scene import Scene
-
-RendererName = Literal["auto", "moderngl", "pyrender"]
 
 
 @runtime_checkable

@@ -6,16 +6,16 @@ frame, y up, z toward the viewer; metres and radians. A head is placed by the mi
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from dualtalk.choices import ViewName
 from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
 
-ViewName = Literal["split", "face-to-face"]
 Colour = tuple[int, int, int]
 NEAR_M, FAR_M = 0.1, 5.0
 

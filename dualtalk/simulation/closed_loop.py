@@ -6,20 +6,20 @@ the published benchmark has it, one person is the model's and answers a partner 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dualtalk.choices import Mode
 from dualtalk.core import LAYOUTS, Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
 from dualtalk.models.peng2025 import DualTalk
 
-Mode = Literal["mean", "sample"]
 # How often a network that must know the partner's whole motion is asked again with its own answer for it.
 SETTLING_PASSES = 3
 

@@ -4,16 +4,15 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
+from dualtalk.choices import Mode, Protocol
 from dualtalk.core import Conversation
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
-from dualtalk.simulation.closed_loop import Mode, answer_the_partner, close_the_loop
+from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.store import Store
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-Protocol = Literal["partner-given", "closed-loop"]
 MOVERS = {"partner-given": answer_the_partner, "closed-loop": close_the_loop}
 Report = Callable[[int, int], None]
 

@@ -22,7 +22,7 @@ import torch
 
 from dualtalk.animator import Transcript, animate
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.cli.evaluating import Request, run
+from dualtalk.cli.evaluate import EvaluationOptions, evaluate_to_folder
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion
 from dualtalk.metrics.events import find_swings, match_onsets
 from dualtalk.models.baselines import HoldStill, NearestNeighbour
@@ -74,7 +74,7 @@ def main() -> None:
         for name in pool.map(predict, *zip(*((task, arguments) for task in tasks), strict=True)):
             print("predicted:", name, flush=True)
     folders = tuple(arguments.out / "predictions" / task.folder for task in tasks)
-    request = Request(
+    options = EvaluationOptions(
         predicted=folders,
         reference=arguments.store,
         names=tuple(task.name for task in tasks),
@@ -82,9 +82,9 @@ def main() -> None:
         split="test",
         head="open",
         seed=0,
-        frames=True,
+        stills=True,
     )
-    print(*run(request, arguments.out, workers=arguments.workers), sep="\n")
+    print(*evaluate_to_folder(options, arguments.out, workers=arguments.workers), sep="\n")
     figures = pd.read_csv(arguments.out / "figures.csv")
     table = figures.pivot_table(index=["system", "protocol"], columns="measure", values="value", sort=False)
     shown = table[[name for name in SHOWN if name in table]].round(3)

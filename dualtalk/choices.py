@@ -1,0 +1,14 @@
+"""Options with a fixed set of values, which the command line and the library share.
+
+They stand in a module of their own that imports nothing, so that `dualtalk VERB --help` loads no heavy package.
+"""
+
+from typing import Literal
+
+# `mean` is a model's deterministic prediction, `sample` a stochastic one.
+Mode = Literal["mean", "sample"]
+ViewName = Literal["split", "face-to-face"]
+RendererName = Literal["auto", "moderngl", "pyrender"]
+# What a model is given beside both voices: the partner's true motion up to the frame before, or nothing.
+Protocol = Literal["partner-given", "closed-loop"]
+SplitScheme = Literal["official", "speaker-disjoint"]

@@ -1,0 +1,69 @@
+"""The verb `export`: a folder of results in the format of another program."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import dualtalk
+from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
+from dualtalk.cli.result_dir import result_folder
+from dualtalk.cli.simulated_folder import PARTY, refuse_without_motion
+
+RECORD = "export.json"
+
+
+def export(
+    source: SimulatedFolder,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            show_default=False,
+            metavar="FORMAT",
+            help="[bold]arkit-csv[/] (Live Link Face), [bold]glb[/], [bold]usd[/], [bold]flame-npz[/] (as "
+            "published), [bold]parquet[/], [bold]csv[/], [bold]obj[/] or [bold]ply[/] (a mesh a frame).",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(show_default="DIR-FORMAT", metavar="PATH", help="Folder to write the results to."),
+    ] = None,
+    person: Annotated[Literal["a", "b", "both"], typer.Option(help="Whose motion to export.")] = "both",
+    head: HeadOption = "open",
+    fps: Annotated[int, typer.Option(metavar="25|60", help="Rows a second of arkit-csv.")] = 25,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Export a simulated conversation to another program's format.
+
+    Example: [bold]dualtalk export call --format glb[/]
+
+    Prints what the format cannot represent exactly. docs/export.md describes
+    the conventions of each format.
+    """
+    people = PARTY if person == "both" else (person,)
+    refuse_without_motion(source, people, slip="; --person {} exports the other")
+    from dualtalk.core import Conversation
+    from dualtalk.export import export_conversation
+    from dualtalk.export.formats import check_format
+    from dualtalk.head import load_head
+
+    check_format(form, fps)
+    out = out or source.resolve().with_name(f"{source.resolve().name}-{form}")
+    with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
+        conversation = Conversation.load(source)
+        target = load_head(head)
+        notes = export_conversation(conversation, folder, form, people=people, head=target, fps=fps)
+        record = {
+            "source": str(source),
+            "format": form,
+            "people": list(people),
+            "head": target.name,
+            "fps": fps,
+            "notes": notes,
+            "dualtalk": dualtalk.__version__,
+        }
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    print(f"{conversation.duration_s:.1f} s as {form}")
+    print(*(f"note: {note}" for note in notes), *(f"  {path}" for path in sorted(out.iterdir())), sep="\n")

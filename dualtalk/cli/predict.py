@@ -1,0 +1,62 @@
+"""The verb `predict`: a model's motion for every clip of a split, and a record of the run."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import dualtalk
+from dualtalk.choices import Protocol
+from dualtalk.cli.options import ModeOption, MotionSeedOption, OverwriteOption
+from dualtalk.cli.result_dir import result_folder
+
+RECORD = "prediction.json"
+
+
+def predict(
+    store: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store with motion.")],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the predictions.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="[bold]default[/], the bundled pretrained model, or the path of a model.safetensors that train "
+            "wrote."
+        ),
+    ] = "default",
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="Evaluation protocol. [bold]partner-given[/]: the model sees the partner's true motion up to the "
+            "frame before. [bold]closed-loop[/]: both voices are its only input."
+        ),
+    ] = "partner-given",
+    mode: ModeOption = "sample",
+    samples: Annotated[int, typer.Option(min=1, help="Number of samples per clip.")] = 1,
+    split: Annotated[str, typer.Option(help="The split to predict.")] = "test",
+    seed: MotionSeedOption = 0,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Predict the motion of every clip of a store, for [bold]evaluate[/].
+
+    Example: [bold]dualtalk predict stores/dualtalk --model runs/duet/model.safetensors --out ours[/]
+    """
+    with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
+        from dualtalk.cli.progress import Stages
+        from dualtalk.models.checkpoint import load_model
+        from dualtalk.simulation.predictions import predict_split
+        from dualtalk.store import open_store
+
+        trained = load_model(model)
+        options = {"split": split, "mode": mode, "seed": seed, "samples": samples}
+        with Stages() as stages, stages.stage("Predicting") as report:
+            clips = predict_split(open_store(store), trained, folder, protocol=protocol, report=report, **options)
+        record = {
+            "store": str(store),
+            "model": model,
+            "model_metadata": trained.metadata,
+            "options": {**options, "protocol": protocol},
+            "version": dualtalk.__version__,
+        }
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{clips} clips of {store}", out, sep="\n")

@@ -1,0 +1,85 @@
+"""The verb `render`: the motion of two people as a video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dualtalk.cli.options import HeadOption, OverwriteOption, RendererOption, ViewOption
+from dualtalk.cli.output_file import refuse_unusable_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def render(
+    a: Annotated[
+        Path, typer.Argument(metavar="A", show_default=False, help="Motion of the first person, an npz file.")
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", show_default=False, help="Motion of the second person.")],
+    out: Annotated[Path, typer.Option(show_default=False, metavar="FILE.mp4", help="The video to write.")],
+    audio: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A.wav B.wav", show_default=False, help="The voice of each; without it the video is silent."
+        ),
+    ] = None,
+    head: HeadOption = "open",
+    view: ViewOption = "split",
+    renderer: RendererOption = "auto",
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Render the motion of two people as a video.
+
+    Example: [bold]dualtalk render a.npz b.npz --audio a.wav b.wav --out dialogue.mp4[/]
+    """
+    refuse_unusable_file(out, (".mp4",), overwrite=overwrite)
+    from dualtalk.audio.voice_activity import detect_speech
+    from dualtalk.cli.progress import Stages
+    from dualtalk.core import Conversation, HeadMotion, Participant
+    from dualtalk.errors import InputError
+    from dualtalk.head import load_head
+    from dualtalk.render import render_conversation
+
+    motions = [HeadMotion.load(path) for path in (a, b)]
+    if motions[0].frames != motions[1].frames:
+        raise InputError(
+            f"{a} has {motions[0].frames} frames, {b} has {motions[1].frames}; are they of one conversation?"
+        )
+    voices = [_voice(path, motions[0].frames) for path in audio or (None, None)]
+    people = [
+        Participant(voice, detect_speech(voice), motion) for voice, motion in zip(voices, motions, strict=True)
+    ]
+    with Stages() as stages, stages.stage("Rendering") as progress:
+        render_conversation(
+            Conversation(*people, name=out.stem),
+            load_head(head),
+            out,
+            view=view,
+            renderer=renderer,
+            progress=progress,
+        )
+    print(f"{motions[0].duration_s:.1f} s in {out}")
+
+
+def _voice(path: Path | None, frames: int) -> "np.ndarray":
+    """(sample,) mono audio, exactly as long as the motion; silence without a file."""
+    import numpy as np
+
+    from dualtalk.errors import InputError
+    from dualtalk.io.audio_file import read_wave
+    from dualtalk.timebase import SAMPLES_PER_FRAME, frames_for_samples
+
+    voice = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
+    if path is None:
+        return voice
+    channels = read_wave(path)
+    # Encoders pad or cut the last frame, and trackers lose it.
+    if abs(frames_for_samples(channels.shape[1]) - frames) > 1:
+        raise InputError(
+            f"{path} lasts {frames_for_samples(channels.shape[1])} frames, the motion {frames}; "
+            "are they of one conversation?"
+        )
+    mono = channels.mean(axis=0)[: len(voice)]
+    voice[: len(mono)] = mono
+    return voice
