@@ -17,9 +17,10 @@ import soundfile
 import torch
 from pyannote.core import Segment, Timeline
 from pyannote.database.util import load_rttm
+from smplx import FLAME
 
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
-from dualtalk.head import Region, load_head
+from dualtalk.head import Head, Region, load_head
 from dualtalk.store import Draft, Store, Task, build_store, open_store
 
 torch.set_num_threads(1)
@@ -146,6 +147,36 @@ def _lively(frames: int, seed: int) -> HeadMotion:
 def lively() -> Callable[[int, int], HeadMotion]:
     """Makes motion of so many frames from a seed: every unit, every joint, and a face of its own."""
     return _lively
+
+
+@pytest.fixture(scope="session")
+def smplx_vertices(tmp_path_factory) -> Callable[[Head, HeadMotion], np.ndarray]:
+    """Poses a head's arrays with smplx's own FLAME layer: an independent implementation to compare with.
+
+    The layer only reads files, and always wants landmarks; any place on the mesh does for those.
+    """
+
+    def vertices(head: Head, motion: HeadMotion) -> np.ndarray:
+        folder = tmp_path_factory.mktemp("smplx")
+        np.savez(folder / "FLAME_NEUTRAL.npz", **vars(head.arrays))
+        landmarks = {"lmk_face_idx": np.zeros(51, np.int64), "lmk_b_coords": np.full((51, 3), 1 / 3)}
+        (folder / "flame_static_embedding.pkl").write_bytes(pickle.dumps(landmarks))
+        layer = FLAME(str(folder), ext="npz", num_betas=300, num_expression_coeffs=50)
+        parts = {
+            "betas": np.tile(motion.identity, (motion.frames, 1)),
+            "expression": motion.expression,
+            "neck_pose": motion.head_rotvec_rad,
+            "jaw_pose": motion.jaw_rotvec_rad,
+            "leye_pose": motion.eyes_rotvec_rad[:, :3],
+            "reye_pose": motion.eyes_rotvec_rad[:, 3:],
+            "global_orient": np.zeros((motion.frames, 3), np.float32),
+            "transl": np.zeros((motion.frames, 3), np.float32),
+        }
+        with torch.inference_mode():
+            output = layer(**{name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()})
+        return output.vertices.numpy()
+
+    return vertices
 
 
 @pytest.fixture(scope="session")

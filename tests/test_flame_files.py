@@ -8,10 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from scipy import sparse
-from smplx import FLAME
 
 from dualtalk.core import HeadMotion
-from dualtalk.errors import InputError
+from dualtalk.errors import InputError, SetupError
 from dualtalk.head import Region, load_head, retarget
 from dualtalk.io.flame_pickle import read_pickled_arrays
 
@@ -76,12 +75,22 @@ def flame_head(flame_file):
     return load_head(flame_file)
 
 
-def test_arrays_come_through_and_smplx_evaluates_them(flame_head, flame_content):
-    assert isinstance(flame_head.flame, FLAME)
+def test_arrays_come_through_and_vertices_agree_with_smplx(flame_head, flame_content, smplx_vertices):
     assert (flame_head.name, flame_head.space) == ("generic_model", "flame")
     np.testing.assert_allclose(flame_head.template, flame_content["v_template"].x, atol=1e-7)
     rest = flame_head.vertices(HeadMotion(np.zeros((2, 62), np.float32), "flame"))
     np.testing.assert_allclose(rest[1], flame_head.template, atol=1e-6)
+    rng = np.random.default_rng(0)
+    coefficients = rng.normal(0, 0.2, (9, 62)).astype(np.float32)
+    motion = HeadMotion(coefficients, "flame", identity=rng.normal(0, 1, 300).astype(np.float32))
+    np.testing.assert_allclose(flame_head.vertices(motion), smplx_vertices(flame_head, motion), atol=1e-6)
+
+
+def test_a_flame_file_without_smplx_names_the_extra(flame_file, monkeypatch):
+    for name in ("smplx", "smplx.lbs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SetupError, match=r"pip install 'dualtalk\[flame\]'"):
+        load_head(flame_file)
 
 
 def test_eyes_and_irises_are_found_by_the_joints_they_follow(flame_head):

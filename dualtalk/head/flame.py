@@ -20,9 +20,10 @@ from dualtalk.errors import InputError
 from dualtalk.head.head import Eye
 from dualtalk.head.regions import Region
 from dualtalk.head.skinned import FlameArrays, SkinnedHead
+from dualtalk.head.smplx_lbs import smplx_lbs
 from dualtalk.io.flame_pickle import read_pickled_arrays
 
-SHAPES = {
+SHAPES: dict[str, tuple[str | int, ...]] = {
     "v_template": ("V", 3),
     "f": ("F", 3),
     "shapedirs": ("V", 3, 400),
@@ -70,6 +71,7 @@ def read_flame(path: str | os.PathLike) -> SkinnedHead:
         eyes=eyes,
         upper_lip=upper[middle].astype(np.int32),
         lower_lip=lower[middle].astype(np.int32),
+        lbs=smplx_lbs(),
     )
 
 
@@ -82,7 +84,7 @@ def _flame_arrays(path: Path, found: dict[str, np.ndarray]) -> FlameArrays:
         )
     sizes = {"V": len(found["v_template"]), "F": len(found["f"])}
     for name, axes in SHAPES.items():
-        wanted = tuple(sizes.get(axis, axis) for axis in axes)
+        wanted = tuple(axis if isinstance(axis, int) else sizes[axis] for axis in axes)
         if found[name].shape != wanted:
             raise InputError(f"{path}: {name} has shape {found[name].shape}; wanted {wanted}; is it a body model?")
     faces = found["f"].astype(np.int32)

@@ -1,6 +1,7 @@
 """One interface for every head: motion in, vertices out.
 
-Two heads stand behind it, both evaluated by `smplx.FLAME`: the bundled open head, and FLAME files the user has.
+Two kinds of head implement it: the bundled open head, and the user's FLAME files. Both are posed with the same
+arithmetic as smplx's FLAME layer, and are checked against it; FLAME files are posed by smplx's own functions.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dualtalk.core import HeadMotion, Space
 
 @dataclass(frozen=True, eq=False)
 class Eye:
-    """An eyeball at rest: where it sits in the mesh, for gaze and for drawing the iris.
+    """An eyeball at rest: its place in the mesh, for gaze and for drawing the iris.
 
     Attributes
     ----------
@@ -31,40 +32,62 @@ class Eye:
 
 @runtime_checkable
 class Head(Protocol):
-    """A head that motion can drive.
+    """A head that motion can drive. Heads compare and hash by identity."""
 
-    Attributes
-    ----------
-    name : str
-        "open", or the stem of the FLAME file.
-    space : "flame" or "open"
-        Motions of another space are refused.
-    template : (vertex, 3) float32
-        The mean head at rest, metres; x to the person's left, y up, z out of the face.
-    faces : (face, 3) int32
-    regions : (face,) uint8
-        A `Region` for each face.
-    blendshape_names : tuple of str
-        One name for each of the 50 expression coefficients ("" where the coefficient does nothing).
-    eyes : (Eye, Eye)
-        Left, then right.
-    neck_m, jaw_m : (3,) float32
-        Joints about which the head and the jaw turn, at rest.
-    upper_lip, lower_lip : (vertex,) int32
-        Vertices of the inner lips at the midline, which `lip_gap` measures.
-    """
+    @property
+    def name(self) -> str:
+        """ "open", or the stem of the FLAME file."""
+        ...
 
-    name: str
-    space: Space
-    template: Float32[np.ndarray, "vertex 3"]
-    faces: Int32[np.ndarray, "face 3"]
-    regions: UInt8[np.ndarray, "face"]
-    blendshape_names: tuple[str, ...]
-    eyes: tuple[Eye, Eye]
-    neck_m: Float32[np.ndarray, "3"]
-    jaw_m: Float32[np.ndarray, "3"]
-    upper_lip: Int32[np.ndarray, "upper"]
-    lower_lip: Int32[np.ndarray, "lower"]
+    @property
+    def space(self) -> Space:
+        """Expression basis; motion in another space is refused."""
+        ...
+
+    @property
+    def template(self) -> Float32[np.ndarray, "vertex 3"]:
+        """The mean head at rest, metres; x to the person's left, y up, z out of the face."""
+        ...
+
+    @property
+    def faces(self) -> Int32[np.ndarray, "face 3"]:
+        """Vertex indices of each triangle."""
+        ...
+
+    @property
+    def regions(self) -> UInt8[np.ndarray, "face"]:
+        """A `Region` for each triangle."""
+        ...
+
+    @property
+    def blendshape_names(self) -> tuple[str, ...]:
+        """One name for each of the 50 expression coefficients ("" where the coefficient has no effect)."""
+        ...
+
+    @property
+    def eyes(self) -> tuple[Eye, Eye]:
+        """Left, then right."""
+        ...
+
+    @property
+    def neck_m(self) -> Float32[np.ndarray, "3"]:
+        """Joint about which the head rotates, at rest, metres."""
+        ...
+
+    @property
+    def jaw_m(self) -> Float32[np.ndarray, "3"]:
+        """Joint about which the jaw rotates, at rest, metres."""
+        ...
+
+    @property
+    def upper_lip(self) -> Int32[np.ndarray, "upper"]:
+        """Vertices of the inner upper lip at the midline, which `lip_gap` measures from."""
+        ...
+
+    @property
+    def lower_lip(self) -> Int32[np.ndarray, "lower"]:
+        """Vertices of the inner lower lip at the midline, which `lip_gap` measures to."""
+        ...
 
     def vertices(
         self,
@@ -72,18 +95,31 @@ class Head(Protocol):
         shape: Float32[np.ndarray, "300"] | None = None,
         vertex_ids: Int[np.ndarray, "vertex"] | None = None,
     ) -> Float32[np.ndarray, "frame vertex 3"]:
-        """Posed vertices in metres. `shape` replaces the motion's own identity.
+        """Pose the mesh.
 
-        `vertex_ids` names the vertices to pose, for metrics of a part of the face: a tenth of the mesh takes
-        about a tenth of the time.
+        Parameters
+        ----------
+        motion : HeadMotion
+        shape : (300,), optional
+            Identity coefficients; the motion's own if not given.
+        vertex_ids : (vertex,), optional
+            Indices of the vertices to pose, for metrics of a part of the face; all of them if not given. The time
+            is about proportional to their number.
+
+        Returns
+        -------
+        (frame, vertex, 3) float32
+            Metres.
 
         Raises
         ------
         InputError
-            The motion's space is not this head's.
+            The motion is in another space.
         """
         ...
 
     def lip_gap(self, motion: HeadMotion) -> Float32[np.ndarray, "frame"]:
         """Distance in metres between the inner lips at the midline; 0 where they touch or press."""
         ...
+
+    def __hash__(self) -> int: ...

@@ -41,13 +41,14 @@ def open_head() -> SkinnedHead:
         kintree_table=PARENTS,
     )
     unused = ("",) * (EXPRESSION_COEFFICIENTS - len(EXPRESSION_UNITS))
+    left_eye, right_eye = (_eye(template, *span) for span in stored["eyes"].tolist())
     return SkinnedHead(
         name="open",
         space="open",
         arrays=arrays,
         regions=stored["regions"],
         blendshape_names=EXPRESSION_UNITS + unused,
-        eyes=tuple(_eye(template, *span) for span in stored["eyes"].tolist()),
+        eyes=(left_eye, right_eye),
         upper_lip=stored["upper_lip"],
         lower_lip=stored["lower_lip"],
     )
