@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -115,7 +116,10 @@ def _head() -> str:
     from dualtalk.head import load_head
 
     head = load_head("open")
-    return f"open head, {len(head.template)} vertices, through smplx {version('smplx')}"
+    flame = (
+        f"smplx {version('smplx')}" if find_spec("smplx") else "not without smplx: pip install 'dualtalk[flame]'"
+    )
+    return f"open head, {len(head.template)} vertices; for FLAME files: {flame}"
 
 
 def _draws(renderer_name: Literal["moderngl", "pyrender"]) -> Callable[[], str]:

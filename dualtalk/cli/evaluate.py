@@ -10,6 +10,7 @@ import typer
 
 from dualtalk.cli.options import HeadOption, OverwriteOption, ResultFolder, WorkersOption
 from dualtalk.cli.result_dir import result_folder
+from dualtalk.cli.versions import recorded_versions
 
 if TYPE_CHECKING:
     from dualtalk.evaluation.runner import Evaluation
@@ -185,21 +186,12 @@ def _strips(found: "Evaluation", options: EvaluationOptions) -> tuple[list, list
 
 def _record(options: EvaluationOptions) -> dict:
     """The options and versions that decide the figures."""
-    import platform
-    from importlib.metadata import version
-
-    import dualtalk
-
     given = {name: value for name, value in asdict(options).items() if name not in ("predicted", "reference")}
     return {
         "predicted": [str(path) for path in options.predicted],
         "reference": str(options.reference),
         "options": given,
-        "versions": {
-            "dualtalk": dualtalk.__version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in RECORDED_PACKAGES},
-        },
+        "versions": recorded_versions(*RECORDED_PACKAGES),
     }
 
 

@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import platform
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import dualtalk
 from dualtalk.choices import Mode, RendererName, ViewName
 from dualtalk.cli.options import (
     DiarizerOption,
@@ -26,6 +23,7 @@ from dualtalk.cli.options import (
     ViewOption,
 )
 from dualtalk.cli.result_dir import result_folder, written
+from dualtalk.cli.versions import recorded_versions
 
 if TYPE_CHECKING:
     from dualtalk.cli.progress import Stages
@@ -192,10 +190,6 @@ def run_record(request: Request, notes: tuple[str, ...], seconds: dict[str, floa
         "notes": list(notes),
         "options": {name: value for name, value in asdict(request).items() if name not in ("audio", "seed")},
         "inputs_sha256": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in request.audio},
-        "versions": {
-            "dualtalk": dualtalk.__version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in RECORDED_PACKAGES},
-        },
+        "versions": recorded_versions(*RECORDED_PACKAGES),
         "timings_s": dict(seconds),
     }
