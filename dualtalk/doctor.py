@@ -119,7 +119,7 @@ def _head() -> str:
     flame = (
         f"smplx {version('smplx')}" if find_spec("smplx") else "not without smplx: pip install 'dualtalk[flame]'"
     )
-    return f"open head, {len(head.template)} vertices; for FLAME files: {flame}"
+    return f"open head, {len(head.template)} vertices, FLAME by {flame}"
 
 
 def _draws(renderer_name: Literal["moderngl", "pyrender"]) -> Callable[[], str]:
