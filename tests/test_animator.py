@@ -1,20 +1,21 @@
-"""Laws of the animator that need no recording: they hold on voices made up here."""
+"""Laws of the rule-based animator that need no recording: they hold for constructed voice features."""
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from dualtalk.animator import curves, gaze, head_pose, listening, mouth
 from dualtalk.animator.face import breaths
-from dualtalk.animator.voice import Voice
+from dualtalk.animator.voice_features import VoiceFeatures
 from dualtalk.audio.phonemes import INVENTORY, Phoneme
 from dualtalk.timebase import MOTION_FPS
 
 
-def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) -> Voice:
+def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) -> VoiceFeatures:
     speaking = np.zeros(frames, bool)
     for first, last in phrases:
         speaking[first:last] = True
-    return Voice(
+    return VoiceFeatures(
         loudness_db=np.where(speaking, 0.0, -40.0),
         pitch_semitones=np.where(speaking, 0.0, np.nan) if pitch is None else pitch,
         speaking=speaking,
@@ -23,8 +24,8 @@ def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) 
     )
 
 
-def alternating(seconds: int, turn_s: int = 5) -> tuple[Voice, Voice]:
-    """Two people who take turns of `turn_s`, with half a second between them."""
+def alternating(seconds: int, turn_s: int = 5) -> tuple[VoiceFeatures, VoiceFeatures]:
+    """Two people who take turns of `turn_s`, with gaps of half a second."""
     turn = turn_s * MOTION_FPS
     phrases = [(start, start + turn - 12) for start in range(0, seconds * MOTION_FPS - turn + 1, turn)]
     frames = seconds * MOTION_FPS
@@ -38,7 +39,7 @@ def spoken(symbols: str, each_s: float = 0.1, start_s: float = 1.0) -> list[Phon
 
 
 @pytest.mark.parametrize("symbols", ["ama", "upi", "ibɛ", "ɑpɑpɑ"])
-def test_lips_meet_at_bilabials_and_part_at_vowels(symbols):
+def test_lips_close_at_bilabials_and_open_at_vowels(symbols):
     phonemes = spoken(symbols)
     motion = mouth.speaking_mouth(voice(75, [(25, 25 + len(symbols) * 3)], phonemes))
     for phoneme in phonemes:
@@ -63,30 +64,27 @@ def test_mouth_rests_away_from_speech():
     assert not motion.channels[58:].any()
 
 
-def test_every_wish_names_a_channel_and_no_symbol_has_two_visemes():
-    symbols = " ".join(mouth._VISEME_SYMBOLS.values()).split()
-    assert len(symbols) == len(set(symbols))
-    assert {c for wishes in mouth._VISEME_WISHES.values() for c in wishes} <= set(mouth.CHANNELS)
-    assert set(mouth._VISEME_WISHES) == set(mouth._VISEME_SYMBOLS)
+def test_every_phoneme_of_the_inventory_has_exactly_one_viseme():
+    symbols = " ".join(mouth.VISEME_PHONEMES.values()).split()
+    assert sorted(symbols) == sorted(INVENTORY)
 
 
-def test_every_phoneme_the_recogniser_can_say_has_a_viseme():
-    assert set(mouth.VISEME_OF) == set(INVENTORY)
+def test_every_viseme_has_targets_for_known_channels():
+    assert set(mouth.VISEME_TARGETS) == set(mouth.VISEME_PHONEMES)
+    assert {channel for targets in mouth.VISEME_TARGETS.values() for channel in targets} <= set(mouth.CHANNELS)
 
 
 def test_gaze_shares_are_the_observed_ones():
     """75 % at the partner while listening, 41 % while speaking (Argyle & Ingham 1972), within 12 points."""
     own, _ = alternating(1200, turn_s=8)
-    away = gaze.looking_away(own, np.random.default_rng(0))
-    assert np.mean(~away[~own.speaking]) == pytest.approx(0.75, abs=0.12)
-    assert np.mean(~away[own.speaking]) == pytest.approx(0.41, abs=0.12)
+    averted = gaze.gaze_aversion(own, np.random.default_rng(0))
+    assert np.mean(~averted[~own.speaking]) == pytest.approx(0.75, abs=0.12)
+    assert np.mean(~averted[own.speaking]) == pytest.approx(0.41, abs=0.12)
 
 
-def test_eyes_hold_the_room_while_the_head_turns():
+def test_gaze_stays_fixed_in_the_room_while_the_head_turns():
     head = np.array([[0.1, -0.2, 0.05], [0.0, 0.25, 0.0]])
     eyes = gaze.eye_rotations(np.zeros((2, 2)), head)
-    from scipy.spatial.transform import Rotation
-
     forward = np.array([0.0, 0.0, 1.0])
     in_room = (Rotation.from_rotvec(head) * Rotation.from_rotvec(eyes[:, :3])).apply(forward)
     assert in_room == pytest.approx(np.tile(forward, (2, 1)), abs=1e-6)
@@ -101,33 +99,35 @@ def test_blink_rate_is_human():
     assert lids.max() == 1.0
 
 
-def test_answers_come_after_their_cue_and_not_too_often():
+def test_responses_follow_their_cue_and_are_not_too_frequent():
     own, partner = alternating(600)
     events = listening.backchannels(own, partner, np.random.default_rng(2))
     nods = [event for event in events if event.kind == "nod"]
     assert len(nods) > 20
     assert all(2 <= event.frame - event.cause_frame <= 30 for event in nods)
     spacing = np.diff([event.frame for event in nods])
-    assert spacing.min() >= listening.BACKCHANNEL_SPACING_S * MOTION_FPS
+    # Ward & Tsukahara 2000: no backchannel within 800 ms of the last.
+    assert spacing.min() >= 0.8 * MOTION_FPS
 
 
-def test_low_pitch_calls_only_after_enough_speech():
+def test_low_pitch_is_a_cue_only_after_enough_speech():
+    """Ward & Tsukahara 2000: 110 ms of low pitch (3 frames), after at least 700 ms of speech."""
     pitch = np.full(100, np.nan)
     pitch[10:80] = np.linspace(1, 2, 70)
     pitch[15:20] = -5.0
     pitch[60:66] = -5.0
     cues = listening.low_pitch_cues(voice(100, [(10, 80)], pitch=pitch))
-    assert cues == [60 + curves.frames_of(listening.LOW_PITCH_S) - 1]
+    assert cues == [62]
 
 
-def test_breath_comes_before_the_phrase():
+def test_inhalation_precedes_the_phrase():
     breath = breaths(voice(100, [(50, 80)]))
     assert breath[44:50].max() == pytest.approx(1.0, abs=0.05)
     assert not breath[:37].any()
     assert not breath[54:].any()
 
 
-def test_a_nod_goes_down_and_comes_back():
+def test_a_nod_goes_down_and_returns():
     curve = np.zeros(50)
     curves.add_nod(curve, 10, cycles=2.0, rate_hz=2.0, height=0.1)
     assert curve.min() >= 0
@@ -136,7 +136,7 @@ def test_a_nod_goes_down_and_comes_back():
     assert not curve[36:].any()
 
 
-def test_noise_has_the_band_and_spread_it_claims():
+def test_noise_has_the_requested_band_and_variance():
     noise = curves.coloured_noise(5000, np.random.default_rng(0), lowest_hz=0.2, highest_hz=2.0)
     power = np.abs(np.fft.rfft(noise)) ** 2
     frequency = np.fft.rfftfreq(len(noise), 1 / MOTION_FPS)
@@ -145,12 +145,12 @@ def test_noise_has_the_band_and_spread_it_claims():
 
 
 @pytest.mark.parametrize("frames", [1, 2, 10])
-def test_shortest_voices_stay_finite(frames):
+def test_the_shortest_recordings_give_finite_motion(frames):
     silent = voice(frames, [])
     rng = np.random.default_rng(0)
-    looks = gaze.gaze_directions(silent, rng)
-    head = head_pose.head_rotations(silent, [], gaze.head_share(looks), breaths(silent), rng)
+    directions = gaze.gaze_directions(silent, rng)
+    head = head_pose.head_rotations(silent, [], gaze.head_share(directions), breaths(silent), rng)
     assert head.shape == (frames, 3)
     assert np.isfinite(head).all()
-    assert np.isfinite(gaze.eye_rotations(looks, head)).all()
+    assert np.isfinite(gaze.eye_rotations(directions, head)).all()
     assert not mouth.speaking_mouth(silent).channels.any()

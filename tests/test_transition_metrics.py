@@ -14,7 +14,7 @@ from pyannote.core import Segment, Timeline
 from scipy.stats import bootstrap
 
 from dualtalk.animator import listening, rules
-from dualtalk.animator.voice import Voice, phrases_of
+from dualtalk.animator.voice_features import VoiceFeatures, phrases_of
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
@@ -56,14 +56,14 @@ def talk(rng: np.random.Generator) -> tuple[Timeline, Timeline]:
     return timeline(spans[0]), timeline(spans[1])
 
 
-def voice(speech: Timeline, rng: np.random.Generator) -> Voice:
+def voice(speech: Timeline, rng: np.random.Generator) -> VoiceFeatures:
     speaks = roles.speaking_frames(speech, FRAMES)
     phonemes = [
         Phoneme(rng.choice(["m", "t"]) if index % 2 == 0 else "ɑ", start_s, start_s + 0.1, 1.0)
         for span in speech.support(0.1)
         for index, start_s in enumerate(np.arange(span.start, span.end - 0.1, 0.1).tolist())
     ]
-    return Voice(
+    return VoiceFeatures(
         loudness_db=np.where(speaks, rng.normal(0, 3, FRAMES), -40.0),
         pitch_semitones=np.where(speaks, 0.0, np.nan),
         speaking=speaks,
@@ -72,11 +72,11 @@ def voice(speech: Timeline, rng: np.random.Generator) -> Voice:
     )
 
 
-def acted(voices: list[Voice], seed: int) -> tuple[Performance, Performance]:
+def acted(voices: list[VoiceFeatures], seed: int) -> tuple[Performance, Performance]:
     head, people = load_head("open"), []
     for own, partner in ((0, 1), (1, 0)):
         rng = np.random.default_rng([seed, own])
-        motion = rules.move(voices[own], listening.backchannels(voices[own], voices[partner], rng), rng)
+        motion = rules.generate_motion(voices[own], listening.backchannels(voices[own], voices[partner], rng), rng)
         people.append(Performance.of(motion, head))
     return people[0], people[1]
 
@@ -302,7 +302,7 @@ def test_nods_that_the_animator_meant_are_found():
         rng = np.random.default_rng(number)
         voices = [voice(one, rng) for one in talk(rng)]
         answers = listening.backchannels(*voices, rng)
-        head = rules.move(voices[0], answers, rng).head_rotvec_rad
+        head = rules.generate_motion(voices[0], answers, rng).head_rotvec_rad
         starts = np.array([event.frame for event in answers if event.kind == "nod" and event.strength > 0.6])
         nods = [swing for swing in find_swings(head) if swing.kind == "nod"]
         meant, found = meant + len(starts), found + len(nods)

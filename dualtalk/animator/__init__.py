@@ -1,7 +1,7 @@
-"""Rules that animate both people of a conversation from their voices: no training, no weights."""
+"""The rule-based animator: generates the motion of both people from their audio. No training, no weights."""
 
-from dualtalk.animator.listening import Event
+from dualtalk.animator.listening import GestureEvent
 from dualtalk.animator.rules import Animation, animate
-from dualtalk.animator.voice import Transcript
+from dualtalk.animator.voice_features import Transcript
 
-__all__ = ["Animation", "Event", "Transcript", "animate"]
+__all__ = ["Animation", "GestureEvent", "Transcript", "animate"]

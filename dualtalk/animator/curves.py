@@ -1,6 +1,6 @@
-"""Building blocks of motion over time: coloured noise, eased steps, bumps and nods, low-pass filters.
+"""Building blocks of motion curves: coloured noise, minimum-jerk steps, bumps, nods, low-pass filters.
 
-All curves have one value a motion frame, 25 a second.
+A curve has one value for each motion frame, 25 a second.
 """
 
 import numpy as np
@@ -13,22 +13,22 @@ Curve = Float[np.ndarray, "frame"]
 
 
 def frames_of(seconds: float) -> int:
-    """Whole frames nearest to a duration, at least one."""
+    """Number of frames nearest to a duration, at least one."""
     return max(1, round(seconds * MOTION_FPS))
 
 
 def smoothed(curve: Curve, seconds: float) -> Curve:
-    """Gaussian low-pass; `seconds` is the kernel's standard deviation."""
+    """Gaussian low-pass filter; `seconds` is the standard deviation of its kernel."""
     return gaussian_filter1d(curve, seconds * MOTION_FPS, mode="nearest")
 
 
 def coloured_noise(
     frames: int, rng: np.random.Generator, *, lowest_hz: float, highest_hz: float, power_slope: float = 1.0
 ) -> Curve:
-    """Noise of unit variance whose power falls as 1 / f ** `power_slope` between two frequencies.
+    """Band-limited noise of unit variance whose power is proportional to f ** -`power_slope`.
 
-    A slope of 1 is the 1/f noise of human postural sway (Collins & De Luca 1993 find long-range correlated
-    sway at these time scales).
+    A slope of 1 is the 1/f noise of human postural sway (Collins & De Luca 1993 find long-range correlations at
+    these time scales).
     """
     length = max(frames, frames_of(2 / lowest_hz))
     frequency_hz = np.fft.rfftfreq(length, 1 / MOTION_FPS)
@@ -40,46 +40,55 @@ def coloured_noise(
     return (noise / noise.std())[:frames]
 
 
-def eased(progress: np.ndarray) -> np.ndarray:
-    """Minimum-jerk rise from 0 to 1 (Flash & Hogan 1985, equation 3)."""
+def minimum_jerk(progress: np.ndarray) -> np.ndarray:
+    """Minimum-jerk rise from 0 to 1 as `progress` goes from 0 to 1 (Flash & Hogan 1985, equation 3)."""
     x = np.clip(progress, 0.0, 1.0)
     return x**3 * (10 - 15 * x + 6 * x**2)
 
 
-def eased_steps(
+def minimum_jerk_steps(
     frames: int, at: np.ndarray, values: Float[np.ndarray, "step axis"], rise_frames: np.ndarray
 ) -> Float[np.ndarray, "frame axis"]:
-    """A track that moves from zero to `values[i]` from frame `at[i]` on, in `rise_frames[i]` frames.
+    """A multi-axis curve that starts at zero and moves to `values[i]` at frame `at[i]`.
 
-    `at` ascends and ends before `frames`; it may begin before frame 0. A step that begins while an earlier one
-    is still under way starts from where that one has got to.
+    Parameters
+    ----------
+    frames : int
+        Length of the result.
+    at : (step,) int
+        Start of each step, ascending and below `frames`; may be negative.
+    values : (step, axis) float
+        Target of each step.
+    rise_frames : (step,) float
+        Duration of each step. A step that starts before the previous one has ended starts from the value that
+        was reached.
     """
     before = max(0, -int(at.min()))
     track = np.zeros((before + frames, values.shape[1]))
-    here = np.zeros(values.shape[1])
+    current = np.zeros(values.shape[1])
     starts = at + before
     for start, end, value, rise in zip(starts, [*starts[1:], len(track)], values, rise_frames, strict=True):
-        progress = eased((np.arange(start, end + 1) - start) / rise)[:, None]
-        moving = here + progress * (value - here)
-        track[start:end] = moving[:-1]
-        here = moving[-1]
+        progress = minimum_jerk((np.arange(start, end + 1) - start) / rise)[:, None]
+        segment = current + progress * (value - current)
+        track[start:end] = segment[:-1]
+        current = segment[-1]
     return track[before:]
 
 
 def add_bump(curve: np.ndarray, start: int, *, rise: int, hold: int, fall: int, height: float) -> None:
-    """Add to `curve`, in place: an eased rise over `rise` frames from `start`, a hold, an eased fall."""
+    """Add to `curve`, in place, a minimum-jerk rise of `rise` frames from `start`, a hold, and a fall."""
     length = rise + hold + fall
     x = np.arange(length)
-    shape = height * np.minimum(eased((x + 1) / rise), eased((length - x) / fall))
+    shape = height * np.minimum(minimum_jerk((x + 1) / rise), minimum_jerk((length - x) / fall))
     first, last = max(start, 0), min(start + length, len(curve))
     if first < last:
         curve[first:last] += shape[first - start : last - start]
 
 
 def add_nod(curve: np.ndarray, start: int, *, cycles: float, rate_hz: float, height: float) -> None:
-    """Add to `curve`, in place, a head nod: a dip that comes back `cycles` times, each weaker than the last.
+    """Add to `curve`, in place, a head nod of `cycles` dips with decreasing amplitude.
 
-    Positive is down. `rate_hz` is the nod's own frequency; ordinary head movements of talk lie between 1.8 and
+    Positive is down. `rate_hz` is the frequency of the dips; ordinary head movements during speech have 1.8 to
     3.7 Hz (Hadar, Steiner, Grant & Rose 1983).
     """
     length = max(2, round(cycles / rate_hz * MOTION_FPS))

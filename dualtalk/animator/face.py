@@ -1,38 +1,39 @@
-"""Brows, lids, smiles and breath: the face apart from speech."""
+"""The face apart from speech: brows, smiles, breaths, and small resting movements."""
 
 import numpy as np
 
 from dualtalk.animator.curves import Curve, add_bump, coloured_noise, frames_of, smoothed
-from dualtalk.animator.listening import Event
-from dualtalk.animator.voice import Voice
+from dualtalk.animator.listening import GestureEvent
+from dualtalk.animator.voice_features import VoiceFeatures
 
-# Brows rise with pitch (Cavé et al. 1996: about 70 % of brow raises go with a rise of pitch; the size is ours).
+# Brows rise with pitch (Cavé et al. 1996: about 70 % of brow raises coincide with a rise of pitch). The gain is
+# ours.
 BROW_PER_SEMITONE = 0.06
 BROW_RAISE = 0.5
 SMILE_RISE_S, SMILE_HOLD_S, SMILE_FALL_S = 0.45, (0.5, 1.6), 0.8
 SMILE = 0.6
-# Resting faces are never quite still: a slow 1/f flutter of a few hundredths of a unit.
-FLUTTER = 0.035
-# Breath is taken just before a phrase that follows a pause (Rochet-Capellan & Fuchs 2014, "Take a breath and take
-# the turn"); its length here is ours.
+# A resting face moves slightly: slow 1/f noise of a few hundredths of a blendshape weight.
+RESTING_NOISE = 0.035
+# People inhale just before a phrase that follows a pause (Rochet-Capellan & Fuchs 2014, "Take a breath and take
+# the turn"). The duration is ours.
 BREATH_S = 0.5
 BREATH_AFTER_PAUSE_S = 0.6
 
 
-def breaths(voice: Voice) -> Curve:
-    """0 to 1: inhalation before each phrase that follows a pause, over as the phrase starts."""
+def breaths(voice: VoiceFeatures) -> Curve:
+    """Inhalation, 0 to 1, before each phrase that follows a pause; it ends as the phrase starts."""
     curve = np.zeros(voice.frames)
-    before_end = -frames_of(BREATH_AFTER_PAUSE_S)
+    previous_end = -frames_of(BREATH_AFTER_PAUSE_S)
     for first, last in voice.phrases:
-        if first - before_end >= frames_of(BREATH_AFTER_PAUSE_S):
+        if first - previous_end >= frames_of(BREATH_AFTER_PAUSE_S):
             rise = frames_of(BREATH_S * 0.7)
             add_bump(curve, int(first) - frames_of(BREATH_S), rise=rise, hold=1, fall=frames_of(0.2), height=1.0)
-        before_end = last
+        previous_end = last
     return np.minimum(curve, 1.0)
 
 
-def smiles(frames: int, events: list[Event], rng: np.random.Generator) -> Curve:
-    """0 to 1, from the smiles among `events`."""
+def smiles(frames: int, events: list[GestureEvent], rng: np.random.Generator) -> Curve:
+    """Smile intensity, 0 to 1, from the smiles among `events`."""
     curve = np.zeros(frames)
     for event in events:
         if event.kind == "smile":
@@ -47,8 +48,8 @@ def smiles(frames: int, events: list[Event], rng: np.random.Generator) -> Curve:
     return np.minimum(curve, SMILE)
 
 
-def brow_raises(voice: Voice, events: list[Event], rng: np.random.Generator) -> Curve:
-    """0 to 1: with raised pitch while speaking, and as an answer while listening."""
+def brow_raises(voice: VoiceFeatures, events: list[GestureEvent], rng: np.random.Generator) -> Curve:
+    """Brow raise, 0 to 1: follows high pitch while speaking, and responds to the partner while listening."""
     pitch = np.nan_to_num(np.clip(voice.pitch_semitones, -2, 8))
     curve = BROW_PER_SEMITONE * np.maximum(smoothed(pitch, 0.12), 0)
     for event in events:
@@ -58,6 +59,6 @@ def brow_raises(voice: Voice, events: list[Event], rng: np.random.Generator) -> 
     return np.clip(curve, 0, 1)
 
 
-def flutter(frames: int, rng: np.random.Generator) -> Curve:
-    """Slow, small, never negative."""
-    return FLUTTER * np.abs(coloured_noise(frames, rng, lowest_hz=0.1, highest_hz=1.5))
+def resting_noise(frames: int, rng: np.random.Generator) -> Curve:
+    """Slow, small, non-negative noise."""
+    return RESTING_NOISE * np.abs(coloured_noise(frames, rng, lowest_hz=0.1, highest_hz=1.5))

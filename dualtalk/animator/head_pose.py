@@ -1,6 +1,6 @@
-"""How the head turns: sway, posture, beats of speech, nods, and its share of looks away.
+"""Head rotation: sway, posture shifts, speech beats, nods, and the head's share of gaze shifts.
 
-Rotations are small, so their axis-angle parts are added. Positive pitch is down, positive yaw to the person's
+Rotations are small, so their axis-angle components are added. Positive pitch is down, positive yaw to the person's
 left, positive roll towards the person's left shoulder.
 """
 
@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import find_peaks
 
-from dualtalk.animator.curves import Curve, add_nod, coloured_noise, eased_steps, frames_of, smoothed
-from dualtalk.animator.listening import Event
-from dualtalk.animator.voice import Voice
+from dualtalk.animator.curves import Curve, add_nod, coloured_noise, frames_of, minimum_jerk_steps, smoothed
+from dualtalk.animator.listening import GestureEvent
+from dualtalk.animator.voice_features import VoiceFeatures
 
-# Spread of the slow sway per axis (pitch, yaw, roll), and of the postures a person settles into. Chosen so
-# that heads move as two tracked talkers' do: 0.025 to 0.12 rad per axis, mean speed 0.17 to 0.46 rad/s.
+# Standard deviation of the slow sway and of the postures, per axis (pitch, yaw, roll). Tuned so that the total
+# matches two tracked speakers: 0.025 to 0.12 rad per axis, mean speed 0.17 to 0.46 rad/s.
 SWAY_SD_RAD = np.array([0.026, 0.034, 0.024])
 SWAY_HZ = (0.12, 2.2)
 SWAY_POWER_SLOPE = 1.1
@@ -21,39 +21,40 @@ POSTURE_SD_RAD = np.array([0.03, 0.045, 0.028])
 POSTURE_EVERY_S = 5.0
 POSTURE_RISE_S = (0.7, 1.4)
 # Speakers move their heads more than listeners (Hadar et al. 1983: speakers' heads move almost all the time).
+# Sway of a listener relative to a speaker:
 LISTENER_SWAY = 0.5
-# A stressed syllable brings a beat of the head (Hadar et al. 1983; Munhall et al. 2004 find head motion
-# follows pitch and loudness). Ordinary beats are at 1.8 to 3.7 Hz.
+# Stressed syllables coincide with beats of the head (Hadar et al. 1983; Munhall et al. 2004 find that head motion
+# follows pitch and loudness). Ordinary beats have 1.8 to 3.7 Hz.
 BEAT_SPACING_S = 0.55
 BEAT_CHANCE = 0.6
 BEAT_RAD = (0.02, 0.06)
 BEAT_HZ = (1.8, 3.0)
-# Higher pitch lifts the head (Munhall et al. 2004 find correlations of both; the size is ours).
+# The head rises with pitch (Munhall et al. 2004 find a correlation; the gain is ours).
 LIFT_RAD_PER_SEMITONE = 0.004
 NOD_RAD = 0.13
 NOD_HZ = (1.8, 2.8)
 NOD_CYCLES = (1, 2, 3)
 NOD_CYCLE_CHANCES = (0.25, 0.45, 0.3)
-# The head lifts slightly with the breath taken before a phrase.
+# The head rises slightly with the inhalation before a phrase.
 BREATH_LIFT_RAD = 0.02
 
 
 def head_rotations(
-    voice: Voice,
-    events: list[Event],
-    looks: Float[np.ndarray, "frame 2"],
+    voice: VoiceFeatures,
+    events: list[GestureEvent],
+    gaze_shift: Float[np.ndarray, "frame 2"],
     breath: Curve,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "frame 3"]:
-    """Axis-angle of the head in radians. `looks` is the head's share of the gaze, (pitch, yaw)."""
-    head = sway(voice, rng) + postures(voice, rng)
+    """Axis-angle of the head in radians. `gaze_shift` is the head's share of the gaze, (pitch, yaw)."""
+    head = sway(voice, rng) + posture_shifts(voice, rng)
     head[:, 0] += beats(voice, rng) + nods(voice.frames, events, rng) - BREATH_LIFT_RAD * breath
-    head[:, :2] += looks
+    head[:, :2] += gaze_shift
     return head
 
 
-def sway(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
-    """1/f sway on each axis, livelier while speaking."""
+def sway(voice: VoiceFeatures, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
+    """1/f sway on each axis, with a larger amplitude while speaking."""
     noise = np.stack(
         [
             coloured_noise(
@@ -67,14 +68,14 @@ def sway(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]
         ],
         axis=1,
     )
-    liveliness = LISTENER_SWAY + (1 - LISTENER_SWAY) * smoothed(voice.speaking.astype(float), 0.4)
-    return noise * SWAY_SD_RAD * liveliness[:, None]
+    amplitude = LISTENER_SWAY + (1 - LISTENER_SWAY) * smoothed(voice.speaking.astype(float), 0.4)
+    return noise * SWAY_SD_RAD * amplitude[:, None]
 
 
-def postures(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
-    """Slow changes of posture: at phrase starts, and now and then in between; each forgets half the last."""
-    often = rng.exponential(POSTURE_EVERY_S, size=max(4, int(2 * voice.frames / frames_of(POSTURE_EVERY_S))))
-    at = np.cumsum(np.maximum(often, 1.5) * frames_of(1.0)).astype(int)
+def posture_shifts(voice: VoiceFeatures, rng: np.random.Generator) -> Float[np.ndarray, "frame 3"]:
+    """Slow posture shifts at phrase starts and at random times: an AR(1) sequence with coefficient 0.5."""
+    intervals_s = rng.exponential(POSTURE_EVERY_S, size=max(4, int(2 * voice.frames / frames_of(POSTURE_EVERY_S))))
+    at = np.cumsum(np.maximum(intervals_s, 1.5) * frames_of(1.0)).astype(int)
     starts = voice.phrases[:, 0] - frames_of(0.3)
     at = np.unique(np.concatenate([[-frames_of(2.0)], at, starts[rng.random(len(starts)) < 0.5]])).astype(int)
     at = at[at < voice.frames]
@@ -82,25 +83,25 @@ def postures(voice: Voice, rng: np.random.Generator) -> Float[np.ndarray, "frame
     for step in range(len(at)):
         values[step] = 0.5 * values[step - 1] + np.sqrt(0.75) * POSTURE_SD_RAD * rng.standard_normal(3)
     rise = rng.uniform(*POSTURE_RISE_S, size=len(at)) * frames_of(1.0)
-    return eased_steps(voice.frames, at, values, rise)
+    return minimum_jerk_steps(voice.frames, at, values, rise)
 
 
-def beats(voice: Voice, rng: np.random.Generator) -> Curve:
-    """Small dips of the head at loud syllables, and a lift with high pitch."""
+def beats(voice: VoiceFeatures, rng: np.random.Generator) -> Curve:
+    """Small dips of the head at loud syllables, and a rise with high pitch."""
     curve = np.zeros(voice.frames)
     prominence = smoothed(np.where(voice.speaking, voice.loudness_db, -20.0), 0.06)
     peaks, _ = find_peaks(prominence, height=0.0, distance=frames_of(BEAT_SPACING_S))
     for peak in peaks:
         height, rate_hz = rng.uniform(*BEAT_RAD), rng.uniform(*BEAT_HZ)
         if rng.random() < BEAT_CHANCE:
-            # The dip's lowest point, half a cycle in, falls on the loudest moment.
+            # The lowest point of the dip, after half a cycle, coincides with the loudness peak.
             add_nod(curve, int(peak) - frames_of(0.5 / rate_hz), cycles=1.0, rate_hz=rate_hz, height=height)
     pitch = np.nan_to_num(np.clip(voice.pitch_semitones, -6, 6))
     return curve - LIFT_RAD_PER_SEMITONE * smoothed(pitch, 0.15)
 
 
-def nods(frames: int, events: list[Event], rng: np.random.Generator) -> Curve:
-    """The nods among `events`, one to three dips each."""
+def nods(frames: int, events: list[GestureEvent], rng: np.random.Generator) -> Curve:
+    """Head pitch of the nods among `events`, one to three dips each."""
     curve = np.zeros(frames)
     for event in events:
         if event.kind == "nod":

@@ -1,10 +1,10 @@
-"""The speaking mouth: phonemes to lips and jaw, with coarticulation.
+"""The speaking mouth: from phonemes to lips and jaw, with coarticulation.
 
-Each phoneme wants a posture of the mouth (a viseme): values of a few channels. Each of its wishes carries a
-dominance that decays away from the phoneme in time; the posture at a frame is the dominance-weighted mean of
-the wishes (Cohen & Massaro 1993, "Modeling coarticulation in synthetic visual speech", equations 1 to 4, with
-exponent c = 1). A wish that a phoneme does not care about has little dominance, so neighbours show through:
-the lips round for "two" before the tongue leaves the t.
+Each phoneme has a viseme: target values of a few mouth channels. Each target has a dominance that decays with the
+distance in time from the phoneme. The channels at a frame are the dominance-weighted mean of the targets (Cohen &
+Massaro 1993, "Modeling coarticulation in synthetic visual speech", equations 1 to 4, with exponent c = 1). A
+channel that a viseme does not specify has a low dominance, so the neighbouring phonemes determine it: in "two",
+the lips round during the t.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dualtalk.animator.curves import Curve, eased, frames_of, smoothed
-from dualtalk.animator.voice import Voice
+from dualtalk.animator.curves import Curve, frames_of, minimum_jerk, smoothed
+from dualtalk.animator.voice_features import VoiceFeatures
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.timebase import MOTION_FPS
 
-# Channels: opening 0 (shut) to 1 (widest vowel); closure is the share of that opening which the lips take back.
+# Channels. Opening: 0 (closed) to 1 (the most open vowel). Closure: the share of that opening which the lips
+# close.
 CHANNELS = ("opening", "closure", "pucker", "funnel", "stretch", "roll_lower", "press", "lower_down", "upper_up")
 CHANNEL = {name: column for column, name in enumerate(CHANNELS)}
-PARTING = [CHANNEL[name] for name in ("funnel", "lower_down", "upper_up")]
+LIP_PARTING = [CHANNEL[name] for name in ("funnel", "lower_down", "upper_up")]
 
-# Visemes after the articulatory classes of Jeffers & Barley 1971 (Speechreading, chapter 3): the classes and
-# which articulator matters are theirs, the sizes are ours, tuned on the open head so that gaps come out human.
-_VISEME_SYMBOLS = {
+# Visemes after the articulatory classes of Jeffers & Barley 1971 (Speechreading, chapter 3). The classes and the
+# relevant articulators are theirs; the values are ours, tuned on the open head for realistic lip apertures.
+VISEME_PHONEMES = {
     "open": "a ɑ ɐ aɪ aʊ",
     "mid_front": "æ ɛ e eɪ",
     "mid": "ʌ ə ɜ ɚ ɝ ɘ ɵ ɤ",
@@ -41,7 +42,7 @@ _VISEME_SYMBOLS = {
     "velar": "k ɡ ŋ x ɣ c ɟ ɲ ʝ ʎ ɴ χ",
     "glottal": "h ɦ ʔ ħ",
 }
-_VISEME_WISHES: dict[str, dict[str, float]] = {
+VISEME_TARGETS: dict[str, dict[str, float]] = {
     "open": {"opening": 1.0, "closure": 0.0, "lower_down": 0.35, "upper_up": 0.18},
     "mid_front": {"opening": 0.78, "closure": 0.0, "stretch": 0.3, "lower_down": 0.35, "upper_up": 0.2},
     "mid": {"opening": 0.62, "closure": 0.0, "lower_down": 0.25, "upper_up": 0.1},
@@ -58,26 +59,29 @@ _VISEME_WISHES: dict[str, dict[str, float]] = {
     "velar": {"opening": 0.42, "closure": 0.0},
     "glottal": {"opening": 0.45},
 }
-VISEME_OF = {symbol: viseme for viseme, text in _VISEME_SYMBOLS.items() for symbol in text.split()}
+VISEME_OF = {symbol: viseme for viseme, symbols in VISEME_PHONEMES.items() for symbol in symbols.split()}
 
-# Dominance at the phoneme's centre, of a wish it cares about, of one it does not, and of rest.
-CARED, UNCARED, REST = 1.0, 0.12, 0.06
-# Lips must meet for p, b, m: their closure outweighs any neighbour (Cohen & Massaro 1993 give bilabial lip
-# closure the largest dominance of all).
-CLOSURE_CARED = {"bilabial": 16.0, "labiodental": 5.0}
-OPENING_CARED = {"bilabial": 2.0}
-# Decay of dominance per second, before and after the phoneme: about 1/e in 60 and 45 ms. The slower rise is
-# the lead of the mouth over the voice (Chandrasekaran et al. 2009 find 100 to 300 ms at phrase starts).
+# Dominance at the phoneme's centre of a channel that its viseme specifies, of one that it does not, and of rest.
+SPECIFIED, UNSPECIFIED, REST = 1.0, 0.12, 0.06
+# Lips must close for p, b, m: their closure dominates every neighbour (in Cohen & Massaro 1993, bilabial lip
+# closure has the largest dominance of all).
+CLOSURE_DOMINANCE = {"bilabial": 16.0, "labiodental": 5.0}
+OPENING_DOMINANCE = {"bilabial": 2.0}
+# Decay of dominance per second, before and after the phoneme: to 1/e in about 60 and 45 ms. The slower decay
+# before the phoneme makes the mouth lead the voice (Chandrasekaran et al. 2009 find 100 to 300 ms at phrase
+# starts).
 DECAY_BEFORE_PER_S, DECAY_AFTER_PER_S = 16.0, 22.0
 CLOSURE_DECAY_PER_S = 60.0
 REACH_S = 0.4
 
-# Louder speech opens wider (Schulman 1989, "Articulatory dynamics of loud and normal speech"); the rate is ours.
+# Louder speech has a larger opening (Schulman 1989, "Articulatory dynamics of loud and normal speech"); the gain
+# is ours.
 OPENING_PER_DB = 0.07
-QUIETEST_GAIN, LOUDEST_GAIN = 0.3, 1.5
-# Mouth opening that loudness alone asks for where no phoneme was recognised.
-UNRECOGNISED_OPENING = 0.5
-# The mouth leaves rest this long before the voice and is back at rest this long after it.
+MIN_GAIN, MAX_GAIN = 0.3, 1.5
+# Opening at the median loudness where no phoneme was recognised, and the distance in time from which a stretch of
+# speech counts as unrecognised.
+UNRECOGNISED_OPENING, UNRECOGNISED_S = 0.5, 0.2
+# The mouth leaves its rest position this long before the voice starts, and returns this long after it ends.
 LEAD_S, RETURN_S = 0.24, 0.2
 
 
@@ -91,31 +95,30 @@ class MouthMotion:
         return self.channels[:, CHANNEL[channel]]
 
 
-def speaking_mouth(voice: Voice) -> MouthMotion:
-    """Mouth posture of each frame; all zero (lips together, at rest) away from speech."""
+def speaking_mouth(voice: VoiceFeatures) -> MouthMotion:
+    """Mouth channels of each frame; all zero (lips closed, at rest) away from speech."""
     channels = coarticulate(voice.phonemes, voice.frames)
-    gain = np.clip(1 + OPENING_PER_DB * voice.loudness_db, QUIETEST_GAIN, LOUDEST_GAIN)
+    gain = np.clip(1 + OPENING_PER_DB * voice.loudness_db, MIN_GAIN, MAX_GAIN)
     opening = channels[:, CHANNEL["opening"]] * smoothed(gain, 0.04)
-    missed = unrecognised(voice)
-    opening = np.maximum(opening, missed * UNRECOGNISED_OPENING * gain)
+    opening = np.maximum(opening, unrecognised_speech(voice) * UNRECOGNISED_OPENING * gain)
     channels[:, CHANNEL["opening"]] = opening
-    # Lips that are brought together are not drawn apart at the same time.
-    channels[:, PARTING] *= 1 - channels[:, CHANNEL["closure"], None]
+    # Closed lips are not parted at the same time.
+    channels[:, LIP_PARTING] *= 1 - channels[:, CHANNEL["closure"], None]
     return MouthMotion(channels * speech_gate(voice)[:, None])
 
 
 def coarticulate(phonemes: tuple[Phoneme, ...], frames: int) -> Float[np.ndarray, "frame channel"]:
-    """Dominance-weighted mean of all phonemes' wishes, and of rest, at each frame's middle."""
-    weighted = np.zeros((frames, len(CHANNELS)))
-    weight = np.full((frames, len(CHANNELS)), REST)
-    known = [phoneme for phoneme in phonemes if phoneme.ipa in VISEME_OF]
-    if not known or not frames:
-        return weighted
-    visemes = [VISEME_OF[phoneme.ipa] for phoneme in known]
-    wish = np.array([[_VISEME_WISHES[v].get(c, 0.0) for c in CHANNELS] for v in visemes])
-    peak = np.array([[_peak_dominance(v, c) for c in CHANNELS] for v in visemes])
-    middle_s = np.array([(p.start_s + p.end_s) / 2 for p in known])
-    half_s = np.array([(p.end_s - p.start_s) / 2 for p in known])
+    """Dominance-weighted mean of the targets of all phonemes, and of rest, at the middle of each frame."""
+    weighted_targets = np.zeros((frames, len(CHANNELS)))
+    weights = np.full((frames, len(CHANNELS)), REST)
+    mapped = [phoneme for phoneme in phonemes if phoneme.ipa in VISEME_OF]
+    if not mapped or not frames:
+        return weighted_targets
+    visemes = [VISEME_OF[phoneme.ipa] for phoneme in mapped]
+    targets = np.array([[VISEME_TARGETS[v].get(c, 0.0) for c in CHANNELS] for v in visemes])
+    peaks = np.array([[_peak_dominance(v, c) for c in CHANNELS] for v in visemes])
+    middle_s = np.array([(p.start_s + p.end_s) / 2 for p in mapped])
+    half_s = np.array([(p.end_s - p.start_s) / 2 for p in mapped])
 
     reach = frames_of(REACH_S)
     nearest = np.round(middle_s * MOTION_FPS - 0.5).astype(int)
@@ -123,41 +126,41 @@ def coarticulate(phonemes: tuple[Phoneme, ...], frames: int) -> Float[np.ndarray
         frame = nearest + offset
         inside = (frame >= 0) & (frame < frames)
         after_s = (frame + 0.5) / MOTION_FPS - middle_s
-        # Inside the phoneme's inner half, and for a frame at least, its posture holds; then dominance decays.
-        away_s = np.maximum(np.abs(after_s) - np.maximum(half_s / 2, 0.5 / MOTION_FPS), 0)
+        # Dominance is constant in the inner half of the phoneme, and for one frame at least; then it decays.
+        distance_s = np.maximum(np.abs(after_s) - np.maximum(half_s / 2, 0.5 / MOTION_FPS), 0)
         decay = np.where(after_s < 0, DECAY_BEFORE_PER_S, DECAY_AFTER_PER_S)[:, None].repeat(len(CHANNELS), 1)
         decay[:, CHANNEL["closure"]] = CLOSURE_DECAY_PER_S
-        dominance = peak * np.exp(-decay * away_s[:, None])
-        np.add.at(weighted, frame[inside], (dominance * wish)[inside])
-        np.add.at(weight, frame[inside], dominance[inside])
-    return weighted / weight
+        dominance = peaks * np.exp(-decay * distance_s[:, None])
+        np.add.at(weighted_targets, frame[inside], (dominance * targets)[inside])
+        np.add.at(weights, frame[inside], dominance[inside])
+    return weighted_targets / weights
 
 
 def _peak_dominance(viseme: str, channel: str) -> float:
-    if channel not in _VISEME_WISHES[viseme]:
-        return UNCARED
+    if channel not in VISEME_TARGETS[viseme]:
+        return UNSPECIFIED
     if channel == "closure":
-        return CLOSURE_CARED.get(viseme, CARED)
+        return CLOSURE_DOMINANCE.get(viseme, SPECIFIED)
     if channel == "opening":
-        return OPENING_CARED.get(viseme, CARED)
-    return CARED
+        return OPENING_DOMINANCE.get(viseme, SPECIFIED)
+    return SPECIFIED
 
 
-def unrecognised(voice: Voice) -> Curve:
-    """1 where the person speaks but no phoneme is within a fifth of a second, eased between."""
-    heard = np.zeros(voice.frames, bool)
+def unrecognised_speech(voice: VoiceFeatures) -> Curve:
+    """1 where the person speaks but no phoneme is within `UNRECOGNISED_S`, smoothed."""
+    near_phoneme = np.zeros(voice.frames, bool)
     for phoneme in voice.phonemes:
-        first = int((phoneme.start_s - 0.2) * MOTION_FPS)
-        heard[max(first, 0) : int((phoneme.end_s + 0.2) * MOTION_FPS) + 1] = True
-    return smoothed((voice.speaking & ~heard).astype(float), 0.06)
+        first, last = phoneme.start_s - UNRECOGNISED_S, phoneme.end_s + UNRECOGNISED_S
+        near_phoneme[max(int(first * MOTION_FPS), 0) : int(last * MOTION_FPS) + 1] = True
+    return smoothed((voice.speaking & ~near_phoneme).astype(float), 0.06)
 
 
-def speech_gate(voice: Voice) -> Curve:
-    """1 while a phrase is spoken; eased up before it and down after it; 0 in silence."""
+def speech_gate(voice: VoiceFeatures) -> Curve:
+    """1 during a phrase, with a minimum-jerk rise before it and fall after it; 0 in silence."""
     gate = np.zeros(voice.frames)
     lead, fall = frames_of(LEAD_S), frames_of(RETURN_S)
     for first, last in voice.phrases:
         span = np.arange(max(first - lead, 0), min(last + fall, voice.frames))
-        shape = np.minimum(eased((span - first + lead) / lead), eased((last + fall - span) / fall))
+        shape = np.minimum(minimum_jerk((span - first + lead) / lead), minimum_jerk((last + fall - span) / fall))
         gate[span] = np.maximum(gate[span], shape)
     return gate

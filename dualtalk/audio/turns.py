@@ -24,6 +24,9 @@ from dualtalk.core import PARTY
 LONGEST_BACKCHANNEL_S = 1.0
 # Speech that resumes within this time continues.
 CONTINUES_WITHIN_S = 1.0
+# Silences shorter than this are inside one phrase: the usual cut between inter-pausal units, longer than the
+# closure of a stop consonant (Heldner & Edlund 2010, section 3, exclude silences below 180 ms for that reason).
+PHRASE_GAP_S = 0.2
 COLUMNS = ("kind", "person", "start_s", "end_s", "duration_s", "offset_s")
 
 

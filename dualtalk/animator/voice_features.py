@@ -1,4 +1,4 @@
-"""What the animator hears of one person, frame by frame: loudness, pitch, speech spans, phonemes."""
+"""Voice features of one person for each motion frame: loudness, pitch, speech activity, phrases, phonemes."""
 
 from dataclasses import dataclass, field
 
@@ -8,21 +8,19 @@ from pyannote.core import Timeline
 
 from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
 from dualtalk.audio.prosody import loudness_db, pitch_hz
+from dualtalk.audio.turns import PHRASE_GAP_S
 from dualtalk.core import Participant
 from dualtalk.timebase import MOTION_FPS, frame_at
-
-# Silences shorter than this lie inside one phrase: the usual cut between inter-pausal units, longer than the
-# closure of a stop (Heldner & Edlund 2010, section 3, leave out silences below 180 ms for that reason).
-PHRASE_GAP_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Transcript:
-    """What is known of a person's speech besides its sound.
+    """Known content of a person's speech, which replaces recognition.
 
     Attributes
     ----------
     phonemes : tuple of Phoneme
+        With start and end in seconds.
     laughs : pyannote.core.Timeline
         When this person laughs, in seconds.
     """
@@ -32,21 +30,21 @@ class Transcript:
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
-    """One person's voice.
+class VoiceFeatures:
+    """Voice features of one person.
 
     Attributes
     ----------
     loudness_db : (frame,) float
-        Level relative to this person's median level while speaking; 0 where the person never speaks.
+        Level relative to this person's median level while speaking; 0 everywhere if the person never speaks.
     pitch_semitones : (frame,) float
         Pitch relative to this person's median, NaN where unvoiced.
     speaking : (frame,) bool
     phrases : (phrase, 2) int
-        First frame and frame after the last of each stretch of speech without a pause.
+        First frame and end (exclusive) of each stretch of speech without a pause.
     phonemes : tuple of Phoneme
     laughs : tuple of int
-        First frame of each laugh that is known of.
+        First frame of each laugh of the transcript.
     """
 
     loudness_db: Float[np.ndarray, "frame"]
@@ -61,17 +59,19 @@ class Voice:
         return len(self.speaking)
 
 
-def hear(person: Participant, frames: int, transcript: Transcript | None = None) -> Voice:
-    """Measure one person's voice over `frames` motion frames; without a transcript, phonemes are recognised."""
+def extract_voice_features(
+    person: Participant, frames: int, transcript: Transcript | None = None
+) -> VoiceFeatures:
+    """Compute voice features for `frames` motion frames; without a transcript, phonemes are recognised."""
     speaking = person.speaking(frames)
     level = loudness_db(person.audio)[:frames]
     level = level - np.median(level[speaking]) if speaking.any() else np.zeros(frames)
-    hertz = np.where(speaking, pitch_hz(person.audio)[:frames], np.nan)
-    if np.isfinite(hertz).any():
-        hertz = 12 * np.log2(hertz / np.nanmedian(hertz))
-    return Voice(
+    pitch = np.where(speaking, pitch_hz(person.audio)[:frames], np.nan)
+    if np.isfinite(pitch).any():
+        pitch = 12 * np.log2(pitch / np.nanmedian(pitch))
+    return VoiceFeatures(
         loudness_db=level.astype(float),
-        pitch_semitones=hertz.astype(float),
+        pitch_semitones=pitch.astype(float),
         speaking=speaking,
         phrases=phrases_of(person.speech, frames),
         phonemes=transcript.phonemes if transcript else recognise_phonemes(person.audio, person.speech),
@@ -80,7 +80,7 @@ def hear(person: Participant, frames: int, transcript: Transcript | None = None)
 
 
 def phrases_of(speech: Timeline, frames: int) -> np.ndarray:
-    """(phrase, 2) first and past-the-last frame of the stretches of speech, with short silences bridged."""
+    """(phrase, 2) first frame and end (exclusive) of each stretch of speech, with short silences bridged."""
     spans = [
         (frame_at(span.start), min(frame_at(span.end), frames))
         for span in speech.support(collar=PHRASE_GAP_S)
