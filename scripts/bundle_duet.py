@@ -7,8 +7,10 @@
 
 import sys
 
-from dualtalk.models.checkpoint import SHIPPED, load_model, save_model
+from dualtalk.models.checkpoint import BUNDLED, load_model, save_model
 
 trained = load_model(sys.argv[1])
-save_model(SHIPPED, trained.model, space=trained.space, layout=trained.layout, about=trained.metadata, half=True)
-print(f"{SHIPPED}: {SHIPPED.stat().st_size / 1e6:.1f} MB, {trained.metadata}")
+save_model(
+    BUNDLED, trained.model, space=trained.space, layout=trained.layout, training_info=trained.metadata, half=True
+)
+print(f"{BUNDLED}: {BUNDLED.stat().st_size / 1e6:.1f} MB, {trained.metadata}")

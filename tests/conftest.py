@@ -78,7 +78,7 @@ def tiny_duet() -> list[str]:
 
     Data, folder and number of steps are left to say.
     """
-    sizes = {"width": 16, "layers": 1, "heads": 2, "window_frames": 8, "hidden": 24, "flow_width": 16}
+    sizes = {"d_model": 16, "layers": 1, "heads": 2, "attention_window": 8, "ffn_dim": 24, "flow_hidden_size": 16}
     return [
         *("--config", str(Path(__file__).parents[1] / "configs" / "train" / "duet.yaml")),
         *(word for name, size in sizes.items() for word in (f"--model.model.init_args.config.{name}", str(size))),

@@ -1,17 +1,24 @@
-"""Laws of the blocks causal models share: no future, no further back than the window, streamed as whole."""
+"""Causal modules: no dependence on the future or beyond the window; decoded with a cache as for the whole."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from dualtalk.errors import InputError
-from dualtalk.models.blocks import CausalTransformer, FeedForward, SlidingAttention, Standardised, rotary, turns
+from dualtalk.models.blocks import (
+    CausalTransformer,
+    FeedForward,
+    Normalizer,
+    SlidingAttention,
+    apply_rotary,
+    rotary_angles,
+)
 
 WIDTH, HEADS, WINDOW = 16, 2, 5
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers():
+def _fixed_seed():
     torch.manual_seed(0)
 
 
@@ -23,15 +30,15 @@ def transformer(layers: int = 2, window: int = WINDOW) -> CausalTransformer:
     return CausalTransformer(WIDTH, layers, HEADS, window, hidden=32).eval()
 
 
-def streamed(block, *sequences: Tensor, at_once: int = 1) -> Tensor:
-    cache, answers = block.start(len(sequences[0])), []
+def decoded(block, *sequences: Tensor, at_once: int = 1) -> Tensor:
+    cache, answers = block.init_cache(len(sequences[0])), []
     for frames in zip(*(sequence.split(at_once, dim=1) for sequence in sequences), strict=True):
-        answer, cache = block.extend(cache, *frames)
+        answer, cache = block.decode(cache, *frames)
         answers.append(answer)
     return torch.cat(answers, dim=1)
 
 
-def seen_by(block, frame: int, frames: int) -> list[int]:
+def receptive_field(block, frame: int, frames: int) -> list[int]:
     """Frames of the input that a frame of the output depends on, by gradient."""
     x = torch.randn(1, frames, WIDTH, requires_grad=True)
     block(x)[0, frame].sum().backward()
@@ -40,27 +47,27 @@ def seen_by(block, frame: int, frames: int) -> list[int]:
 
 @pytest.mark.parametrize("frames", [1, 4, 5, 6, 15, 23])
 @pytest.mark.parametrize("at_once", [1, 3, 7])
-def test_streamed_equals_whole(frames, at_once):
+def test_decoding_equals_the_whole_sequence(frames, at_once):
     x, context = torch.randn(2, 3, frames, WIDTH)
     with torch.no_grad():
         for block in (attention(), transformer()):
-            torch.testing.assert_close(streamed(block, x, at_once=at_once), block(x), atol=1e-5, rtol=0)
+            torch.testing.assert_close(decoded(block, x, at_once=at_once), block(x), atol=1e-5, rtol=0)
         block = attention()
-        together = streamed(block, x, context, at_once=at_once)
+        together = decoded(block, x, context, at_once=at_once)
         torch.testing.assert_close(together, block(x, context), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 100])
-def test_a_frame_sees_its_window_and_no_more(window):
+def test_a_frame_attends_to_its_window_only(window):
     for frame in (0, 6, 12, 16):
-        assert seen_by(attention(window), frame, 17) == list(range(max(0, frame - window + 1), frame + 1))
+        assert receptive_field(attention(window), frame, 17) == list(range(max(0, frame - window + 1), frame + 1))
 
 
-def test_layers_see_further_back_and_never_ahead():
-    assert seen_by(transformer(layers=3), 14, 20) == list(range(14 - 3 * (WINDOW - 1), 15))
+def test_layers_extend_the_receptive_field_into_the_past_only():
+    assert receptive_field(transformer(layers=3), 14, 20) == list(range(14 - 3 * (WINDOW - 1), 15))
 
 
-def test_what_comes_later_changes_nothing_before():
+def test_later_input_does_not_change_earlier_output():
     x = torch.randn(2, 21, WIDTH)
     changed = x.clone()
     changed[:, 13:] = torch.randn(2, 8, WIDTH)
@@ -71,86 +78,89 @@ def test_what_comes_later_changes_nothing_before():
     assert (before[:, 13] - after[:, 13]).abs().max() > 1e-3
 
 
-def test_a_dense_mask_agrees():
+def test_attention_equals_dense_masked_attention():
     block, x = attention(), torch.randn(2, 18, WIDTH)
     queries, keys, values = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in block.qkv(x).chunk(3, -1))
-    turned = [rotary(part, turns(x, WIDTH // HEADS // 2, 0, 18)) for part in (queries, keys)]
-    scores = turned[0] @ turned[1].mT / (WIDTH / HEADS) ** 0.5
+    rotated = [apply_rotary(part, rotary_angles(x, WIDTH // HEADS // 2, 0, 18)) for part in (queries, keys)]
+    scores = rotated[0] @ rotated[1].mT / (WIDTH / HEADS) ** 0.5
     distance = torch.arange(18)[:, None] - torch.arange(18)
     weights = scores.masked_fill((distance < 0) | (distance >= WINDOW), -torch.inf).softmax(dim=-1)
     mixed = weights @ values
     torch.testing.assert_close(block(x), block.out(mixed.transpose(1, 2).flatten(2)), atol=1e-5, rtol=0)
 
 
-def test_rotary_turns_complex_numbers():
+def test_rotary_embedding_equals_complex_rotation():
     x = torch.randn(7, 8)
     rates = 10_000.0 ** (-torch.arange(4) / 4)
-    turned = torch.complex(x[:, :4], x[:, 4:]) * torch.exp(1j * torch.arange(3, 10)[:, None] * rates)
+    rotated = torch.complex(x[:, :4], x[:, 4:]) * torch.exp(1j * torch.arange(3, 10)[:, None] * rates)
     torch.testing.assert_close(
-        rotary(x, turns(x, 4, 3, 7)), torch.cat([turned.real, turned.imag], dim=1), atol=1e-5, rtol=0
+        apply_rotary(x, rotary_angles(x, 4, 3, 7)),
+        torch.cat([rotated.real, rotated.imag], dim=1),
+        atol=1e-5,
+        rtol=0,
     )
 
 
 @pytest.mark.parametrize("hours", [1, 100])
-def test_distance_alone_counts_hours_in_as_at_the_start(hours):
+def test_rotary_products_depend_on_distance_alone_after_hours(hours):
     query, key = torch.randn(2, 6, WIDTH)
     late = hours * 3600 * 25
-    placed = (turns(query, WIDTH // 2, place, 6) for place in (0, late))
-    at_start, later = (rotary(query, by) @ rotary(key, by).mT for by in placed)
+    placed = (rotary_angles(query, WIDTH // 2, place, 6) for place in (0, late))
+    at_start, later = (apply_rotary(query, angles) @ apply_rotary(key, angles).mT for angles in placed)
     torch.testing.assert_close(at_start, later, atol=1e-5, rtol=0)
 
 
 def test_a_cache_does_not_grow():
     block = transformer()
-    caches, x = block.start(1), torch.randn(1, 1, WIDTH)
+    caches, x = block.init_cache(1), torch.randn(1, 1, WIDTH)
     with torch.no_grad():
         for _ in range(50):
-            _, caches = block.extend(caches, x)
+            _, caches = block.decode(caches, x)
     assert all(
         cache.keys.shape == cache.values.shape == (1, HEADS, WINDOW - 1, WIDTH // HEADS) for cache in caches
     )
     assert caches[0].keys.untyped_storage().nbytes() < 4 * 2 * WINDOW * WIDTH
 
 
-def test_a_state_can_be_stepped_from_twice():
+def test_decoding_can_continue_from_one_cache_twice():
     block = transformer()
     with torch.no_grad():
-        caches = block.start(1)
+        caches = block.init_cache(1)
         for x in torch.randn(9, 1, 1, WIDTH):
-            _, caches = block.extend(caches, x)
+            _, caches = block.decode(caches, x)
         x = torch.randn(1, 1, WIDTH)
-        once, _ = block.extend(caches, x)
-        block.extend(caches, torch.randn(1, 1, WIDTH))
-        again, _ = block.extend(caches, x)
+        once, _ = block.decode(caches, x)
+        block.decode(caches, torch.randn(1, 1, WIDTH))
+        again, _ = block.decode(caches, x)
     assert torch.equal(once, again)
 
 
-def test_gradients_pass_through_steps():
+def test_gradients_pass_through_the_cache():
     x = torch.randn(1, 3 * WINDOW, WIDTH, requires_grad=True)
     block = transformer()
-    (by_steps,) = torch.autograd.grad(streamed(block, x)[0, -1].sum(), x)
+    (by_steps,) = torch.autograd.grad(decoded(block, x)[0, -1].sum(), x)
     (at_once,) = torch.autograd.grad(block(x)[0, -1].sum(), x)
     torch.testing.assert_close(by_steps, at_once, atol=1e-5, rtol=0)
 
 
-def test_sizes_that_do_not_fit_are_refused():
+def test_invalid_sizes_are_refused():
     with pytest.raises(InputError, match="even multiple"):
         SlidingAttention(18, 4, 5)
     with pytest.raises(InputError, match="window 0"):
         SlidingAttention(16, 4, 0)
 
 
-def test_feed_forward_takes_each_frame_alone():
+def test_feed_forward_treats_each_frame_alone():
     block, x = FeedForward(WIDTH, 32), torch.randn(2, 5, WIDTH)
     torch.testing.assert_close(block(x)[:, 3], block(x[:, 3]))
 
 
-def test_standardised_motion_comes_back():
+def test_denormalization_inverts_normalization():
     motion = torch.randn(3, 2, 40, 6) * torch.tensor([10, 1, 0.1, 0.01, 0.5, 0]) + torch.arange(6)
-    scale = Standardised(6)
-    assert torch.equal(scale(motion), motion)
-    scale.fit(motion)
-    scaled = scale(motion).reshape(-1, 6)
-    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(6), atol=1e-3, rtol=0)
-    torch.testing.assert_close(scaled[:, :5].std(dim=0, correction=0), torch.ones(5), atol=1e-3, rtol=0)
-    torch.testing.assert_close(scale.inverse(scale(motion)), motion)
+    normalizer = Normalizer(6)
+    assert torch.equal(normalizer(motion), motion)
+    normalizer.fit(motion)
+    normalized = normalizer(motion).reshape(-1, 6)
+    torch.testing.assert_close(normalized.mean(dim=0), torch.zeros(6), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normalized[:, :5].std(dim=0, correction=0), torch.ones(5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normalizer.inverse(normalizer(motion)), motion)

@@ -1,4 +1,4 @@
-"""What duet adds to the laws of every model: samples, several look-aheads, and a partner that matters."""
+"""What duet adds to the laws of every model: samples, several look-aheads, geometry, and calibration."""
 
 from functools import partial
 
@@ -8,56 +8,75 @@ from torch import Tensor
 
 from dualtalk.errors import InputError
 from dualtalk.models.audio_encoders import CausalLogMel
-from dualtalk.models.duet import COOLING, LEANING, LEAST_LEANING, STEEPEST, Duet, DuetConfig
+from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.flow import Flow
-from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, cut, roll_out
+from dualtalk.models.interface import ConversationModel, Frame, roll_out, slice_time
+from dualtalk.models.training_interface import Geometry
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
-COEFFICIENTS, FRAMES = 6, 40
-SMALL = {"width": 16, "layers": 2, "heads": 2, "window_frames": 6, "hidden": 24, "flow_width": 16}
+MOTION_DIM, FRAMES = 6, 40
+SMALL = {"d_model": 16, "layers": 2, "heads": 2, "attention_window": 6, "ffn_dim": 24, "flow_hidden_size": 16}
 
 
 @pytest.fixture
 def duet() -> Duet:
     torch.manual_seed(0)
-    model = Duet(DuetConfig(COEFFICIENTS, **SMALL), CausalLogMel(mels=10)).eval()
-    # As after training: the flow does something.
+    model = Duet(DuetConfig(MOTION_DIM, **SMALL), CausalLogMel(n_mels=10)).eval()
+    # An untrained flow is zero.
     torch.nn.init.normal_(model.flow.out.weight, std=0.3)
-    model.fit(numbers(2, 2, FRAMES, COEFFICIENTS, seed=3) * 3 + 1, torch.ones(2, 2, FRAMES, dtype=torch.bool))
+    model.fit(normal(2, 2, FRAMES, MOTION_DIM, seed=3) * 3 + 1, torch.ones(2, 2, FRAMES, dtype=torch.bool))
     return model
 
 
-def numbers(*shape: int, seed: int = 1) -> Tensor:
+def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def talk(batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """Audio, motion and noise."""
-    audio = 0.1 * numbers(batch, 2, FRAMES * SAMPLES_PER_FRAME)
-    return audio, numbers(batch, 2, FRAMES, COEFFICIENTS), numbers(batch, 2, FRAMES, COEFFICIENTS, seed=7)
+    audio = 0.1 * normal(batch, 2, FRAMES * SAMPLES_PER_FRAME)
+    return audio, normal(batch, 2, FRAMES, MOTION_DIM), normal(batch, 2, FRAMES, MOTION_DIM, seed=7)
+
+
+def unlimited(model: Duet) -> Duet:
+    """Without the range of the training motion."""
+    model.motion_min.fill_(-torch.inf)
+    model.motion_max.fill_(torch.inf)
+    return model
+
+
+def set_geometry(model: Duet, *, lips: dict[int, float] | None = None, head: tuple[int, ...] = ()) -> None:
+    """Coefficients that open the lips, by mm for a standard deviation, and those of the head rotation."""
+    basis, mask = torch.zeros(MOTION_DIM), torch.zeros(MOTION_DIM)
+    for coefficient, mm in (lips or {}).items():
+        basis[coefficient] = mm / model.motion_normalizer.std[coefficient]
+    mask[list(head)] = 1.0
+    model.set_geometry(Geometry(basis, 2.0, mask))
 
 
 def test_a_streamed_sample_equals_the_whole(duet):
     audio, motion, noise = talk()
     with torch.no_grad():
-        streamed = roll_out(duet, audio, given=(motion[:, 0], motion[:, 1]), noise=noise)
+        streamed = roll_out(duet, audio, forced=(motion[:, 0], motion[:, 1]), noise=noise, postprocess=False)
         torch.testing.assert_close(streamed, duet(audio, motion, noise=noise), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("given", [(), (0,), (1,), (0, 1)])
-def test_the_mean_of_many_frames_at_once_is_that_frame_by_frame(duet, given):
-    """In a closed loop, and beside known motion; and what comes after goes on from the same state."""
+@pytest.mark.parametrize("forced_people", [(), (0,), (1,), (0, 1)])
+def test_fixed_point_decoding_equals_frame_by_frame(duet, forced_people):
+    """In a closed loop and with forced motion; the state after it is the same, too."""
     audio, motion, noise = talk()
-    known = tuple(motion[:, person] if person in given else None for person in range(2))
+    forced = tuple(motion[:, person] if person in forced_people else None for person in range(2))
     with torch.no_grad():
         state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
-        heard, state = duet.hear(state, audio[..., 3 * SAMPLES_PER_FRAME :])
-        first = heard[:, :, :30]
-        ways = []
-        for move_on in (duet.move_on, partial(ConversationModel.move_on, duet)):
-            moved, after = move_on(state, first, motion[:, :, 0], cut(known, slice(0, 30)))
-            later, _ = duet.move(after, Frame(heard[:, :, 30], moved[:, :, -1], noise[:, :, 30]))
-            ways.append(torch.cat([moved, later[:, :, None]], dim=2))
-    torch.testing.assert_close(*ways, atol=1e-4, rtol=0)
+        features, state = duet.encode_audio(state, audio[..., 3 * SAMPLES_PER_FRAME :])
+        results = []
+        for decode_chunk in (duet.decode_chunk, partial(ConversationModel.decode_chunk, duet)):
+            chunk, after = decode_chunk(
+                state, features[:, :, :30], motion[:, :, 0], slice_time(forced, slice(0, 30))
+            )
+            later, _ = duet.decode_step(after, Frame(features[:, :, 30], chunk[:, :, -1], noise[:, :, 30]))
+            results.append(torch.cat([chunk, later[:, :, None]], dim=2))
+    torch.testing.assert_close(*results, atol=1e-4, rtol=0)
 
 
 def test_swapping_people_and_their_noise_swaps_the_sample(duet):
@@ -67,7 +86,7 @@ def test_swapping_people_and_their_noise_swaps_the_sample(duet):
         torch.testing.assert_close(swapped.flip(1), roll_out(duet, audio, noise=noise), atol=1e-5, rtol=0)
 
 
-def test_noise_decides_the_sample_and_leaves_the_mean_alone(duet):
+def test_noise_determines_the_sample_and_does_not_change_the_mean(duet):
     audio, _, noise = talk()
     with torch.no_grad():
         samples = [roll_out(duet, audio, noise=one) for one in (noise, noise.clone(), noise.flip(0))]
@@ -85,179 +104,204 @@ def test_no_sample_depends_on_later_noise(duet):
     assert not torch.equal(one[:, :, 20], two[:, :, 20])
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_one_network_serves_several_look_aheads(duet, ahead):
-    duet.look_ahead_frames = ahead
+@pytest.mark.parametrize("lookahead", [0, 1, 5])
+def test_one_network_serves_several_lookaheads(duet, lookahead):
+    duet.lookahead_frames = lookahead
     audio, motion, _ = talk(batch=1)
     audio.requires_grad_()
     duet(audio, motion)[0, 0, 5].sum().backward()
-    heard = audio.grad[0].nonzero()
-    assert heard[:, 0].unique().tolist() == [0, 1]
-    end = (6 + ahead) * SAMPLES_PER_FRAME
-    assert end - 2 <= heard[:, 1].max() < end
+    used = audio.grad[0].nonzero()
+    assert used[:, 0].unique().tolist() == [0, 1]
+    end = (6 + lookahead) * SAMPLES_PER_FRAME
+    assert end - 2 <= used[:, 1].max() < end
     with torch.no_grad():
-        streamed = roll_out(duet, audio, given=(motion[:, 0], motion[:, 1]))
+        streamed = roll_out(duet, audio, forced=(motion[:, 0], motion[:, 1]))
         torch.testing.assert_close(streamed, duet(audio, motion), atol=1e-5, rtol=0)
 
 
-def test_by_gradient_a_frame_sees_motion_before_it_and_none_after(duet):
-    """A sample that of both people, the mean that of the partner."""
+def test_the_lookahead_of_a_call_is_that_of_the_model(duet):
+    audio, _, _ = talk(batch=1)
+    with torch.no_grad():
+        by_argument = duet.encode(audio, lookahead_frames=1)
+        assert duet.lookahead_frames == 3
+        duet.lookahead_frames = 1
+        assert torch.equal(by_argument, duet.encode(audio))
+
+
+def test_a_frame_depends_on_earlier_motion_and_not_on_later(duet):
+    """By gradient: a sample on that of both people, the mean on that of the partner."""
     for sampled, people in ((True, (0, 1)), (False, (0,))):
         audio, motion, noise = talk(batch=1)
         motion.requires_grad_()
         duet(audio, motion, noise=noise if sampled else None)[0, 1, 5].sum().backward()
-        seen = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
-        assert seen == [[person, frame] for person in people for frame in range(5)]
+        used = motion.grad[0].abs().sum(dim=-1).nonzero().tolist()
+        assert used == [[person, frame] for person in people for frame in range(5)]
 
 
-def test_a_sample_leans_on_the_mean_where_voices_tell_all(duet):
+def test_samples_approach_the_mean_as_it_explains_more_variance(duet):
+    """Only in that coefficient, and never wholly."""
     audio, motion, noise = talk(batch=1)
-    # All are sampled from as little noise as what leans is.
-    duet.turns_head.fill_(1.0)
+    unlimited(duet)
     with torch.no_grad():
-        free, mean = duet(audio, motion, noise=noise), duet(audio, motion)
-        duet.told[1] = 1.0
-        leaning = duet(audio, motion, noise=noise)
-    assert torch.equal(leaning[..., 0], free[..., 0])
-    # `free` leans a little already.
-    wanted = torch.lerp(free[..., 1], mean[..., 1], (LEANING - LEAST_LEANING) / (1 - LEAST_LEANING))
-    inside = (free[..., 1] > duet.lowest[1]) & (free[..., 1] < duet.highest[1])
-    torch.testing.assert_close(leaning[..., 1][inside], wanted.clamp(duet.lowest[1], duet.highest[1])[inside])
+        mean = duet(audio, motion)
+        distances = []
+        for explained in (0.0, 0.2, 1.0):
+            duet.explained_variance[1] = explained
+            sample = duet(audio, motion, noise=noise)
+            distances.append((sample - mean).abs().mean(dim=(0, 1, 2)))
+    assert distances[0][1] > 1.5 * distances[1][1] > 1.5 * distances[2][1] > 0
+    others = [coefficient for coefficient in range(MOTION_DIM) if coefficient != 1]
+    assert torch.allclose(distances[0][others], distances[2][others], rtol=0.05)
 
 
-def test_a_look_ahead_it_was_not_made_for_is_refused(duet):
-    duet.look_ahead_frames = 6
-    with pytest.raises(InputError, match="6 frames; this network was made for 0 to 5"):
+def test_samples_stay_within_the_range_of_the_training_motion(duet):
+    audio, _, noise = talk()
+    with torch.no_grad():
+        sample = roll_out(duet, audio, noise=9 * noise, postprocess=False)
+    assert (sample >= duet.motion_min).all()
+    assert (sample <= duet.motion_max).all()
+    assert (sample == duet.motion_max).any()
+
+
+def test_a_lookahead_beyond_the_greatest_is_refused(duet):
+    duet.lookahead_frames = 6
+    with pytest.raises(InputError, match="6 frames; this network was trained for 0 to 5"):
         duet(*talk()[:2])
     with pytest.raises(InputError, match="a look-ahead of 9 frames"):
-        Duet(DuetConfig(look_ahead_frames=9))
+        Duet(DuetConfig(lookahead_frames=9))
 
 
-def test_memory_and_time_of_a_step_do_not_grow(duet):
+def test_memory_of_a_step_does_not_grow(duet):
     audio, motion, _ = talk(batch=1)
     state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
     sizes = []
     with torch.no_grad():
         for t in range(FRAMES - 3):
-            sound = audio[..., (t + 3) * SAMPLES_PER_FRAME : (t + 4) * SAMPLES_PER_FRAME]
-            _, state = duet.step(state, Frame(sound, motion[:, :, t]))
-            sizes.append(sum(one.keys.numel() for caches in (*state.hearing, state.moving) for one in caches))
+            chunk = audio[..., (t + 3) * SAMPLES_PER_FRAME : (t + 4) * SAMPLES_PER_FRAME]
+            _, state = duet.step(state, Frame(chunk, motion[:, :, t]))
+            caches = (*state.encoder_caches, state.decoder_caches)
+            sizes.append(sum(one.keys.numel() for pair in caches for one in pair))
     assert sizes[10:] == [sizes[10]] * len(sizes[10:])
 
 
-def test_a_flow_learns_where_to_carry_noise():
+def test_flow_matching_learns_a_conditional_distribution():
     """Targets are one of two points, by the condition; samples end there."""
     torch.manual_seed(0)
     flow = Flow(2, 1, 32, 2)
-    optimiser = torch.optim.Adam(flow.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(flow.parameters(), 3e-3)
     for _ in range(400):
         condition = torch.randint(2, (128, 1)).float()
         target = torch.cat([4 * condition - 2, -condition], dim=1) + 0.05 * torch.randn(128, 2)
-        error = flow.error(condition, target, torch.randn(128, 2), torch.rand(128, 1)).square().mean()
-        optimiser.zero_grad()
-        error.backward()
-        optimiser.step()
+        error = flow.velocity_residual(condition, target, torch.randn(128, 2), torch.rand(128, 1))
+        optimizer.zero_grad()
+        error.square().mean().backward()
+        optimizer.step()
     condition = torch.tensor([[0.0], [1.0]]).repeat(50, 1)
     with torch.no_grad():
-        sampled = flow.sample(condition, torch.randn(100, 2), flow.steps(6))
-    wanted = torch.cat([4 * condition - 2, -condition], dim=1)
-    assert (sampled - wanted).abs().mean() < 0.3
+        sampled = flow.sample(condition, torch.randn(100, 2), flow.step_embeddings(6))
+    target = torch.cat([4 * condition - 2, -condition], dim=1)
+    assert (sampled - target).abs().mean() < 0.3
 
 
-def test_samples_are_shown_as_they_are_until_they_are_matched(duet):
-    moved = 5 * numbers(2, 2, FRAMES, COEFFICIENTS).clamp(-0.2, 0.2)
-    assert torch.allclose(duet.shown(moved), moved.clamp(duet.lowest, duet.highest), atol=1e-6)
+def test_without_calibration_samples_are_unchanged(duet):
+    motion = 5 * normal(2, 2, FRAMES, MOTION_DIM).clamp(-0.2, 0.2)
+    assert torch.allclose(duet.postprocess(motion), motion.clamp(duet.motion_min, duet.motion_max), atol=1e-6)
 
 
-def test_matched_samples_are_distributed_as_the_training_motion(duet):
-    """Order is kept; sizes become the truth's: lids that hung come up, smiles that were small grow."""
-    duet.lowest.fill_(0.0)
-    duet.highest.fill_(9.0)
-    true = numbers(4000, COEFFICIENTS, seed=5).clamp(min=0) ** 2
-    duet.scale.fit(true)
-    sampled = 0.3 + 0.4 * numbers(3000, COEFFICIENTS, seed=6).exp()
-    duet.match(sampled, true)
-    shown = duet.shown(sampled.view(2, 2, 750, COEFFICIENTS)).view(3000, COEFFICIENTS)
+def test_calibrated_samples_have_the_distribution_of_the_data(duet):
+    """Their order is kept."""
+    duet.motion_min.fill_(0.0)
+    duet.motion_max.fill_(9.0)
+    data = normal(4000, MOTION_DIM, seed=5).clamp(min=0) ** 2
+    duet.motion_normalizer.fit(data)
+    sampled = 0.3 + 0.4 * normal(3000, MOTION_DIM, seed=6).exp()
+    duet.calibrate_quantiles(sampled, data)
+    mapped = duet.postprocess(sampled.view(2, 2, 750, MOTION_DIM)).view(3000, MOTION_DIM)
     levels = torch.tensor([0.1, 0.5, 0.7, 0.9, 0.97])
-    assert torch.allclose(shown.quantile(levels, dim=0), true.quantile(levels, dim=0), atol=0.06)
-    for coefficient in range(COEFFICIENTS):
-        ordered = shown[sampled[:, coefficient].argsort(), coefficient]
-        assert (ordered.diff() >= -1e-5).all()
-    steps, steepest = (part.sort(dim=0).values.diff(dim=0) for part in (shown, STEEPEST * sampled))
-    assert (steps <= steepest + 1e-4).all()
+    assert torch.allclose(mapped.quantile(levels, dim=0), data.quantile(levels, dim=0), atol=0.06)
+    for coefficient in range(MOTION_DIM):
+        in_order = mapped[sampled[:, coefficient].argsort(), coefficient]
+        assert (in_order.diff() >= -1e-5).all()
 
 
-def test_open_lips_are_shown_as_far_apart_as_in_the_training_motion(duet):
-    """Closed ones stay as they are, and whatever else moves, too."""
-    duet.lowest.fill_(-99.0)
-    duet.highest.fill_(99.0)
-    duet.scale.fit(numbers(4000, COEFFICIENTS))
-    duet.opening[:2] = torch.tensor([3.0, 2.0])
-    duet.closed_mm.fill_(2.0)
-    duet.told.fill_(1.0)
-    true, sampled = numbers(4000, COEFFICIENTS, seed=5), 0.5 * numbers(3000, COEFFICIENTS, seed=6)
-    duet.match(true=true, sampled=sampled)
-    shown = duet.shown(sampled.view(2, 2, 750, COEFFICIENTS)).view(3000, COEFFICIENTS)
-    before, after, wanted = (motion @ duet.opening for motion in (sampled, shown, true))
-    closed = before <= duet.closed_mm
+def test_calibration_does_not_turn_a_point_into_noise(duet):
+    """Samples that hardly vary, beside data that do: differences are stretched by a bounded factor."""
+    unlimited(duet)
+    data, sampled = normal(4000, MOTION_DIM, seed=5), 1e-3 * normal(3000, MOTION_DIM, seed=6)
+    duet.motion_normalizer.fit(data)
+    duet.calibrate_quantiles(sampled, data)
+    mapped = duet.postprocess(sampled.view(2, 2, 750, MOTION_DIM)).view(3000, MOTION_DIM)
+    assert (mapped.std(dim=0) < 20 * sampled.std(dim=0)).all()
+
+
+def test_calibration_maps_the_aperture_of_open_lips(duet):
+    """Closed lips and other coefficients stay as they are."""
+    unlimited(duet)
+    duet.motion_normalizer.fit(normal(4000, MOTION_DIM))
+    set_geometry(duet, lips={0: 3.0, 1: 2.0})
+    duet.explained_variance.fill_(1.0)
+    data, sampled = normal(4000, MOTION_DIM, seed=5), 0.5 * normal(3000, MOTION_DIM, seed=6)
+    duet.calibrate_quantiles(sampled, data)
+    mapped = duet.postprocess(sampled.view(2, 2, 750, MOTION_DIM)).view(3000, MOTION_DIM)
+    before, after, target = (motion @ duet.lip_aperture_basis_mm for motion in (sampled, mapped, data))
+    closed = before <= duet.lip_closed_offset_mm
     assert torch.allclose(after[closed], before[closed], atol=1e-3)
-    assert torch.allclose(shown[:, 2:], sampled[:, 2:], atol=1e-3)
+    assert torch.allclose(mapped[:, 2:], sampled[:, 2:], atol=1e-3)
     levels = torch.tensor([0.1, 0.5, 0.9])
-    assert torch.allclose(
-        after[~closed].quantile(levels), wanted[wanted > duet.closed_mm].quantile(levels), atol=0.15
-    )
+    opened = target[target > duet.lip_closed_offset_mm]
+    assert torch.allclose(after[~closed].quantile(levels), opened.quantile(levels), atol=0.15)
 
 
-def test_what_voices_tell_lips_and_heads_are_shown_as_they_were_sampled(duet):
-    duet.match(numbers(500, COEFFICIENTS), 3 * numbers(500, COEFFICIENTS, seed=5))
-    # A deviation of the third opens the lips by a millimetre.
-    duet.told[:2], duet.opening[2], duet.turns_head[3] = 1.0, 1 / duet.scale.deviation[2], 1.0
-    moved = numbers(1, 2, 9, COEFFICIENTS).clamp(duet.lowest, duet.highest)
-    shown = duet.shown(moved)
-    assert torch.allclose(shown[..., :4], moved[..., :4], atol=1e-5)
-    assert duet.opens_lips.tolist() == [False, False, True] + [False] * (COEFFICIENTS - 3)
-    assert not torch.allclose(shown[..., 4:], moved[..., 4:], atol=0.1)
+def test_calibration_leaves_predictable_coefficients_lips_and_head(duet):
+    duet.calibrate_quantiles(normal(500, MOTION_DIM), 3 * normal(500, MOTION_DIM, seed=5))
+    set_geometry(duet, lips={2: 1.0}, head=(3,))
+    duet.explained_variance[:2] = 1.0
+    motion = normal(1, 2, 9, MOTION_DIM).clamp(duet.motion_min, duet.motion_max)
+    mapped = duet.postprocess(motion)
+    assert torch.allclose(mapped[..., :4], motion[..., :4], atol=1e-5)
+    assert duet.moves_lips.tolist() == [False, False, True] + [False] * (MOTION_DIM - 3)
+    assert not torch.allclose(mapped[..., 4:], motion[..., 4:], atol=0.1)
 
 
-def test_heads_and_what_voices_tell_are_sampled_from_less_noise(duet):
+def test_head_rotation_is_sampled_at_a_lower_temperature(duet):
+    """With the same noise, samples of the head lie nearer to each other; those of other coefficients do not."""
+    audio, motion, noise = talk()
+    unlimited(duet)
+
+    def spread() -> Tensor:
+        return (duet(audio, motion, noise=noise) - duet(audio, motion, noise=-noise)).abs().mean(dim=(0, 1, 2))
+
+    with torch.no_grad():
+        free = spread()
+        set_geometry(duet, head=(0, 1, 2, 3, 4, 5))
+        cooled = spread()
+    assert (cooled < 0.95 * free).all()
+    assert (cooled > 0.5 * free).all()
+
+
+def test_the_autoregression_continues_from_uncalibrated_samples(duet):
     audio, _, noise = talk()
     with torch.no_grad():
-        less = roll_out(duet, audio, noise=(1 - COOLING) * noise)
-        assert not torch.allclose(roll_out(duet, audio, noise=noise), less, atol=0.01)
-        duet.turns_head.fill_(1.0)
-        assert torch.allclose(roll_out(duet, audio, noise=noise), less, atol=1e-5)
-        assert duet.fixed().temperature.unique().tolist() == pytest.approx([1 - COOLING])
-        duet.turns_head.zero_()
-        duet.told[0] = 1.0
-        assert duet.fixed().temperature.tolist() == pytest.approx([1 - COOLING] + [1.0] * (COEFFICIENTS - 1))
-
-
-def test_only_what_is_shown_is_matched(duet):
-    """Samples go on from samples, not from what is shown of them."""
-    audio, _, noise = talk()
-    with torch.no_grad():
-        before = roll_out(duet, audio, noise=noise, as_shown=False)
+        before = roll_out(duet, audio, noise=noise, postprocess=False)
         mean = roll_out(duet, audio)
-        duet.match(before.flatten(0, 2), 0.5 * before.flatten(0, 2))
-        assert torch.equal(before, roll_out(duet, audio, noise=noise, as_shown=False))
+        duet.calibrate_quantiles(before.flatten(0, 2), 0.5 * before.flatten(0, 2))
+        assert torch.equal(before, roll_out(duet, audio, noise=noise, postprocess=False))
         assert torch.equal(mean, roll_out(duet, audio))
-        shown = roll_out(duet, audio, noise=noise)
-        assert torch.equal(shown, duet.shown(before))
-        assert shown.std() < 0.7 * before.std()
+        calibrated = roll_out(duet, audio, noise=noise)
+        assert torch.equal(calibrated, duet.postprocess(before))
+        assert calibrated.std() < 0.7 * before.std()
 
 
-def test_what_only_ever_moved_together_is_shown_together(duet):
-    """Two lids that close as one in the training motion do so in samples; what else moves stays as it was."""
-    true = numbers(800, COEFFICIENTS, seed=5)
-    true[:, 1] = true[:, 0]
-    duet.scale.fit(true)
-    duet.lowest.fill_(-9.0)
-    duet.highest.fill_(9.0)
-    sampled = numbers(800, COEFFICIENTS, seed=6)
-    duet.match(sampled, true)
-    duet.told.fill_(1.0)
-    shown = duet.shown(sampled.view(1, 2, 400, COEFFICIENTS)).view(800, COEFFICIENTS)
-    assert torch.allclose(shown[:, 0], shown[:, 1], atol=1e-4)
-    assert torch.allclose(shown[:, 0], sampled[:, :2].mean(dim=1), atol=1e-4)
-    assert torch.allclose(shown[:, 2:], sampled[:, 2:], atol=1e-4)
-    assert round(float(duet.together.trace())) == COEFFICIENTS - 1
+def test_coefficients_that_always_moved_together_continue_to(duet):
+    """Such as two eyelids; other coefficients are unchanged."""
+    data = normal(800, MOTION_DIM, seed=5)
+    data[:, 1] = data[:, 0]
+    duet.motion_normalizer.fit(data)
+    unlimited(duet)
+    sampled = normal(800, MOTION_DIM, seed=6)
+    duet.calibrate_quantiles(sampled, data)
+    duet.explained_variance.fill_(1.0)
+    mapped = duet.postprocess(sampled.view(1, 2, 400, MOTION_DIM)).view(800, MOTION_DIM)
+    assert torch.allclose(mapped[:, 0], mapped[:, 1], atol=1e-4)
+    assert torch.allclose(mapped[:, 0], sampled[:, :2].mean(dim=1), atol=1e-4)
+    assert torch.allclose(mapped[:, 2:], sampled[:, 2:], atol=1e-4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dualtalk.models.checkpoint import load_model
-from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame, roll_out
+from dualtalk.models.interface import Frame, roll_out
 from dualtalk.training.fit import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -43,7 +43,7 @@ def test_a_gpu_moves_people_as_a_processor_does(talk, sampled):
 def test_on_a_gpu_streamed_equals_whole(talk):
     audio, noise = (one.cuda() for one in talk)
     model = load_model("default").model.cuda()
-    ahead = model.look_ahead_frames * SAMPLES_PER_FRAME
+    ahead = model.lookahead_frames * SAMPLES_PER_FRAME
     padded = torch.nn.functional.pad(audio, (0, ahead))
     with torch.inference_mode():
         state, before, streamed = model.start(padded[..., :ahead]), audio.new_zeros(1, 2, 62), []
@@ -69,7 +69,7 @@ def test_training_on_a_gpu_makes_a_model_that_moves_without_one(make_store, tiny
     ]
     path = train([*tiny_duet, *options, "--trainer.accelerator", "gpu", "--trainer.precision", precision])
     model = load_model(path).model
-    assert not model.told.is_cuda
+    assert not model.explained_variance.is_cuda
     audio, noise = talk
     with torch.inference_mode():
         moved = roll_out(model, audio, noise=noise)

@@ -12,14 +12,14 @@ from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.evaluation.loading import find_reference, find_system, matched
 from dualtalk.models.audio_encoders import CausalLogMel
-from dualtalk.models.baselines import HoldStill, Mirror
+from dualtalk.models.baselines import Mirror, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
+from dualtalk.models.peng2025 import Peng2025, Peng2025Config
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import predict_split, shortened
 
-SIZES = {"width": 16, "layers": 1, "heads": 2, "window_frames": 8, "hidden": 24, "flow_width": 16}
+SIZES = {"d_model": 16, "layers": 1, "heads": 2, "attention_window": 8, "ffn_dim": 24, "flow_hidden_size": 16}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def store(make_store):
 def small_duet(coefficients: int = 62) -> PretrainedModel:
     torch.manual_seed(0)
     model = Duet(DuetConfig(coefficients, **SIZES), CausalLogMel(8)).eval()
-    model.departures.deviation.fill_(0.02)
+    model.residual_normalizer.std.fill_(0.02)
     layout = "full62" if coefficients == 62 else "dualtalk56"
     return PretrainedModel(model, "open", layout, {})
 
@@ -62,8 +62,8 @@ def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coeffi
 
 
 def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
-    config = DualTalkConfig(feature_dim=8, motion_dim=62, hidden_dim=8)
-    model = DualTalk(config, (CausalLogMel(8), CausalLogMel(8))).eval()
+    config = Peng2025Config(feature_dim=8, motion_dim=62, hidden_dim=8)
+    model = Peng2025(config, (CausalLogMel(8), CausalLogMel(8))).eval()
     trained, talk = PretrainedModel(model, "open", "full62", {}), store.conversation("test001")
     looped, answered = close_the_loop(talk, trained), answer_the_partner(talk, trained)
     assert looped.a.motion.frames == answered.b.motion.frames == talk.frames
@@ -71,7 +71,7 @@ def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
 
 
 def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
-    save_model(tmp_path / "m.safetensors", HoldStill(62), space="open", layout="full62")
+    save_model(tmp_path / "m.safetensors", StaticPose(62), space="open", layout="full62")
     command = ["predict", str(store.root), "--model", str(tmp_path / "m.safetensors"), "--mode", "mean"]
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "ours")])
     assert result.exit_code == 0, result.output
@@ -97,7 +97,7 @@ def test_what_cannot_be_predicted_is_refused(store, tmp_path):
     ):
         with pytest.raises(InputError, match=said):
             predict_split(store, small_duet(), tmp_path / "out", **wrong)
-    foreign = PretrainedModel(HoldStill(56), "flame", "dualtalk56", {})
+    foreign = PretrainedModel(StaticPose(56), "flame", "dualtalk56", {})
     with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
         answer_the_partner(store.conversation("test000"), foreign)
     with pytest.raises(InputError, match="motion is not known"):

@@ -70,7 +70,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_d
     assert last["global_step"] == 2
     assert all(torch.isfinite(weight).all() for weight in last["state_dict"].values())
     refused(
-        run(*options, "--model.model.init_args.config.width", 32), about="last.ckpt is of a model of other sizes"
+        run(*options, "--model.model.init_args.config.d_model", 32), about="last.ckpt is of a model of other sizes"
     )
     assert run(*options).exit_code == 0
 

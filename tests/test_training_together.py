@@ -17,8 +17,8 @@ TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 NOTHING_DRAWN = [
     *("--model.scheduled_sampling_prob", "0", "--model.history_noise_std", "0", "--model.flow_weight", "0"),
     *("--model.audio_augmentation", "false", "--model.vtlp_range", "null", "--data.role_swap", "false"),
-    *("--model.model.init_args.config.look_ahead_frames", "0"),
-    *("--model.model.init_args.config.largest_look_ahead_frames", "0"),
+    *("--model.model.init_args.config.lookahead_frames", "0"),
+    *("--model.model.init_args.config.max_lookahead_frames", "0"),
 ]
 
 

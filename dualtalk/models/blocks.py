@@ -1,8 +1,9 @@
-"""Blocks that causal models share: attention to the last frames alone, and what stands around it.
+"""Modules that causal models share: sliding-window attention, its KV cache, and normalization of motion.
 
-Every block has two ways in that give the same: `forward` for a whole sequence and `extend` for its next frames,
-one or more. A cache holds at most a window of keys and values, so a frame costs the same after hours as after
-seconds. Caches are replaced rather than written to: one can be extended twice, and gradients pass through.
+Every attention block has two equivalent methods: `forward` for a whole sequence and `decode` for its next frames,
+one or more, with a KV cache. A cache holds at most a window of keys and values, so a frame costs the same after
+hours as after seconds. Caches are replaced, not written to: decoding can continue from one cache twice, and
+gradients pass through.
 """
 
 import functools
@@ -18,54 +19,56 @@ from dualtalk.errors import InputError
 
 # Su et al. 2021, "RoFormer", section 3.2.2.
 ROTARY_BASE = 10_000.0
-# A vector shorter than this stays as good as zero.
-SMALLEST_LENGTH = 1e-6
+# Lower bound of a vector's length in RMSNorm.
+MIN_NORM = 1e-6
 
 
 @dataclass(frozen=True)
-class Turns:
-    """Cosine and sine of each frame's turns; see `turns`."""
+class RotaryAngles:
+    """Cosine and sine of each frame's rotary angles; see `rotary_angles`."""
 
     cos: Float[Tensor, "frame half"]
     sin: Float[Tensor, "frame half"]
 
 
-def turns(like: Float[Tensor, "*any"], half: int, start: int, frames: int) -> Turns:
-    """By how much each of `half` pairs of coefficients is turned at each position, from `start` on.
+def rotary_angles(like: Float[Tensor, "*any"], half: int, start: int, frames: int) -> RotaryAngles:
+    """Rotary angles of `half` pairs of coefficients at positions from `start` on.
 
-    Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", equation 34. Angles are worked
-    out in double precision: hours in, single precision would be wrong by hundredths of a radian.
+    Su et al. 2021, "RoFormer: Enhanced transformer with rotary position embedding", equation 34. Angles are
+    computed in double precision: after hours, single precision is wrong by hundredths of a radian.
     """
     angles = torch.arange(start, start + frames, dtype=torch.float64)[:, None] * _rates(half)
-    return Turns(angles.cos().to(like), angles.sin().to(like))
+    return RotaryAngles(angles.cos().to(like), angles.sin().to(like))
 
 
 @functools.cache
 def _rates(half: int) -> Float[Tensor, "half"]:
-    """Radians a frame, of each pair; made once, for a frame has little time."""
+    """Radians a frame for each pair; cached, since single frames are bound by the number of calls."""
     with torch.inference_mode(False):
         return ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
 
 
-def rotary(x: Float[Tensor, "*batch frame coef"], by: Turns) -> Float[Tensor, "*batch frame coef"]:
-    """Turn pairs of coefficients by angles that grow with position, so that products know distances alone.
+def apply_rotary(
+    x: Float[Tensor, "*batch frame coef"], angles: RotaryAngles
+) -> Float[Tensor, "*batch frame coef"]:
+    """Rotate pairs of coefficients by angles that grow with position: dot products depend on distance alone.
 
-    Pairs are the first and second half of the coefficients.
+    The pairs are the first and the second half of the coefficients.
     """
     left, right = x.chunk(2, dim=-1)
-    return torch.cat([left * by.cos - right * by.sin, left * by.sin + right * by.cos], dim=-1)
+    return torch.cat([left * angles.cos - right * angles.sin, left * angles.sin + right * angles.cos], dim=-1)
 
 
 @dataclass(frozen=True)
-class Cache:
+class KVCache:
     """Keys and values of the last frames that the next one may attend to.
 
     Attributes
     ----------
     keys, values : (batch, head, frame, coef)
-        At most `window - 1` frames; keys are turned to their positions already.
+        At most `window - 1` frames; rotary angles are already applied to keys.
     position : int
-        How many frames there have been: the position of the next.
+        Position of the next frame.
     """
 
     keys: Float[Tensor, "batch head frame coef"]
@@ -79,18 +82,18 @@ class SlidingAttention(nn.Module):
     Parameters
     ----------
     width : int
-        Coefficients in and out.
+        Coefficients of the input and the output.
     heads : int
         `width` must be an even multiple of it.
     window : int
-        Frames that one frame sees, its own among them; at least 1.
+        Frames that one frame attends to, its own included; at least 1.
     dropout : float
-        On the weights of the attention, in training.
+        Of the attention weights, in training.
 
     Raises
     ------
     InputError
-        Sizes that do not fit each other.
+        The sizes do not fit each other.
     """
 
     def __init__(self, width: int, heads: int, window: int, dropout: float = 0.0) -> None:
@@ -108,20 +111,20 @@ class SlidingAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch frame coef"], context: Float[Tensor, "batch frame coef"] | None = None
     ) -> Float[Tensor, "batch frame coef"]:
-        """Frames of `x` look at frames of `context`, frame for frame beside it; None for `x` itself.
+        """Frames of `x` attend to frames of `context`, which is aligned with it; None for self-attention.
 
-        In blocks of a window's length, each against itself and the one before: memory grows with the frames, not
-        with their square.
+        Blocks of a window's length attend to themselves and to the block before, so memory grows with the number
+        of frames and not with its square.
         """
         frames = x.shape[1]
         block = min(self.window, frames)
         blocks = -(-frames // block)
         fill = blocks * block - frames
-        queries, keys, values = self._projected(x, context, turns(x, self._half, 0, frames))
+        queries, keys, values = self._projected(x, context, rotary_angles(x, self._half, 0, frames))
         queries = self._in_blocks(queries, (0, fill), block, block)
         keys, values = (self._in_blocks(part, (block, fill), 2 * block, block) for part in (keys, values))
         visible = self._visible(blocks, block, x.device).expand(len(x), -1, -1, -1, -1).flatten(0, 1)
-        # Four axes, with blocks as part of the batch: torch's quick kernels take no more.
+        # Four axes, with blocks as part of the batch: torch's fused kernels take no more.
         answers = scaled_dot_product_attention(
             *(part.flatten(0, 1) for part in (queries, keys, values)),
             visible,
@@ -130,26 +133,26 @@ class SlidingAttention(nn.Module):
         in_order = answers.transpose(1, 2).reshape(len(x), blocks * block, -1)
         return self.out(in_order[:, :frames])
 
-    def start(self, batch: int) -> Cache:
+    def init_cache(self, batch: int) -> KVCache:
         """The cache before the first frame."""
         empty = self.out.weight.new_zeros(batch, self.heads, 0, 2 * self._half)
-        return Cache(empty, empty, 0)
+        return KVCache(empty, empty, 0)
 
-    def turns_after(self, cache: Cache, frames: int) -> Turns:
-        """The turns of the next frames: the same for all blocks of one shape that go on beside each other."""
-        return turns(cache.keys, self._half, cache.position, frames)
+    def angles_after(self, cache: KVCache, frames: int) -> RotaryAngles:
+        """Rotary angles of the next frames, which blocks of one shape at one position can share."""
+        return rotary_angles(cache.keys, self._half, cache.position, frames)
 
-    def extend(
+    def decode(
         self,
-        cache: Cache,
+        cache: KVCache,
         x: Float[Tensor, "batch frame coef"],
         context: Float[Tensor, "batch frame coef"] | None = None,
-        by: Turns | None = None,
-    ) -> tuple[Float[Tensor, "batch frame coef"], Cache]:
-        """The next frames of `forward`, and the cache after them. `by` is `turns_after`, where it is known."""
+        angles: RotaryAngles | None = None,
+    ) -> tuple[Float[Tensor, "batch frame coef"], KVCache]:
+        """The next frames of `forward`, and the cache after them; `angles` from `angles_after`, to share them."""
         frames = x.shape[1]
-        queries, new_keys, new_values = self._projected(x, context, by or self.turns_after(cache, frames))
-        keys, values, kept = self._kept(cache, new_keys, new_values)
+        queries, new_keys, new_values = self._projected(x, context, angles or self.angles_after(cache, frames))
+        keys, values, cache = self._append(cache, new_keys, new_values)
         answer = scaled_dot_product_attention(
             queries,
             keys,
@@ -157,44 +160,49 @@ class SlidingAttention(nn.Module):
             None if frames == 1 else self._visible_after(keys.shape[2] - frames, frames, x.device),
             self.dropout if self.training else 0.0,
         )
-        return self.out(answer.transpose(1, 2).flatten(2)), kept
+        return self.out(answer.transpose(1, 2).flatten(2)), cache
 
-    def remember(self, cache: Cache, context: Float[Tensor, "batch frame coef"], by: Turns | None = None) -> Cache:
-        """The cache after the next frames of `context`, where nobody asks what is seen from them."""
+    def append_kv(
+        self, cache: KVCache, context: Float[Tensor, "batch frame coef"], angles: RotaryAngles | None = None
+    ) -> KVCache:
+        """The cache after the next frames of `context`, without their output."""
         frames = context.shape[1]
-        new_keys, new_values = self._keys_and_values(context, by or self.turns_after(cache, frames))
-        return self._kept(cache, new_keys, new_values)[2]
+        new_keys, new_values = self._keys_and_values(context, angles or self.angles_after(cache, frames))
+        return self._append(cache, new_keys, new_values)[2]
 
     @property
     def _half(self) -> int:
         return self.out.in_features // (2 * self.heads)
 
     def _projected(
-        self, x: Float[Tensor, "batch frame coef"], context: Float[Tensor, "batch frame coef"] | None, by: Turns
+        self,
+        x: Float[Tensor, "batch frame coef"],
+        context: Float[Tensor, "batch frame coef"] | None,
+        angles: RotaryAngles,
     ) -> tuple[Float[Tensor, "batch head frame part"], ...]:
-        """Queries and keys, turned to their positions, and values."""
+        """Queries and keys with rotary angles applied, and values."""
         if context is None:
             queries, keys, values = map(self._heads, self.qkv(x).chunk(3, dim=-1))
-            return rotary(queries, by), rotary(keys, by), values
+            return apply_rotary(queries, angles), apply_rotary(keys, angles), values
         queries = self._heads(linear(x, self.qkv.weight[: x.shape[-1]]))
-        return rotary(queries, by), *self._keys_and_values(context, by)
+        return apply_rotary(queries, angles), *self._keys_and_values(context, angles)
 
     def _keys_and_values(
-        self, context: Float[Tensor, "batch frame coef"], by: Turns
+        self, context: Float[Tensor, "batch frame coef"], angles: RotaryAngles
     ) -> tuple[Float[Tensor, "batch head frame part"], Float[Tensor, "batch head frame part"]]:
         keys, values = map(self._heads, linear(context, self.qkv.weight[context.shape[-1] :]).chunk(2, dim=-1))
-        return rotary(keys, by), values
+        return apply_rotary(keys, angles), values
 
-    def _kept(
+    def _append(
         self,
-        cache: Cache,
+        cache: KVCache,
         new_keys: Float[Tensor, "batch head frame part"],
         new_values: Float[Tensor, "batch head frame part"],
-    ) -> tuple[Float[Tensor, "batch head frame2 part"], Float[Tensor, "batch head frame2 part"], Cache]:
-        """All keys and values there are now, and the cache after them."""
+    ) -> tuple[Float[Tensor, "batch head frame2 part"], Float[Tensor, "batch head frame2 part"], KVCache]:
+        """Keys and values of the cache and the new frames, and the cache after them."""
         keys, values = torch.cat([cache.keys, new_keys], dim=2), torch.cat([cache.values, new_values], dim=2)
         oldest = max(keys.shape[2] - (self.window - 1), 0)
-        kept = Cache(keys[:, :, oldest:], values[:, :, oldest:], cache.position + new_keys.shape[2])
+        kept = KVCache(keys[:, :, oldest:], values[:, :, oldest:], cache.position + new_keys.shape[2])
         return keys, values, kept
 
     def _heads(self, x: Float[Tensor, "batch frame coef"]) -> Float[Tensor, "batch head frame part"]:
@@ -206,23 +214,23 @@ class SlidingAttention(nn.Module):
         return pad(x, (0, 0, *padding)).unfold(2, size, hop).permute(0, 2, 1, 4, 3)
 
     def _visible(self, blocks: int, block: int, device: torch.device) -> Bool[Tensor, "block 1 query key"]:
-        """Which keys of a block and the one before it each query may see; before the first there is nothing."""
+        """Mask of the keys, of a block and the block before it, that each query attends to."""
         query = torch.arange(block, 2 * block, device=device)[:, None]
         key = torch.arange(2 * block, device=device)
         near = (key <= query) & (key > query - self.window)
         exists = (torch.arange(blocks, device=device)[:, None, None] > 0) | (key >= block)
         return (near & exists)[:, None]
 
-    def _visible_after(self, known: int, frames: int, device: torch.device) -> Bool[Tensor, "query key"]:
-        """Which of `known` frames and of the new ones each new one may see."""
-        query = torch.arange(known, known + frames, device=device)[:, None]
-        key = torch.arange(known + frames, device=device)
+    def _visible_after(self, cached: int, frames: int, device: torch.device) -> Bool[Tensor, "query key"]:
+        """Mask of the `cached` and the new frames that each new frame attends to."""
+        query = torch.arange(cached, cached + frames, device=device)[:, None]
+        key = torch.arange(cached + frames, device=device)
         return (key <= query) & (key > query - self.window)
 
 
 class RMSNorm(nn.Module):
-    """Each vector over its root mean square, times a weight: Zhang & Sennrich 2019, "Root mean square layer
-    normalization". As torch's, which takes three times as many calls; for one frame, calls are what takes time.
+    """Each vector divided by its root mean square, times a weight: Zhang & Sennrich 2019, "Root mean square layer
+    normalization". Equal to `torch.nn.RMSNorm` up to rounding.
     """
 
     def __init__(self, width: int) -> None:
@@ -230,12 +238,12 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SMALLEST_LENGTH)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(MIN_NORM)
         return x / length * (self.weight * len(self.weight) ** 0.5)
 
 
 class FeedForward(nn.Module):
-    """Two gated layers, frame by frame: Shazeer 2020, "GLU variants improve transformer", SwiGLU (equation 6)."""
+    """SwiGLU, applied to each frame: Shazeer 2020, "GLU variants improve transformer", equation 6."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -249,7 +257,7 @@ class FeedForward(nn.Module):
 
 
 class CausalBlock(nn.Module):
-    """Attention to the last frames and a feed-forward, each behind an RMS norm and added to what came in."""
+    """Pre-norm residual block: sliding-window attention, then a feed-forward."""
 
     def __init__(self, width: int, heads: int, window: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -261,13 +269,13 @@ class CausalBlock(nn.Module):
     def forward(self, x: Float[Tensor, "batch frame coef"]) -> Float[Tensor, "batch frame coef"]:
         return self._after(x, self.attention(self.attention_norm(x)))
 
-    def start(self, batch: int) -> Cache:
-        return self.attention.start(batch)
+    def init_cache(self, batch: int) -> KVCache:
+        return self.attention.init_cache(batch)
 
-    def extend(
-        self, cache: Cache, x: Float[Tensor, "batch frame coef"], by: Turns
-    ) -> tuple[Float[Tensor, "batch frame coef"], Cache]:
-        answer, cache = self.attention.extend(cache, self.attention_norm(x), by=by)
+    def decode(
+        self, cache: KVCache, x: Float[Tensor, "batch frame coef"], angles: RotaryAngles
+    ) -> tuple[Float[Tensor, "batch frame coef"], KVCache]:
+        answer, cache = self.attention.decode(cache, self.attention_norm(x), angles=angles)
         return self._after(x, answer), cache
 
     def _after(
@@ -278,9 +286,9 @@ class CausalBlock(nn.Module):
 
 
 class CausalTransformer(nn.Module):
-    """Causal blocks one after the other, and a last RMS norm.
+    """Causal blocks and a final RMS norm.
 
-    A frame of the output sees `layers * (window - 1)` frames before its own.
+    The receptive field of a frame is `layers * (window - 1)` frames before its own.
     """
 
     def __init__(
@@ -295,65 +303,68 @@ class CausalTransformer(nn.Module):
             x = block(x)
         return self.norm(x)
 
-    def start(self, batch: int) -> tuple[Cache, ...]:
-        return tuple(block.start(batch) for block in self.blocks)
+    def init_cache(self, batch: int) -> tuple[KVCache, ...]:
+        return tuple(block.init_cache(batch) for block in self.blocks)
 
-    def extend(
-        self, caches: tuple[Cache, ...], x: Float[Tensor, "batch frame coef"]
-    ) -> tuple[Float[Tensor, "batch frame coef"], tuple[Cache, ...]]:
-        by = self.blocks[0].attention.turns_after(caches[0], x.shape[1])
+    def decode(
+        self, caches: tuple[KVCache, ...], x: Float[Tensor, "batch frame coef"]
+    ) -> tuple[Float[Tensor, "batch frame coef"], tuple[KVCache, ...]]:
+        angles = self.blocks[0].attention.angles_after(caches[0], x.shape[1])
         after = []
         for block, cache in zip(self.blocks, caches, strict=True):
-            x, cache = block.extend(cache, x, by)
+            x, cache = block.decode(cache, x, angles)
             after.append(cache)
         return self.norm(x), tuple(after)
 
 
-class Standardised(nn.Module):
-    """Motion coefficients on one scale: less their mean, over their standard deviation.
+class Normalizer(nn.Module):
+    """Motion coefficients with zero mean and unit variance over the training motion.
 
-    Expression coefficients and radians differ by orders of magnitude. A coefficient that never moves in the data
-    is 0 on that scale, and its mean whatever comes back: errors in it would add up unseen. Until `fit`, nothing
-    changes.
+    Expression coefficients and radians differ by orders of magnitude. A coefficient that is constant in the data
+    is 0 when normalized and its mean when denormalized, so that errors in it cannot accumulate. Until `fit`, the
+    normalization is the identity.
     """
 
-    # What moves less than this never moves: a thousandth of an expression's unit, or of a radian.
-    SMALLEST_DEVIATION = 1e-3
+    # A coefficient with a smaller standard deviation is constant: a thousandth of an expression unit, or of a
+    # radian.
+    MIN_STD = 1e-3
+    mean: Tensor
+    std: Tensor
 
-    def __init__(self, coefficients: int) -> None:
+    def __init__(self, motion_dim: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(coefficients))
-        self.register_buffer("deviation", torch.ones(coefficients))
+        self.register_buffer("mean", torch.zeros(motion_dim))
+        self.register_buffer("std", torch.ones(motion_dim))
 
     def fit(self, motion: Float[Tensor, "*batch coef"]) -> None:
-        """Take mean and standard deviation of training motion, over all its frames and people."""
+        """Estimate mean and standard deviation over all frames and people of the training motion."""
         frames = motion.reshape(-1, motion.shape[-1])
         self.mean.copy_(frames.mean(dim=0))
-        self.deviation.copy_(frames.std(dim=0, correction=0).clamp(min=self.SMALLEST_DEVIATION))
+        self.std.copy_(frames.std(dim=0, correction=0).clamp(min=self.MIN_STD))
 
     @property
-    def moves(self) -> Bool[Tensor, "coef"]:
-        """Which coefficients ever move."""
-        return self.deviation > self.SMALLEST_DEVIATION
+    def active(self) -> Bool[Tensor, "coef"]:
+        """Coefficients that vary in the training motion."""
+        return self.std > self.MIN_STD
 
     def forward(self, motion: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return self.onto()(motion)
+        return self.normalize_params()(motion)
 
-    def inverse(self, scaled: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
-        return self.back()(scaled)
+    def inverse(self, normalized: Float[Tensor, "*batch coef"]) -> Float[Tensor, "*batch coef"]:
+        return self.denormalize_params()(normalized)
 
-    def onto(self) -> "Line":
-        """What `forward` does, for many frames."""
-        slope = self.moves / self.deviation
-        return Line(slope, -self.mean * slope)
+    def normalize_params(self) -> "Affine":
+        """`forward` as an affine map, computed once for many frames."""
+        slope = self.active / self.std
+        return Affine(slope, -self.mean * slope)
 
-    def back(self) -> "Line":
-        """What `inverse` does, for many frames."""
-        return Line(self.moves * self.deviation, self.mean)
+    def denormalize_params(self) -> "Affine":
+        """`inverse` as an affine map, computed once for many frames."""
+        return Affine(self.active * self.std, self.mean)
 
 
-class Line(NamedTuple):
-    """A straight line for each coefficient."""
+class Affine(NamedTuple):
+    """An affine map of each coefficient."""
 
     slope: Float[Tensor, "coef"]
     offset: Float[Tensor, "coef"]

@@ -1,42 +1,56 @@
-"""A trained model as one safetensors file: weights, and all that is needed to use them.
+"""Model files: a safetensors file of weights, with all that is needed to use them in its metadata.
 
-The file's metadata says which kind of model it is, with which sizes, what its numbers mean (space and layout), and
-what it was trained on. Nothing in it runs.
+Metadata of format 2, each value a string:
+
+| key | value |
+|---|---|
+| `format` | "2" |
+| `model_type` | a name of `MODELS` |
+| `config` | JSON, the result of `ConversationModel.to_config` |
+| `audio_encoders` | JSON, a list of encoders, each with `type` and the arguments of its class |
+| `space`, `layout` | whose expression basis the motion has, and the order of its coefficients |
+| `training_info` | JSON: data, steps, versions |
+
+Files of format 1 are read, too (`dualtalk.models.format1`). Reading a file runs no code from it.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
-from dualtalk.models.audio_encoders import CausalLogMel, FrontEnd, TransformersEncoder
-from dualtalk.models.baselines import HoldStill, MeanPose, Mirror, NearestNeighbour, OneVoice, OneVoiceConfig
-from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.audio_encoders import AudioEncoder, CausalLogMel, TransformersEncoder
+from dualtalk.models.baselines import MeanPose, Mirror, NearestNeighbour, SingleStream, StaticPose
+from dualtalk.models.duet import Duet
+from dualtalk.models.format1 import upgraded_metadata, upgraded_weights
 from dualtalk.models.interface import ConversationModel
-from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
+from dualtalk.models.peng2025 import Peng2025, load_peng2025
+from dualtalk.plugins import Registry
 
-FORMAT = "1"
-# The model that comes with the package, and its name.
-DEFAULT, SHIPPED = "default", Path(__file__).parent / "duet.safetensors"
-# Models that are made from one config, and models that are made from the width of a motion vector.
-CONFIGS = {
-    "duet": (Duet, DuetConfig),
-    "dualtalk": (DualTalk, DualTalkConfig),
-    "one_voice": (OneVoice, OneVoiceConfig),
-}
-PLAIN = {
-    "hold_still": HoldStill,
-    "mean_pose": MeanPose,
-    "mirror": Mirror,
-    "nearest_neighbour": NearestNeighbour,
-}
+FORMAT = 2
+# The name of the bundled pretrained model, and its file.
+DEFAULT, BUNDLED = "default", Path(__file__).parent / "duet.safetensors"
+# Suffixes of checkpoints that torch wrote: the released weights of DualTalk (Peng et al. 2025).
+TORCH_SUFFIXES = (".pth", ".pt")
+
+# Model classes by model type. An entry point of the group adds the class of another package.
+MODELS: Registry[type[ConversationModel]] = Registry(
+    "dualtalk.models",
+    "model type",
+    {
+        model.model_type: model
+        for model in (Duet, Peng2025, SingleStream, StaticPose, MeanPose, Mirror, NearestNeighbour)
+    },
+)
+ENCODERS: dict[str, type[AudioEncoder]] = {"log_mel": CausalLogMel, "transformers": TransformersEncoder}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +62,11 @@ class PretrainedModel:
     model : ConversationModel
         In evaluation mode.
     space : str
-        Of the motion: "open" or "flame".
+        Expression basis of the motion: "open" or "flame".
     layout : str
         "full62" or "dualtalk56".
     metadata : dict
-        Training data, steps, versions; whatever was kept.
+        Training data, steps, versions: the `training_info` of the file.
     """
 
     model: ConversationModel
@@ -67,94 +81,108 @@ def save_model(
     *,
     space: str,
     layout: str,
-    about: Mapping | None = None,
+    training_info: Mapping | None = None,
     half: bool = False,
 ) -> None:
-    """Write a model; with `half`, its weights in half precision, in half the space.
+    """Write a model file; with `half`, weights in half precision (statistics stay in single precision).
 
     Raises
     ------
     InputError
-        A kind of model that has no name here, or a folder that is not there or cannot be written to.
+        A model type that is not registered, or a folder that does not exist or cannot be written to.
     """
-    kinds = {kind: made for kind, (made, _) in CONFIGS.items()} | PLAIN
-    kind = next((name for name, made in kinds.items() if type(model) is made), None)
-    if kind is None:
-        raise InputError(f"a {type(model).__name__} cannot be kept in a file; there are {', '.join(kinds)}")
-    sizes = asdict(model.config) if kind in CONFIGS else {"coefficients": model.coefficients}
-    heard_by = [_described(part) for part in _front_ends(model)] if kind in CONFIGS else []
+    model_type = getattr(type(model), "model_type", None)
+    if model_type not in MODELS or MODELS[model_type] is not type(model):
+        raise InputError(
+            f"{type(model).__name__} is not registered as a model type; available: {', '.join(MODELS.names())}; "
+            "is its entry point installed?"
+        )
     metadata = {
-        "format": FORMAT,
-        "kind": kind,
-        "config": json.dumps(sizes),
-        "front_ends": json.dumps(heard_by),
+        "format": str(FORMAT),
+        "model_type": model_type,
+        "config": json.dumps(model.to_config()),
+        "audio_encoders": json.dumps([_encoder_config(encoder) for encoder in model.audio_encoders]),
         "space": space,
         "layout": layout,
-        "about": json.dumps(dict(about or {})),
+        "training_info": json.dumps(dict(training_info or {})),
     }
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     if half:
-        learnt = dict(model.named_parameters())
-        weights = {name: weight.half() if name in learnt else weight for name, weight in weights.items()}
+        parameters = dict(model.named_parameters())
+        weights = {name: weight.half() if name in parameters else weight for name, weight in weights.items()}
     with written_whole(path) as partial:
-        # Not by `save_file`, whose files only their owner may read.
+        # `save_file` makes files that only their owner may read.
         partial.write_bytes(save(weights, metadata))
 
 
 def load_model(path: str | os.PathLike = DEFAULT) -> PretrainedModel:
-    """Read what `save_model` wrote, or the model that comes with the package, "default". Weights are in single
-    precision.
+    """Load a model for inference, with weights in single precision.
+
+    Parameters
+    ----------
+    path : path or "default"
+        A file of `save_model`; "default" for the bundled pretrained model; or a `.pth` or `.pt` checkpoint as
+        released for DualTalk (Peng et al. 2025), whose motion is FLAME's in layout dualtalk56.
 
     Raises
     ------
     InputError
-        No such file, one that is cut off, or one that is no model of ours.
+        No such file, a truncated one, one that is no model of ours, or one of a newer format.
     """
-    path = SHIPPED if path == DEFAULT else path
-    if not Path(path).is_file():
+    path = BUNDLED if path == DEFAULT else Path(path)
+    if not path.is_file():
         raise InputError(f"no model at {path}")
+    if path.suffix in TORCH_SUFFIXES:
+        return PretrainedModel(load_peng2025(path), "flame", "dualtalk56", {"checkpoint": path.name})
+    metadata, weights = _read(path)
+    try:
+        model = _build(metadata)
+        model.load_state_dict(weights)
+        training_info = json.loads(metadata["training_info"])
+        space, layout = metadata["space"], metadata["layout"]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} does not fit this version's {metadata.get('model_type')}: {reason}") from error
+    return PretrainedModel(model.eval(), space, layout, training_info)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Metadata and weights, in the names of format 2."""
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}); was its copy cut off?") from error
-    if metadata.get("format") != FORMAT:
+    written = metadata.get("format", "")
+    if not written.isdecimal():
         raise InputError(f"{path} is a safetensors file, but no model of ours; its metadata is {sorted(metadata)}")
+    if int(written) > FORMAT:
+        raise InputError(
+            f"{path} has format {written}; this version of dualtalk reads up to format {FORMAT}; "
+            "is a newer version needed?"
+        )
+    if int(written) == FORMAT:
+        return metadata, weights
     try:
-        heard_by = [_front_end(**one) for one in json.loads(metadata.get("front_ends", "[]"))]
-        model = _made(metadata["kind"], json.loads(metadata["config"]), heard_by)
-        model.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} does not fit this version's {metadata.get('kind')}: {reason}") from error
-    return PretrainedModel(model.eval(), metadata["space"], metadata["layout"], json.loads(metadata["about"]))
+        metadata = upgraded_metadata(metadata)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} has format 1, but lacks or garbles {error}") from error
+    return metadata, upgraded_weights(metadata["model_type"], weights)
 
 
-def _made(kind: str, sizes: dict, heard_by: list[FrontEnd]) -> ConversationModel:
-    if kind in PLAIN:
-        return PLAIN[kind](**sizes)
-    made, config = CONFIGS[kind]
-    if made is DualTalk:
-        return made(config(**sizes), tuple(heard_by) or None)
-    return made(config(**sizes), *heard_by)
+def _build(metadata: Mapping[str, str]) -> ConversationModel:
+    encoders = [_build_encoder(**one) for one in json.loads(metadata.get("audio_encoders", "[]"))]
+    return MODELS[metadata["model_type"]].from_config(json.loads(metadata["config"]), encoders)
 
 
-def _front_ends(model: ConversationModel) -> list[FrontEnd]:
-    """What a model is made with beside its config, in order."""
-    if not isinstance(model, DualTalk):
-        return [model.front_end]
-    encoders = [model.joint_encoder.audio_encoder1, model.joint_encoder.audio_encoder2]
-    return encoders if isinstance(encoders[0], FrontEnd) else []
+def _encoder_config(encoder: AudioEncoder) -> dict[str, Any]:
+    if isinstance(encoder, CausalLogMel):
+        return {"type": "log_mel", "n_mels": encoder.n_mels}
+    if isinstance(encoder, TransformersEncoder):
+        return {"type": "transformers", "name_or_path": encoder.name, "finetune": encoder.finetune}
+    raise InputError(f"a model with the audio encoder {type(encoder).__name__} cannot be saved")
 
 
-def _described(front_end: FrontEnd) -> dict:
-    if isinstance(front_end, CausalLogMel):
-        return {"kind": "log_mel", "mels": front_end.mels}
-    if isinstance(front_end, TransformersEncoder):
-        return {"kind": "transformers", "name_or_path": front_end.name, "tuned": front_end.tuned}
-    raise InputError(f"a model that hears by a {type(front_end).__name__} cannot be kept in a file")
-
-
-def _front_end(kind: str, **made_with: Any) -> FrontEnd:
-    return {"log_mel": CausalLogMel, "transformers": TransformersEncoder}[kind](**made_with)
+def _build_encoder(type: str, **arguments: Any) -> AudioEncoder:
+    return ENCODERS[type](**arguments)

@@ -1,16 +1,17 @@
-"""Duet: one causal network for the pair, and the model of this project.
+"""Duet: one causal, autoregressive network for both people of a conversation.
 
-It hears, then it moves. **Hearing** goes by the two voices alone: each person has a stream of tokens, one a frame,
-and in every layer a stream looks at its own past and, by another attention with weights of its own, at the
-partner's; both see the frame itself and a window before it. (With one attention for both voices lips suffer: Chu
-et al. 2026, "UniLS".) **Moving** goes frame by frame, since each frame goes on from the motion before it, and is
-kept small for that: one attention to what the partner was heard and seen to do gives the mean motion; one more, to
-what oneself did, the condition of a flow that samples how the motion departs from going on as it went.
+**Encoding** uses the audio of both people. Each person has a stream of tokens, one a frame. In every block a
+stream attends to its own past and, through a second attention with weights of its own, to the partner's stream;
+both cover the frame itself and a window before it. (One attention for both streams harms lip sync: Chu et al.
+2026, "UniLS".)
 
-So the mean does not depend on one's own past, of which in a closed loop the voices tell it all; it neither drifts
-nor learns to copy. A sample does, or it could not be smooth. The two people share all weights.
+**Decoding** is autoregressive over frames and therefore kept small. One attention to the partner's audio features
+and motion history gives the mean motion. A second attention, to one's own history, gives the condition of a flow,
+which samples the deviation from extrapolated motion (a first-order autoregression of the velocity).
 
-Streaming keeps a window of keys and values, so a conversation of hours costs what one of seconds does.
+The mean does not depend on one's own history, so in a closed loop it neither drifts nor copies its input. A sample
+does depend on it, for continuity. Both people share all weights. Streaming keeps a fixed window of keys and
+values.
 """
 
 from typing import NamedTuple
@@ -20,410 +21,523 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
-from dualtalk.models.audio_encoders import CausalLogMel, FrontEnd, heard_ahead, start_hearing
-from dualtalk.models.blocks import Line, Standardised
-from dualtalk.models.duet_modules import Caches, DuetBlock, DuetConfig, MovingBlock, Understood
+from dualtalk.models.audio_encoders import (
+    AudioEncoder,
+    CausalLogMel,
+    State,
+    encode_with_lookahead,
+    start_with_lookahead,
+)
+from dualtalk.models.blocks import Affine, Normalizer
+from dualtalk.models.duet_modules import AttentionCaches, Conditioning, DuetBlock, DuetConfig, MotionDecoder
 from dualtalk.models.flow import Flow
 from dualtalk.models.interface import (
     ConversationModel,
     Frame,
     OnePersonsMotion,
-    State,
-    cut,
-    fed,
+    apply_forcing,
     motion_before,
     require_fit,
+    roll_out,
+    slice_time,
 )
+from dualtalk.models.quantiles import QUANTILES, map_quantiles, quantile_map
+from dualtalk.models.training_interface import Criterion, Geometry, TrainingBatch
 
-# Samples lean on the mean by this much in what opens the lips, and where voices tell more of a coefficient's
-# variance than the second share; hardly where they tell less than the first. Lips move with the voice, heads and
-# lids stay free, and yet heads do not wander off: a two hundredth of the way back in each frame holds them.
-LEANING, LEANING_TOLD, LEAST_LEANING = 0.9, (0.1, 0.3), 0.005
-# By so much less noise than the flow was trained with, samples go where they lean on the mean, and heads: a flow's
-# likeliest samples are its best (Kingma & Dhariwal 2018, "Glow"). By all of it nods drown in sway; but blinks, of
-# which no voice tells, need all of it.
-COOLING = 0.2
-# Samples are matched to the training motion at so many quantiles, and no step between two is stretched by more:
-# wholly where voices tell less than the first share, not where they tell more than the second, nor in what opens
-# the lips, which would not close any more on voices half understood, nor in how the head is turned, which is moved
-# right as it is and would sway. All chosen on the validation split.
-QUANTILES, STEEPEST, MATCHED_TOLD = 65, 5.0, (0.2, 0.4)
-# What, one deviation from rest, opens or closes the lips by more than this does so: a quarter of what looks open.
-OPENS_MM = 0.5
-# Under a sum of squares, where there is nothing to sum up.
-SMALLEST_SQUARES = 1e-12
-# The mean is worked out for so many frames at once, until no coefficient changes by more.
-SETTLED_AT_ONCE_FRAMES, SETTLED = 50, 2e-5
-# A direction in which motion, on its scale, has less variance than this is one in which nobody moves.
-SMALLEST_SPREAD = 1e-3
-# Between two quantiles of samples, at least.
-SMALLEST_STEP = 1e-5
+# Samples shrink toward the mean by this factor in coefficients that move the lips, and where the mean explains
+# more of a coefficient's variance (R²) than the end of the range; below its start only by the minimum, which keeps
+# heads from drifting. Lips follow the voice while heads and eyelids stay free.
+MEAN_SHRINKAGE, SHRINKAGE_R2_RANGE, MIN_SHRINKAGE = 0.9, (0.1, 0.3), 0.005
+# Sampling temperature is lower by this where samples shrink toward the mean, and for head rotation: the likeliest
+# samples of a flow are its best (Kingma & Dhariwal 2018, "Glow"). At full temperature sway hides nods; blinks,
+# which the mean does not explain, need full temperature.
+TEMPERATURE_REDUCTION = 0.2
+# Quantile mapping applies wholly below this range of R² and not above it; nor to coefficients that move the lips,
+# which would no longer close on unfamiliar voices, nor to head rotation, whose size is right.
+R2_FADE_RANGE = (0.2, 0.4)
+# A coefficient moves the lips if one standard deviation changes their aperture by more: a quarter of what looks
+# open.
+MIN_LIP_EFFECT_MM = 0.5
+# Lower bound of a sum of squares in a denominator.
+MIN_SQUARES = 1e-12
+# The mean is decoded for so many frames at once, until no coefficient changes by more than the tolerance. On a GPU
+# the comparison waits for the device, so it is made every few rounds.
+FIXED_POINT_FRAMES, FIXED_POINT_TOLERANCE, GPU_ROUNDS_PER_CHECK = 50, 2e-5, 8
+# A direction in which normalized motion has less variance is not part of the motion subspace.
+MIN_SUBSPACE_VARIANCE = 1e-3
+# Closed-loop samples begin with a neutral face; so many frames are left out of calibration.
+CALIBRATION_SKIP_FRAMES = 50
+# A sample that deviates from the ground truth returns by at least this share a frame in training, and at most by
+# so many standard deviations of the velocity.
+MIN_RECOVERY, MAX_RECOVERY_STD = 0.05, 2.0
+# Weight of one step in the running mean of the explained variance.
+EXPLAINED_VARIANCE_RATE = 0.02
 
 
-class Seen(NamedTuple):
-    """What of the motion before each frame is gone by: where people were, and how that had changed."""
+class MotionHistory(NamedTuple):
+    """Motion before each frame, and its velocity: the change from the frame before that, in units a frame."""
 
-    before: Float[Tensor, "batch 2 *frame coef"]
-    change: Float[Tensor, "batch 2 *frame coef"]
+    previous: Float[Tensor, "batch 2 *frame coef"]
+    velocity: Float[Tensor, "batch 2 *frame coef"]
 
 
-class Fixed(NamedTuple):
-    """What stays as it is through a conversation, worked out once: for one frame, calls are what takes time."""
+class InferenceConstants(NamedTuple):
+    """Tensors that stay constant through a conversation, computed once."""
 
-    onto_scale: Line
-    onto_changes: Line
-    from_scale: Line
-    from_departures: Line
-    flow_times: Float[Tensor, "step told"]
-    leaning: Float[Tensor, "coef"]
+    normalize_motion: Affine
+    normalize_velocity: Affine
+    denormalize_motion: Affine
+    denormalize_residual: Affine
+    time_embeddings: Float[Tensor, "step embedding"]
+    shrinkage: Float[Tensor, "coef"]
     temperature: Float[Tensor, "coef"]
-    parting: Float[Tensor, "coef"]
+    lip_direction: Float[Tensor, "coef"]
 
 
 class DuetState(NamedTuple):
-    """What is remembered between frames; `before` is None until a frame was moved."""
+    """Streaming state; `previous` is None before the first decoded frame."""
 
-    fixed: Fixed
-    front_end: State
-    hearing: tuple[Caches, ...]
-    moving: Caches
-    before: Float[Tensor, "batch 2 coef"] | None
+    constants: InferenceConstants
+    audio_encoder: State
+    encoder_caches: tuple[AttentionCaches, ...]
+    decoder_caches: AttentionCaches
+    previous: Float[Tensor, "batch 2 coef"] | None
 
 
 class Duet(ConversationModel):
-    """Both people's motion in one causal pass.
+    """Motion of both people in one causal pass.
 
     Parameters
     ----------
     config : DuetConfig
-    front_end : FrontEnd or None
-        What hears; None for `CausalLogMel()`. With one that is not causal, the model cannot be streamed.
+    audio_encoder : AudioEncoder or None
+        None for `CausalLogMel()`. With an encoder that is not causal, the model needs the whole recording.
 
     Attributes
     ----------
-    look_ahead_frames : int or None
-        May be set to anything from 0 to `config.largest_look_ahead_frames`.
-    scale : Standardised
-        Scale of each coefficient, in and out.
-    changes : Standardised
-        Scale of each coefficient's change from one frame to the next.
-    momentum : (coef,)
-        How much of its last change each coefficient repeats, by least squares.
-    departures : Standardised
-        Scale of what is left of the changes then.
-    lowest, highest : (coef,)
-        Least and most of each coefficient in training; samples stay within, but for what keeps their lips where
-        the mean's are. `fit` sets all of these.
-    told : (coef,)
-        How much of each coefficient's variance the mean explains, 0 to 1, which training finds out: of lips
-        nearly all, of where a head is turned little. Samples lean on the mean where voices tell much.
-    opening : (coef,)
-        How far each coefficient takes the lips apart, in millimetres a unit; training sets it, by the head. A
-        sample's lips are as far apart as the mean's, whatever else the face does: or every third m would be open.
-    closed_mm : ()
-        What `opening` comes to where lips are closed to the eye; training sets it, by the head.
-    turns_head : (coef,)
-        1 for coefficients that turn the head, else 0; training sets it, by the layout.
-    sampled_quantiles, true_quantiles : (coef, quantile)
-        Of what the model samples in a closed loop and of the training motion, coefficient by coefficient; see
-        `shown`. `match` sets them.
-    sampled_openings, true_openings : (quantile,)
-        The same of what `opening` comes to where lips are open.
-    together : (coef, coef)
-        Projects scaled motion onto the directions in which the training motion moves at all: lids that only ever
-        closed together do so.
+    lookahead_frames : int or None
+        May be set to any value from 0 to `config.max_lookahead_frames`.
+    motion_normalizer, velocity_normalizer, residual_normalizer : Normalizer
+        Of the motion, of its change from frame to frame, and of the residual of the autoregression.
+    velocity_ar_coef : (coef,)
+        First-order autoregressive coefficient of the velocity, by least squares.
+    motion_min, motion_max : (coef,)
+        Range of the training motion. Samples stay within it, except where that would move the lips. `fit` sets all
+        of these.
+    explained_variance : (coef,)
+        R² of the mean for each coefficient, 0 to 1, a running mean over training.
+    lip_aperture_basis_mm, lip_closed_offset_mm, head_rotation_mask
+        See `Geometry`. A sample's lip aperture is the mean's; otherwise bilabial closures are lost.
+    sample_quantiles, data_quantiles : (coef, quantile)
+        Of closed-loop samples and of the training motion; see `postprocess`. `calibrate` sets these and the next.
+    sample_lip_quantiles, data_lip_quantiles : (quantile,)
+        The same of the lip aperture where the lips are open.
+    motion_subspace_projection : (coef, coef)
+        Projection of normalized motion onto the principal subspace of the training motion: eyelids that always
+        close together continue to do so.
     """
 
-    def __init__(self, config: DuetConfig, front_end: FrontEnd | None = None) -> None:
+    model_type = "duet"
+    config_class = DuetConfig
+
+    velocity_ar_coef: Tensor
+    explained_variance: Tensor
+    lip_aperture_basis_mm: Tensor
+    lip_closed_offset_mm: Tensor
+    head_rotation_mask: Tensor
+    motion_min: Tensor
+    motion_max: Tensor
+    sample_quantiles: Tensor
+    data_quantiles: Tensor
+    sample_lip_quantiles: Tensor
+    data_lip_quantiles: Tensor
+    motion_subspace_projection: Tensor
+
+    def __init__(self, config: DuetConfig, audio_encoder: AudioEncoder | None = None) -> None:
         super().__init__()
-        if not 0 <= config.look_ahead_frames <= config.largest_look_ahead_frames:
-            raise InputError(f"a look-ahead of {config.look_ahead_frames} frames; wanted none to the largest")
+        if not 0 <= config.lookahead_frames <= config.max_lookahead_frames:
+            raise InputError(
+                f"a look-ahead of {config.lookahead_frames} frames; wanted 0 to max_lookahead_frames, "
+                f"{config.max_lookahead_frames}"
+            )
         self.config = config
-        self.coefficients = config.coefficients
-        self.front_end = front_end or CausalLogMel()
-        self.look_ahead_frames = config.look_ahead_frames if self.front_end.causal else None
-        self.scale, self.changes, self.departures = (Standardised(config.coefficients) for _ in range(3))
-        for name in ("momentum", "told", "opening", "turns_head"):
-            self.register_buffer(name, torch.zeros(config.coefficients))
-        self.register_buffer("lowest", torch.full((config.coefficients,), -torch.inf))
-        self.register_buffer("highest", torch.full((config.coefficients,), torch.inf))
-        for name in ("sampled_quantiles", "true_quantiles"):
-            self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(config.coefficients, 1))
-        for name in ("sampled_openings", "true_openings"):
+        self.motion_dim = config.motion_dim
+        self.audio_encoder = audio_encoder or CausalLogMel()
+        self.lookahead_frames = config.lookahead_frames if self.audio_encoder.causal else None
+        self.motion_normalizer, self.velocity_normalizer, self.residual_normalizer = (
+            Normalizer(config.motion_dim) for _ in range(3)
+        )
+        self._register_statistics(config.motion_dim)
+        self.audio_proj = nn.Linear(self.audio_encoder.width, config.d_model)
+        self.lookahead_embedding = nn.Embedding(config.max_lookahead_frames + 1, config.d_model)
+        # Only a causal encoder has a look-ahead to embed.
+        self.lookahead_embedding.requires_grad_(self.audio_encoder.causal)
+        self.dyadic_encoder = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
+        self.motion_decoder = MotionDecoder(config)
+        self.regression_head = nn.Linear(config.d_model, config.motion_dim)
+        self.flow = Flow(config.motion_dim, config.d_model, config.flow_hidden_size, config.flow_depth)
+
+    def _register_statistics(self, width: int) -> None:
+        for name in ("velocity_ar_coef", "explained_variance", "lip_aperture_basis_mm", "head_rotation_mask"):
+            self.register_buffer(name, torch.zeros(width))
+        self.register_buffer("lip_closed_offset_mm", torch.zeros(()))
+        self.register_buffer("motion_min", torch.full((width,), -torch.inf))
+        self.register_buffer("motion_max", torch.full((width,), torch.inf))
+        for name in ("sample_quantiles", "data_quantiles"):
+            self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(width, 1))
+        for name in ("sample_lip_quantiles", "data_lip_quantiles"):
             self.register_buffer(name, torch.linspace(0, 1, QUANTILES))
-        self.register_buffer("closed_mm", torch.zeros(()))
-        self.register_buffer("together", torch.eye(config.coefficients))
-        self.audio_in = nn.Linear(self.front_end.width, config.width)
-        self.look_ahead_in = nn.Embedding(config.largest_look_ahead_frames + 1, config.width)
-        self.hearing = nn.ModuleList(DuetBlock(config) for _ in range(config.layers))
-        self.moving = MovingBlock(config)
-        self.mean_out = nn.Linear(config.width, config.coefficients)
-        self.flow = Flow(config.coefficients, config.width, config.flow_width, config.flow_layers)
+        self.register_buffer("motion_subspace_projection", torch.eye(width))
+
+    @property
+    def max_lookahead_frames(self) -> int | None:
+        return None if self.lookahead_frames is None else self.config.max_lookahead_frames
 
     def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
-        known = motion[valid]
-        self.scale.fit(known)
-        self.lowest.copy_(known.amin(dim=0))
-        self.highest.copy_(known.amax(dim=0))
-        both = valid[:, :, 1:] & valid[:, :, :-1]
-        three = both[:, :, 1:] & both[:, :, :-1]
+        observed = motion[valid]
+        self.motion_normalizer.fit(observed)
+        self.motion_min.copy_(observed.amin(dim=0))
+        self.motion_max.copy_(observed.amax(dim=0))
+        two = valid[:, :, 1:] & valid[:, :, :-1]
+        three = two[:, :, 1:] & two[:, :, :-1]
         if not three.any():
             return
-        changes = motion.diff(dim=2)
-        self.changes.fit(changes[both])
-        last, now = changes[:, :, :-1][three], changes[:, :, 1:][three]
-        self.momentum.copy_((last * now).sum(dim=0) / last.square().sum(dim=0).clamp(min=SMALLEST_SQUARES))
-        self.departures.fit(now - self.momentum * last)
+        velocity = motion.diff(dim=2)
+        self.velocity_normalizer.fit(velocity[two])
+        last, now = velocity[:, :, :-1][three], velocity[:, :, 1:][three]
+        self.velocity_ar_coef.copy_((last * now).sum(dim=0) / last.square().sum(dim=0).clamp(min=MIN_SQUARES))
+        self.residual_normalizer.fit(now - self.velocity_ar_coef * last)
 
-    def admit(self, known: Float[Tensor, "frame coef"]) -> None:
-        """Let samples go as far as `known` motion does, where it goes farther than that of the training before."""
-        self.lowest.copy_(torch.minimum(self.lowest, known.amin(dim=0)))
-        self.highest.copy_(torch.maximum(self.highest, known.amax(dim=0)))
+    def expand_range(self, motion: Float[Tensor, "frame coef"]) -> None:
+        self.motion_min.copy_(torch.minimum(self.motion_min, motion.amin(dim=0)))
+        self.motion_max.copy_(torch.maximum(self.motion_max, motion.amax(dim=0)))
 
-    def match(self, sampled: Float[Tensor, "frame coef"], true: Float[Tensor, "frame2 coef"]) -> None:
-        """Learn how samples of a closed loop are distributed, and how they should be."""
-        came, wanted = _quantiles(sampled, true)
-        self.sampled_quantiles.copy_(came)
-        self.true_quantiles.copy_(wanted)
-        openings = (motion @ self.opening for motion in (sampled, true))
-        opened = [opening[opening > self.closed_mm, None] for opening in openings]
-        if all(map(len, opened)):
-            came, wanted = _quantiles(*opened)
-            # Lips that are closed stay so.
-            came[:, 0] = wanted[:, 0] = self.closed_mm
-            self.sampled_openings.copy_(came[0])
-            self.true_openings.copy_(wanted[0])
-        scaled = self.scale(true)
-        spread, directions = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
-        directions = directions[:, spread > SMALLEST_SPREAD]
-        self.together.copy_(directions @ directions.T)
-
-    def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
-        """Each coefficient brought from its place among samples to the same place among the training motion:
-        quantile mapping, linear between quantiles, a shift outside of them.
-
-        Where voices tell little, and where the flow is not exact, frame after frame adds up to lids that hang,
-        lips that open half as far, and smiles too small; the order of what is moved is right, its size is not.
-
-        Open lips are matched by how far they are apart, all that opens them together. The mean, which is paid most
-        for lips that close, leaves them too near each other where it is not sure; closed ones stay closed.
-        """
-        values = moved.movedim(-1, 0).flatten(1).contiguous()
-        matched = _mapped(values, self.sampled_quantiles, self.true_quantiles)
-        matched = matched.unflatten(1, moved.shape[:-1]).movedim(0, -1)
-        matched = torch.lerp(matched, moved, self._known(*MATCHED_TOLD).maximum(self.turns_head))
-        matched = self.scale.inverse(self.scale(matched) @ self.together).clamp(self.lowest, self.highest)
-        opening = (moved @ self.opening).flatten()[None]
-        opening = _mapped(opening, self.sampled_openings[None], self.true_openings[None]).view(moved.shape[:-1])
-        return _parted(matched, opening - matched @ self.opening, self._parting())
+    def set_geometry(self, geometry: Geometry) -> None:
+        self.lip_aperture_basis_mm.copy_(geometry.lip_aperture_basis_mm)
+        self.lip_closed_offset_mm.fill_(geometry.lip_closed_offset_mm)
+        self.head_rotation_mask.copy_(geometry.head_rotation_mask)
 
     def forward(
         self,
         audio: Float[Tensor, "batch 2 sample"],
         motion: Float[Tensor, "batch 2 frame coef"],
-        first: Float[Tensor, "batch 2 coef"] | None = None,
+        initial_pose: Float[Tensor, "batch 2 coef"] | None = None,
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 frame coef"]:
         require_fit(self, audio, motion)
-        seen = seen_before(motion_before(motion, first))
-        return self.moved(self.understood(self.heard(audio), seen), seen, noise)
+        history = history_before(motion_before(motion, initial_pose))
+        return self.predict(self.condition(self.encode(audio), history), history, noise)
 
-    def heard(self, audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 frame width"]:
-        """What is made of both voices, a whole recording of them."""
-        features = heard_ahead(self.front_end, audio.flatten(0, 1), self.look_ahead_frames or 0)
-        x = self._tokens(features)
-        for block in self.hearing:
+    def encode(
+        self, audio: Float[Tensor, "batch 2 sample"], lookahead_frames: int | None = None
+    ) -> Float[Tensor, "batch 2 frame width"]:
+        """Audio features of a whole recording, with the model's look-ahead or another one."""
+        lookahead = self.lookahead_frames if lookahead_frames is None else lookahead_frames
+        features = encode_with_lookahead(self.audio_encoder, audio.flatten(0, 1), lookahead or 0)
+        x = self._tokens(features, lookahead)
+        for block in self.dyadic_encoder:
             x = block(x)
         return x.unflatten(0, (-1, 2))
 
-    def understood(self, heard: Float[Tensor, "batch 2 frame width"], seen: Seen) -> Understood:
-        """What is made of each frame, given the motion before it: all that `moved` and the flow go by."""
-        return _in_pairs(self.moving(heard.flatten(0, 1), *_scaled(seen, self.fixed())))
+    def condition(self, features: Float[Tensor, "batch 2 frame width"], history: MotionHistory) -> Conditioning:
+        """Features of each frame from audio features and motion history: all that `predict` reads of both."""
+        previous, velocity = _normalized(history, self.constants())
+        return _in_pairs(self.motion_decoder(features.flatten(0, 1), previous, velocity))
 
-    def moved(
+    def predict(
         self,
-        understood: Understood,
-        seen: Seen,
+        conditioning: Conditioning,
+        history: MotionHistory,
         noise: Float[Tensor, "batch 2 *frame coef"] | None = None,
-        fixed: Fixed | None = None,
+        constants: InferenceConstants | None = None,
     ) -> Float[Tensor, "batch 2 *frame coef"]:
-        """The mean motion, or, from noise, a sample of it."""
-        fixed = fixed or self.fixed()
-        mean = fixed.from_scale(self.mean_out(understood.mean))
+        """The mean motion, or with noise a sample of it."""
+        constants = constants or self.constants()
+        mean = constants.denormalize_motion(self.regression_head(conditioning.mean))
         if noise is None:
             return mean
-        departure = self.flow.sample(understood.sample, noise * fixed.temperature, fixed.flow_times)
-        moved = torch.lerp(self.going_on(seen) + fixed.from_departures(departure), mean, fixed.leaning)
-        moved = moved.clamp(self.lowest, self.highest)
-        return _parted(moved, (mean - moved) @ self.opening, fixed.parting)
+        residual = self.flow.sample(conditioning.sample, noise * constants.temperature, constants.time_embeddings)
+        free = self.extrapolate(history) + constants.denormalize_residual(residual)
+        motion = torch.lerp(free, mean, constants.shrinkage).clamp(self.motion_min, self.motion_max)
+        return _open_lips(motion, (mean - motion) @ self.lip_aperture_basis_mm, constants.lip_direction)
 
-    def fixed(self) -> Fixed:
-        """What does not change from frame to frame."""
-        known = self._known(*LEANING_TOLD)
-        return Fixed(
-            onto_scale=self.scale.onto(),
-            onto_changes=self.changes.onto(),
-            from_scale=self.scale.back(),
-            from_departures=self.departures.back(),
-            flow_times=self.flow.steps(self.config.flow_steps),
-            leaning=(LEANING * known).clamp(min=LEAST_LEANING),
-            temperature=1 - COOLING * known.maximum(self.turns_head),
-            parting=self._parting(),
+    def constants(self) -> InferenceConstants:
+        """What stays constant through a conversation."""
+        predictable = self._predictability(*SHRINKAGE_R2_RANGE)
+        return InferenceConstants(
+            normalize_motion=self.motion_normalizer.normalize_params(),
+            normalize_velocity=self.velocity_normalizer.normalize_params(),
+            denormalize_motion=self.motion_normalizer.denormalize_params(),
+            denormalize_residual=self.residual_normalizer.denormalize_params(),
+            time_embeddings=self.flow.step_embeddings(self.config.num_sampling_steps),
+            shrinkage=(MEAN_SHRINKAGE * predictable).clamp(min=MIN_SHRINKAGE),
+            temperature=1 - TEMPERATURE_REDUCTION * predictable.maximum(self.head_rotation_mask),
+            lip_direction=self._lip_direction(),
         )
 
-    def _known(self, least: float, most: float) -> Float[Tensor, "coef"]:
-        """0 for coefficients of which voices tell no more than `least`, 1 where they tell `most` or that open the
-        lips, even between."""
-        return ((self.told - least) / (most - least)).clamp(0, 1).maximum(self.opens_lips.to(self.told))
+    def _predictability(self, low: float, high: float) -> Float[Tensor, "coef"]:
+        """R² mapped linearly from [low, high] to [0, 1]; 1 for coefficients that move the lips."""
+        ramp = ((self.explained_variance - low) / (high - low)).clamp(0, 1)
+        return ramp.maximum(self.moves_lips.to(self.explained_variance))
 
     @property
-    def opens_lips(self) -> Bool[Tensor, "coef"]:
-        """Which coefficients open and close the lips."""
-        return (self.opening * self.scale.deviation).abs() > OPENS_MM
+    def moves_lips(self) -> Bool[Tensor, "coef"]:
+        """Coefficients that open and close the lips."""
+        return (self.lip_aperture_basis_mm * self.motion_normalizer.std).abs() > MIN_LIP_EFFECT_MM
 
-    def _parting(self) -> Float[Tensor, "coef"]:
-        """The least motion, in deviations, of what opens the lips that takes them a millimetre apart."""
-        parting = self.opening * self.opens_lips * self.scale.deviation.square()
-        return parting / (self.opening @ parting).clamp(min=SMALLEST_SQUARES)
+    def _lip_direction(self) -> Float[Tensor, "coef"]:
+        """The smallest change, in standard deviations, of the lip coefficients that opens the lips by 1 mm."""
+        direction = self.lip_aperture_basis_mm * self.moves_lips * self.motion_normalizer.std.square()
+        return direction / (self.lip_aperture_basis_mm @ direction).clamp(min=MIN_SQUARES)
 
-    def going_on(self, seen: Seen) -> Float[Tensor, "batch 2 *frame coef"]:
-        """Where people would be if they went on as they went."""
-        return seen.before + self.momentum * seen.change
+    def extrapolate(self, history: MotionHistory) -> Float[Tensor, "batch 2 *frame coef"]:
+        """The next frame by the first-order autoregression of the velocity."""
+        return history.previous + self.velocity_ar_coef * history.velocity
 
-    def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
-        if self.look_ahead_frames is None:
+    def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> DuetState:
+        if self.lookahead_frames is None:
             return super().start(ahead)
-        people = 2 * len(ahead)
-        front_end = start_hearing(self.front_end, ahead.flatten(0, 1))
-        caches = tuple(block.start(people) for block in self.hearing)
-        return DuetState(self.fixed(), front_end, caches, self.moving.start(people), None)
+        return self._initial_state(2 * len(ahead), start_with_lookahead(self.audio_encoder, ahead.flatten(0, 1)))
 
-    def hear(
+    def _initial_state(self, people: int, audio_encoder: State) -> DuetState:
+        caches = tuple(block.init_cache(people) for block in self.dyadic_encoder)
+        return DuetState(self.constants(), audio_encoder, caches, self.motion_decoder.init_cache(people), None)
+
+    def encode_audio(
         self, state: DuetState, audio: Float[Tensor, "batch 2 sample"]
     ) -> tuple[Float[Tensor, "batch 2 frame width"], DuetState]:
-        features, front_end = self.front_end.extend(state.front_end, audio.flatten(0, 1))
-        x, after = self._tokens(features), []
-        by = self.moving.own.turns_after(state.hearing[0].own, x.shape[1])
-        for block, caches in zip(self.hearing, state.hearing, strict=True):
-            x, caches = block.extend(caches, x, by)
-            after.append(caches)
-        return x.unflatten(0, (-1, 2)), state._replace(front_end=front_end, hearing=tuple(after))
+        features, audio_encoder = self.audio_encoder.encode_chunk(state.audio_encoder, audio.flatten(0, 1))
+        x, encoder_caches = self._tokens(features, self.lookahead_frames), []
+        angles = self.motion_decoder.self_attention.angles_after(state.encoder_caches[0].own, x.shape[1])
+        for block, caches in zip(self.dyadic_encoder, state.encoder_caches, strict=True):
+            x, caches = block.decode(caches, x, angles)
+            encoder_caches.append(caches)
+        state = state._replace(audio_encoder=audio_encoder, encoder_caches=tuple(encoder_caches))
+        return x.unflatten(0, (-1, 2)), state
 
-    def move(self, state: DuetState, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], DuetState]:
-        earlier = frame.before if state.before is None else state.before
-        seen = Seen(frame.before, frame.before - earlier)
-        before, change = (part[:, None] for part in _scaled(seen, state.fixed))
-        understood, moving = self.moving.extend(
-            state.moving, frame.heard.flatten(0, 1)[:, None], before, change, sampled=frame.noise is not None
+    def encode_recording(
+        self, audio: Float[Tensor, "batch 2 sample"]
+    ) -> tuple[Float[Tensor, "batch 2 frame width"], DuetState]:
+        return self.encode(audio), self._initial_state(2 * len(audio), None)
+
+    def decode_step(self, state: DuetState, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], DuetState]:
+        earlier = frame.previous if state.previous is None else state.previous
+        history = MotionHistory(frame.previous, frame.previous - earlier)
+        previous, velocity = (part[:, None] for part in _normalized(history, state.constants))
+        features = frame.audio.flatten(0, 1)[:, None]
+        people, caches = self.motion_decoder.decode(
+            state.decoder_caches, features, previous, velocity, with_sample=frame.noise is not None
         )
-        understood = Understood(*(part[:, :, 0] for part in _in_pairs(understood)))
-        moved = self.moved(understood, seen, frame.noise, state.fixed)
-        return moved, state._replace(moving=moving, before=frame.before)
+        conditioning = Conditioning(*(part[:, :, 0] for part in _in_pairs(people)))
+        motion = self.predict(conditioning, history, frame.noise, state.constants)
+        return motion, state._replace(decoder_caches=caches, previous=frame.previous)
 
-    def move_on(
+    def decode_chunk(
         self,
         state: DuetState,
-        heard: Float[Tensor, "batch 2 frame width"],
-        before: Float[Tensor, "batch 2 coef"],
-        given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
+        features: Float[Tensor, "batch 2 frame width"],
+        previous: Float[Tensor, "batch 2 coef"],
+        forced: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> tuple[Float[Tensor, "batch 2 frame coef"], DuetState]:
-        """Samples frame by frame. The mean, which asks little of the motion before it, of many frames at once, and
-        again from what came out until nothing changes. It is what it is frame by frame: each time round one more
-        frame at least is right, and commonly six times do for fifty. Jacobi's method, as in Song et al. 2021,
-        "Accelerating feedforward computation via parallel nonlinear equation solving".
+        """Samples frame by frame; the mean of many frames at once by fixed-point iteration (Jacobi decoding).
+
+        The mean depends weakly on the motion before it. It is decoded from a guess of that motion, and again from
+        the result, until the result does not change. Each round makes at least one more frame exact; about six
+        rounds suffice for 50 frames. Song et al. 2021, "Accelerating feedforward computation via parallel
+        nonlinear equation solving".
         """
         if noise is not None:
-            return super().move_on(state, heard, before, given, noise)
-        parts, done = [], 0
-        for some in heard.split(SETTLED_AT_ONCE_FRAMES, dim=2):
-            known = cut(given, slice(done, done + some.shape[2]))
-            moved, state = self._settled(state, some, before, known)
-            parts.append(moved)
-            before, done = fed(moved, known)[:, :, -1], done + some.shape[2]
-        return torch.cat(parts, dim=2), state
+            return super().decode_chunk(state, features, previous, forced, noise)
+        chunks, done = [], 0
+        for part in features.split(FIXED_POINT_FRAMES, dim=2):
+            forced_part = slice_time(forced, slice(done, done + part.shape[2]))
+            motion, state = self._fixed_point_decode(state, part, previous, forced_part)
+            chunks.append(motion)
+            previous, done = apply_forcing(motion, forced_part)[:, :, -1], done + part.shape[2]
+        return torch.cat(chunks, dim=2), state
 
-    def _settled(
+    def _fixed_point_decode(
         self,
         state: DuetState,
-        heard: Float[Tensor, "batch 2 frame width"],
-        before: Float[Tensor, "batch 2 coef"],
-        given: tuple[OnePersonsMotion, OnePersonsMotion],
+        features: Float[Tensor, "batch 2 frame width"],
+        previous: Float[Tensor, "batch 2 coef"],
+        forced: tuple[OnePersonsMotion, OnePersonsMotion],
     ) -> tuple[Float[Tensor, "batch 2 frame coef"], DuetState]:
-        frames, listened = heard.shape[2], heard.flatten(0, 1)
-        by = self.moving.own.turns_after(state.moving.own, frames)
-        moved, apart, rounds = before[:, :, None].expand(-1, -1, frames, -1), torch.inf, 0
-        while apart > SETTLED and rounds <= frames:
-            past = motion_before(fed(moved, given), before)
-            through = self.moving.through_partner(
-                state.moving.partner, listened, state.fixed.onto_scale(past).flatten(0, 1), by
-            )
-            mean = self.mean_out(self.moving.mean_out_norm(through.x)).unflatten(0, (-1, 2))
-            last, moved = moved, state.fixed.from_scale(mean)
-            apart, rounds = float((moved - last).abs().max()), rounds + 1
-        moving = Caches(self.moving.own.remember(state.moving.own, through.seen, by), through.partner)
-        return moved, state._replace(moving=moving, before=past[:, :, -1])
+        frames, flat = features.shape[2], features.flatten(0, 1)
+        own_cache, partner_cache = state.decoder_caches
+        angles = self.motion_decoder.self_attention.angles_after(own_cache, frames)
+        rounds_per_check = 1 if features.device.type == "cpu" else GPU_ROUNDS_PER_CHECK
+        motion = previous[:, :, None].expand(-1, -1, frames, -1)
+        # After as many rounds as frames, and one to confirm, the result is exact whatever the tolerance.
+        for rounds in range(1, frames + 2):
+            past = motion_before(apply_forcing(motion, forced), previous)
+            normalized = state.constants.normalize_motion(past).flatten(0, 1)
+            x, context, partner = self.motion_decoder.decode_mean(partner_cache, flat, normalized, angles)
+            mean = self.regression_head(self.motion_decoder.mean_norm(x)).unflatten(0, (-1, 2))
+            last, motion = motion, state.constants.denormalize_motion(mean)
+            if rounds % rounds_per_check == 0 and float((motion - last).abs().max()) <= FIXED_POINT_TOLERANCE:
+                break
+        caches = AttentionCaches(self.motion_decoder.self_attention.append_kv(own_cache, context, angles), partner)
+        return motion, state._replace(decoder_caches=caches, previous=past[:, :, -1])
 
-    def _tokens(self, features: Float[Tensor, "people frame feature"]) -> Float[Tensor, "people frame width"]:
-        tokens = self.audio_in(features)
-        if self.look_ahead_frames is None:
+    def postprocess(self, motion: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
+        """Quantile mapping of each coefficient, and of the aperture of open lips, to the training distribution.
+
+        Errors of the flow accumulate over frames: eyelids stay half closed, lips open half as far, smiles are too
+        small. The rank of values is right and their size is not. Coefficients that move the lips are mapped
+        through the aperture alone: the mean, which the loss rewards most for closed lips, opens them too little
+        where it is uncertain. Closed lips stay closed.
+        """
+        values = motion.movedim(-1, 0).flatten(1).contiguous()
+        mapped = map_quantiles(values, self.sample_quantiles, self.data_quantiles)
+        mapped = mapped.unflatten(1, motion.shape[:-1]).movedim(0, -1)
+        mapped = torch.lerp(mapped, motion, self._predictability(*R2_FADE_RANGE).maximum(self.head_rotation_mask))
+        projected = self.motion_normalizer(mapped) @ self.motion_subspace_projection
+        mapped = self.motion_normalizer.inverse(projected).clamp(self.motion_min, self.motion_max)
+        aperture = (motion @ self.lip_aperture_basis_mm).flatten()[None]
+        aperture = map_quantiles(aperture, self.sample_lip_quantiles[None], self.data_lip_quantiles[None])
+        aperture = aperture.view(motion.shape[:-1])
+        return _open_lips(mapped, aperture - mapped @ self.lip_aperture_basis_mm, self._lip_direction())
+
+    @property
+    def needs_calibration(self) -> bool:
+        return True
+
+    @torch.inference_mode()
+    def calibrate(
+        self,
+        audio: Float[Tensor, "batch 2 sample"],
+        motion: Float[Tensor, "batch 2 frame coef"],
+        valid: Bool[Tensor, "batch 2 frame"],
+        noise: Float[Tensor, "batch 2 frame coef"],
+    ) -> None:
+        """Measure the quantile maps of `postprocess` on closed-loop samples; without long windows do nothing."""
+        valid = valid.clone()
+        valid[:, :, :CALIBRATION_SKIP_FRAMES] = False
+        if valid.any():
+            sampled = roll_out(self, audio, noise=noise, postprocess=False)
+            self.calibrate_quantiles(sampled[valid], motion[valid])
+
+    def calibrate_quantiles(
+        self, sampled: Float[Tensor, "frame coef"], data: Float[Tensor, "frame2 coef"]
+    ) -> None:
+        """Take the quantile maps from samples of a closed loop to data, and the principal subspace of the data."""
+        source, target = quantile_map(sampled, data)
+        self.sample_quantiles.copy_(source)
+        self.data_quantiles.copy_(target)
+        apertures = [motion @ self.lip_aperture_basis_mm for motion in (sampled, data)]
+        opened = [aperture[aperture > self.lip_closed_offset_mm, None] for aperture in apertures]
+        if all(map(len, opened)):
+            source, target = quantile_map(*opened)
+            # Closed lips stay closed.
+            source[:, 0] = target[:, 0] = self.lip_closed_offset_mm
+            self.sample_lip_quantiles.copy_(source[0])
+            self.data_lip_quantiles.copy_(target[0])
+        normalized = self.motion_normalizer(data)
+        variances, directions = torch.linalg.eigh(normalized.T @ normalized / len(normalized))
+        directions = directions[:, variances > MIN_SUBSPACE_VARIANCE]
+        self.motion_subspace_projection.copy_(directions @ directions.T)
+
+    def trained_tensors(self) -> list[Tensor]:
+        return [*self.parameters(), self.explained_variance]
+
+    def training_losses(self, batch: TrainingBatch, criterion: Criterion) -> dict[str, Float[Tensor, ""]]:
+        """Losses of the mean on all conversations, and of the flow on those that are not free-running.
+
+        The history of the others deviates from the ground truth, and the flow's target returns to it: the
+        situation of samples that follow samples.
+        """
+        features = self.encode(batch.audio, batch.lookahead_frames)
+        past = batch.scheduled_history(lambda motion: self._mean_after(features, motion)[0])
+        mean, conditioning, history = self._mean_after(features, past)
+        losses = criterion.motion_losses(mean, batch.motion, batch.valid)
+        explained = self._update_explained_variance(mean, batch, criterion)
+        # In training even for no conversation, and with a weight of zero: processes that train together must all
+        # compute a gradient of every weight.
+        if self.training or (criterion.flow_weight and not batch.free_running.all()):
+            chosen = ~batch.free_running
+            fastest = MAX_RECOVERY_STD * self.velocity_normalizer.std
+            recovery = recovery_target(past - batch.motion, explained.clamp(min=MIN_RECOVERY), fastest)
+            target = self.residual_normalizer(batch.motion + recovery - self.extrapolate(history))[chosen]
+            noise = torch.randn(target.shape, device=target.device, generator=batch.generator)
+            time = torch.rand((*target.shape[:-1], 1), device=target.device, generator=batch.generator)
+            error = self.flow.velocity_residual(conditioning.sample[chosen], target, noise, time)
+            # Motion before the window is unknown, and so is the velocity into its first frame.
+            error, valid = error[:, :, 1:], batch.valid[chosen][:, :, 1:]
+            flow = criterion.masked_mean(error.square() * criterion.coefficient_weights, valid)
+            losses["flow"] = criterion.flow_weight * flow
+            lips = criterion.lip_vertex_error(error * self.residual_normalizer.std, valid)
+            losses["flow_lip_vertex"] = criterion.flow_lip_vertex_weight * lips
+        return losses
+
+    def _mean_after(
+        self, features: Float[Tensor, "batch 2 frame width"], past: Float[Tensor, "batch 2 frame coef"]
+    ) -> tuple[Float[Tensor, "batch 2 frame coef"], Conditioning, MotionHistory]:
+        """The mean, teacher-forced with `past`; before the window, motion is constant."""
+        history = history_before(motion_before(past, past[:, :, 0]))
+        conditioning = self.condition(features, history)
+        return self.predict(conditioning, history), conditioning, history
+
+    @torch.no_grad()
+    def _update_explained_variance(
+        self, mean: Float[Tensor, "batch 2 frame coef"], batch: TrainingBatch, criterion: Criterion
+    ) -> Float[Tensor, "coef"]:
+        """R² of the mean for each coefficient, over all processes; training averages it over steps."""
+        errors = ((mean - batch.motion).square() * batch.valid[..., None]).sum(dim=(0, 1, 2))
+        count = criterion.sum_over_processes(batch.valid.sum())
+        error = criterion.sum_over_processes(errors) / count.clamp(min=1)
+        explained = (1 - error / criterion.std.square()).clamp(0, 1) * criterion.active
+        if self.training and count:
+            self.explained_variance.lerp_(explained, EXPLAINED_VARIANCE_RATE)
+        return explained
+
+    def _tokens(
+        self, features: Float[Tensor, "people frame feature"], lookahead_frames: int | None
+    ) -> Float[Tensor, "people frame width"]:
+        tokens = self.audio_proj(features)
+        if lookahead_frames is None:
             return tokens
-        return tokens + self.look_ahead_in.weight[self._checked_look_ahead()]
-
-    def _checked_look_ahead(self) -> int:
-        if not 0 <= self.look_ahead_frames <= self.config.largest_look_ahead_frames:
+        if not 0 <= lookahead_frames <= self.config.max_lookahead_frames:
             raise InputError(
-                f"a look-ahead of {self.look_ahead_frames} frames; this network was made for 0 to "
-                f"{self.config.largest_look_ahead_frames}"
+                f"a look-ahead of {lookahead_frames} frames; this network was trained for 0 to "
+                f"{self.config.max_lookahead_frames}"
             )
-        return self.look_ahead_frames
+        return tokens + self.lookahead_embedding.weight[lookahead_frames]
 
 
-def seen_before(before: Float[Tensor, "batch 2 frame coef"]) -> Seen:
-    """What is seen of motion, given as `motion_before` gives it; before the first frame nobody moved."""
-    return Seen(before, nn.functional.pad(before.diff(dim=2), (0, 0, 1, 0)))
+def history_before(previous: Float[Tensor, "batch 2 frame coef"]) -> MotionHistory:
+    """History of each frame from the result of `motion_before`; the first velocity is zero."""
+    return MotionHistory(previous, nn.functional.pad(previous.diff(dim=2), (0, 0, 1, 0)))
 
 
-def _quantiles(
-    sampled: Float[Tensor, "frame coef"], true: Float[Tensor, "frame2 coef"]
-) -> tuple[Float[Tensor, "coef quantile"], Float[Tensor, "coef quantile"]]:
-    """Of both, with steps between those of samples that are long enough."""
-    # Close to each other at both ends, where blinks, smiles and closed lips are.
-    levels = (1 - torch.linspace(0, torch.pi, QUANTILES, device=true.device).cos()) / 2
-    came, wanted = (torch.quantile(motion, levels, dim=0).T for motion in (sampled, true))
-    least = wanted.diff(dim=1).clamp(min=SMALLEST_STEP) / STEEPEST
-    for place, step in enumerate(least.unbind(1)):
-        came[:, place + 1] = torch.maximum(came[:, place + 1], came[:, place] + step)
-    return came, wanted
+def recovery_target(
+    deviation: Float[Tensor, "batch 2 frame coef"], rate: Float[Tensor, "coef"], fastest: Float[Tensor, "coef"]
+) -> Float[Tensor, "batch 2 frame coef"]:
+    """Target deviation of a sample from the ground truth in each frame, given its deviation in all of them.
+
+    It is that of the frame before, smaller by the share `rate`, but by no more than `fastest` a frame: faster than
+    natural motion, the return would be visible.
+    """
+    before = motion_before(deviation, deviation[:, :, 0])
+    return before - (rate * before).clamp(-fastest, fastest)
 
 
-def _mapped(
-    values: Float[Tensor, "coef value"],
-    came: Float[Tensor, "coef quantile"],
-    wanted: Float[Tensor, "coef quantile"],
-) -> Float[Tensor, "coef value"]:
-    """From a place among quantiles to the same among others: linear between them, a shift outside."""
-    after = torch.searchsorted(came, values).clamp(1, QUANTILES - 1)
-    (low, high), (wanted_low, wanted_high) = (
-        (ends.gather(1, after - 1), ends.gather(1, after)) for ends in (came, wanted)
-    )
-    within = ((values - low) / (high - low)).clamp(0, 1)
-    outside = values - values.clamp(came[:, :1], came[:, -1:])
-    return torch.lerp(wanted_low, wanted_high, within) + outside
-
-
-def _parted(
-    moved: Float[Tensor, "batch 2 *frame coef"],
+def _open_lips(
+    motion: Float[Tensor, "batch 2 *frame coef"],
     by_mm: Float[Tensor, "batch 2 *frame"],
-    parting: Float[Tensor, "coef"],
+    lip_direction: Float[Tensor, "coef"],
 ) -> Float[Tensor, "batch 2 *frame coef"]:
-    """`moved`, with lips by so much farther apart."""
-    return moved + by_mm[..., None] * parting
+    """`motion` with the lip aperture changed by `by_mm`."""
+    return motion + by_mm[..., None] * lip_direction
 
 
-def _scaled(seen: Seen, fixed: Fixed) -> tuple[Float[Tensor, "people *frame coef"], ...]:
-    return fixed.onto_scale(seen.before).flatten(0, 1), fixed.onto_changes(seen.change).flatten(0, 1)
+def _normalized(
+    history: MotionHistory, constants: InferenceConstants
+) -> tuple[Float[Tensor, "people *frame coef"], Float[Tensor, "people *frame coef"]]:
+    previous = constants.normalize_motion(history.previous)
+    return previous.flatten(0, 1), constants.normalize_velocity(history.velocity).flatten(0, 1)
 
 
-def _in_pairs(understood: Understood) -> Understood:
-    return Understood(*(part.unflatten(0, (-1, 2)) for part in understood))
+def _in_pairs(people: Conditioning) -> Conditioning:
+    return Conditioning(*(part.unflatten(0, (-1, 2)) for part in people))

@@ -1,6 +1,6 @@
-"""What duet is made of: its sizes, the block that hears, and the block that moves.
+"""Modules of duet: its config, a block of the dyadic audio encoder, and the motion decoder.
 
-People are a batch of (2 n): person 0 and person 1 of each conversation beside each other.
+People are a batch of (2 n): person 0 and person 1 of each conversation are adjacent.
 """
 
 from dataclasses import dataclass
@@ -10,191 +10,187 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dualtalk.models.blocks import Cache, FeedForward, RMSNorm, SlidingAttention, Turns
+from dualtalk.models.blocks import FeedForward, KVCache, RMSNorm, RotaryAngles, SlidingAttention
 
 
 @dataclass(frozen=True)
 class DuetConfig:
-    """Sizes of the pair's network."""
+    """Sizes of the network."""
 
-    coefficients: int = 62
+    motion_dim: int = 62
     """Width of a motion vector."""
 
-    width: int = 192
+    d_model: int = 192
     """Width of both streams."""
 
     layers: int = 4
-    """Blocks that hear, each with attention to oneself, attention to the partner, and a feed-forward."""
+    """Blocks of the dyadic encoder, each with self-attention, attention to the partner, and a feed-forward."""
 
     heads: int = 4
-    """Attention heads; the width is an even multiple of it."""
+    """Attention heads; the width is an even multiple of their number."""
 
-    window_frames: int = 100
-    """How many frames an attention sees, its own among them, 25 a second; blocks add up."""
+    attention_window: int = 100
+    """Frames that an attention covers, its own included, 25 a second; the windows of blocks add up."""
 
-    hidden: int = 512
+    ffn_dim: int = 512
     """Width of the feed-forward layers."""
 
     dropout: float = 0.0
-    """Share of activations dropped in training."""
+    """Probability with which activations are dropped in training."""
 
-    look_ahead_frames: int = 3
-    """Frames of audio heard past the frame that is moved, 40 ms each, unless set otherwise."""
+    lookahead_frames: int = 3
+    """Frames of audio beyond the decoded frame, 40 ms each, at inference."""
 
-    largest_look_ahead_frames: int = 5
-    """One network serves every look-ahead from 0 to this; it is told which."""
+    max_lookahead_frames: int = 5
+    """Greatest look-ahead; one network serves every look-ahead from 0 to this, by an embedding of it."""
 
-    flow_width: int = 192
+    flow_hidden_size: int = 192
     """Width of the flow that samples."""
 
-    flow_layers: int = 2
+    flow_depth: int = 2
     """Residual layers of the flow."""
 
-    flow_steps: int = 3
-    """Steps from noise to a sample."""
+    num_sampling_steps: int = 3
+    """Steps from noise to a sample: evaluations of the flow (NFE)."""
 
 
-class Understood(NamedTuple):
-    """What is made of each frame: what the mean goes by, and what a sample goes by."""
+class Conditioning(NamedTuple):
+    """Features of each frame: input of the regression head, and condition of the flow."""
 
     mean: Float[Tensor, "batch 2 *frame width"]
     sample: Float[Tensor, "batch 2 *frame width"]
 
 
-class ThroughPartner(NamedTuple):
-    """Frames after attention to the partner, what was seen in them, and the partner's keys and values since."""
+class AttentionCaches(NamedTuple):
+    """KV caches of self-attention and of attention to the partner."""
 
-    x: Float[Tensor, "people frame width"]
-    seen: Float[Tensor, "people frame width"]
-    partner: Cache
-
-
-class Caches(NamedTuple):
-    """Keys and values of one's own past, and of the partner's."""
-
-    own: Cache
-    partner: Cache
+    own: KVCache
+    partner: KVCache
 
 
 class DuetBlock(nn.Module):
-    """Attention to oneself, attention to the partner and a feed-forward, each behind an RMS norm and added."""
+    """Pre-norm residual block: self-attention, attention to the partner, feed-forward."""
 
     def __init__(self, config: DuetConfig) -> None:
         super().__init__()
-        self.own_norm, self.partner_norm, self.feed_forward_norm = (RMSNorm(config.width) for _ in range(3))
-        self.own, self.partner = _attention(config), _attention(config)
-        self.feed_forward = FeedForward(config.width, config.hidden)
+        self.self_norm, self.partner_norm, self.ffn_norm = (RMSNorm(config.d_model) for _ in range(3))
+        self.self_attention, self.partner_attention = _attention(config), _attention(config)
+        self.ffn = FeedForward(config.d_model, config.ffn_dim)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Float[Tensor, "people frame width"]) -> Float[Tensor, "people frame width"]:
-        x = x + self.dropout(self.own(self.own_norm(x)))
+        x = x + self.dropout(self.self_attention(self.self_norm(x)))
         normed = self.partner_norm(x)
-        x = x + self.dropout(self.partner(normed, exchanged(normed)))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = x + self.dropout(self.partner_attention(normed, swap_partners(normed)))
+        return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
-    def start(self, people: int) -> Caches:
-        return Caches(self.own.start(people), self.partner.start(people))
+    def init_cache(self, people: int) -> AttentionCaches:
+        return AttentionCaches(self.self_attention.init_cache(people), self.partner_attention.init_cache(people))
 
-    def extend(
-        self, caches: Caches, x: Float[Tensor, "people frame width"], by: Turns
-    ) -> tuple[Float[Tensor, "people frame width"], Caches]:
-        answer, own = self.own.extend(caches.own, self.own_norm(x), by=by)
-        x = x + self.dropout(answer)
+    def decode(
+        self, caches: AttentionCaches, x: Float[Tensor, "people frame width"], angles: RotaryAngles
+    ) -> tuple[Float[Tensor, "people frame width"], AttentionCaches]:
+        attended, own = self.self_attention.decode(caches.own, self.self_norm(x), angles=angles)
+        x = x + self.dropout(attended)
         normed = self.partner_norm(x)
-        answer, partner = self.partner.extend(caches.partner, normed, exchanged(normed), by)
-        x = x + self.dropout(answer)
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), Caches(own, partner)
+        attended, partner = self.partner_attention.decode(caches.partner, normed, swap_partners(normed), angles)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.ffn(self.ffn_norm(x))), AttentionCaches(own, partner)
 
 
-class MovingBlock(nn.Module):
-    """Attention to the partner, heard and seen, for the mean; then attention to oneself, for samples.
+class MotionDecoder(nn.Module):
+    """From audio features and motion history to the features of the mean, and from these to those of a sample.
 
-    What was seen is the motion before each frame and how it had changed, both standardised, (people, frame, coef).
+    The mean attends to the partner's features and history. A sample attends to one's own history, too. The history
+    is the motion before each frame and its velocity, both normalized, (people, frame, coef).
     """
 
     def __init__(self, config: DuetConfig) -> None:
         super().__init__()
-        self.motion_in = nn.Linear(config.coefficients, config.width, bias=False)
-        self.own_motion_in = nn.Linear(2 * config.coefficients, config.width, bias=False)
-        self.seen_norm, self.partner_norm, self.mean_norm, self.mean_out_norm = (
-            RMSNorm(config.width) for _ in range(4)
+        self.history_proj = nn.Linear(config.motion_dim, config.d_model, bias=False)
+        self.own_history_proj = nn.Linear(2 * config.motion_dim, config.d_model, bias=False)
+        self.history_norm, self.partner_norm, self.mean_ffn_norm, self.mean_norm = (
+            RMSNorm(config.d_model) for _ in range(4)
         )
-        self.own_norm, self.sample_norm, self.sample_out_norm = (RMSNorm(config.width) for _ in range(3))
-        self.own, self.partner = _attention(config), _attention(config)
-        self.mean, self.sample = (FeedForward(config.width, config.hidden) for _ in range(2))
+        self.self_norm, self.sample_ffn_norm, self.sample_norm = (RMSNorm(config.d_model) for _ in range(3))
+        self.self_attention, self.partner_attention = _attention(config), _attention(config)
+        self.mean_ffn, self.sample_ffn = (FeedForward(config.d_model, config.ffn_dim) for _ in range(2))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
         self,
-        heard: Float[Tensor, "people frame width"],
-        before: Float[Tensor, "people frame coef"],
-        change: Float[Tensor, "people frame coef"],
-    ) -> Understood:
-        seen = self._seen(heard, before)
-        x = self._after_partner(heard, self.partner(self.partner_norm(heard), exchanged(seen)))
-        y = self._after_own(x, before, change, self.own(self.own_norm(x), seen))
-        return Understood(self.mean_out_norm(x), self.sample_out_norm(y))
+        features: Float[Tensor, "people frame width"],
+        previous: Float[Tensor, "people frame coef"],
+        velocity: Float[Tensor, "people frame coef"],
+    ) -> Conditioning:
+        context = self._context(features, previous)
+        attended = self.partner_attention(self.partner_norm(features), swap_partners(context))
+        x = self._mean_features(features, attended)
+        y = self._sample_features(x, previous, velocity, self.self_attention(self.self_norm(x), context))
+        return Conditioning(self.mean_norm(x), self.sample_norm(y))
 
-    def start(self, people: int) -> Caches:
-        return Caches(self.own.start(people), self.partner.start(people))
+    def init_cache(self, people: int) -> AttentionCaches:
+        return AttentionCaches(self.self_attention.init_cache(people), self.partner_attention.init_cache(people))
 
-    def extend(
+    def decode(
         self,
-        caches: Caches,
-        heard: Float[Tensor, "people frame width"],
-        before: Float[Tensor, "people frame coef"],
-        change: Float[Tensor, "people frame coef"],
+        caches: AttentionCaches,
+        features: Float[Tensor, "people frame width"],
+        previous: Float[Tensor, "people frame coef"],
+        velocity: Float[Tensor, "people frame coef"],
         *,
-        sampled: bool,
-    ) -> tuple[Understood, Caches]:
-        """The next frames of `forward`; unless `sampled`, what a sample goes by is left out (it is the mean's)."""
-        by = self.own.turns_after(caches.own, heard.shape[1])
-        x, seen, partner = self.through_partner(caches.partner, heard, before, by)
-        mean = self.mean_out_norm(x)
-        if not sampled:
-            return Understood(mean, mean), Caches(self.own.remember(caches.own, seen, by), partner)
-        answer, own = self.own.extend(caches.own, self.own_norm(x), seen, by)
-        sample = self.sample_out_norm(self._after_own(x, before, change, answer))
-        return Understood(mean, sample), Caches(own, partner)
+        with_sample: bool,
+    ) -> tuple[Conditioning, AttentionCaches]:
+        """The next frames of `forward`. Without `with_sample`, the condition of the flow is that of the mean."""
+        angles = self.self_attention.angles_after(caches.own, features.shape[1])
+        x, context, partner = self.decode_mean(caches.partner, features, previous, angles)
+        mean = self.mean_norm(x)
+        if not with_sample:
+            own = self.self_attention.append_kv(caches.own, context, angles)
+            return Conditioning(mean, mean), AttentionCaches(own, partner)
+        attended, own = self.self_attention.decode(caches.own, self.self_norm(x), context, angles)
+        sample = self.sample_norm(self._sample_features(x, previous, velocity, attended))
+        return Conditioning(mean, sample), AttentionCaches(own, partner)
 
-    def through_partner(
+    def decode_mean(
         self,
-        cache: Cache,
-        heard: Float[Tensor, "people frame width"],
-        before: Float[Tensor, "people frame coef"],
-        by: Turns,
-    ) -> ThroughPartner:
-        """The next frames as far as the mean goes, which is all but the norm before it."""
-        seen = self._seen(heard, before)
-        answer, partner = self.partner.extend(cache, self.partner_norm(heard), exchanged(seen), by)
-        return ThroughPartner(self._after_partner(heard, answer), seen, partner)
+        cache: KVCache,
+        features: Float[Tensor, "people frame width"],
+        previous: Float[Tensor, "people frame coef"],
+        angles: RotaryAngles,
+    ) -> tuple[Float[Tensor, "people frame width"], Float[Tensor, "people frame width"], KVCache]:
+        """Features of the mean before `mean_norm`, context of self-attention, and the partner cache after."""
+        context = self._context(features, previous)
+        normed = self.partner_norm(features)
+        attended, partner = self.partner_attention.decode(cache, normed, swap_partners(context), angles)
+        return self._mean_features(features, attended), context, partner
 
-    def _seen(
-        self, heard: Float[Tensor, "people frame width"], before: Float[Tensor, "people frame coef"]
+    def _context(
+        self, features: Float[Tensor, "people frame width"], previous: Float[Tensor, "people frame coef"]
     ) -> Float[Tensor, "people frame width"]:
-        return self.seen_norm(heard + self.motion_in(before))
+        return self.history_norm(features + self.history_proj(previous))
 
-    def _after_partner(
-        self, heard: Float[Tensor, "people frame width"], answer: Float[Tensor, "people frame width"]
+    def _mean_features(
+        self, features: Float[Tensor, "people frame width"], attended: Float[Tensor, "people frame width"]
     ) -> Float[Tensor, "people frame width"]:
-        x = heard + self.dropout(answer)
-        return x + self.dropout(self.mean(self.mean_norm(x)))
+        x = features + self.dropout(attended)
+        return x + self.dropout(self.mean_ffn(self.mean_ffn_norm(x)))
 
-    def _after_own(
+    def _sample_features(
         self,
         x: Float[Tensor, "people frame width"],
-        before: Float[Tensor, "people frame coef"],
-        change: Float[Tensor, "people frame coef"],
-        answer: Float[Tensor, "people frame width"],
+        previous: Float[Tensor, "people frame coef"],
+        velocity: Float[Tensor, "people frame coef"],
+        attended: Float[Tensor, "people frame width"],
     ) -> Float[Tensor, "people frame width"]:
-        y = x + self.dropout(answer) + self.own_motion_in(torch.cat([before, change], dim=-1))
-        return y + self.dropout(self.sample(self.sample_norm(y)))
+        y = x + self.dropout(attended) + self.own_history_proj(torch.cat([previous, velocity], dim=-1))
+        return y + self.dropout(self.sample_ffn(self.sample_ffn_norm(y)))
 
 
 def _attention(config: DuetConfig) -> SlidingAttention:
-    return SlidingAttention(config.width, config.heads, config.window_frames)
+    return SlidingAttention(config.d_model, config.heads, config.attention_window)
 
 
-def exchanged(people: Float[Tensor, "people *rest"]) -> Float[Tensor, "people *rest"]:
+def swap_partners(people: Float[Tensor, "people *rest"]) -> Float[Tensor, "people *rest"]:
     """The partner of each of the people."""
     return people.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)

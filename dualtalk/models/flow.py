@@ -1,4 +1,4 @@
-"""The head that samples: a small flow, frame by frame, from noise to motion."""
+"""Flow matching: from noise and a condition to the motion of one frame."""
 
 import torch
 from jaxtyping import Float
@@ -7,26 +7,34 @@ from torch.nn.functional import silu
 
 from dualtalk.models.blocks import RMSNorm
 
-# Frequencies by which a flow is told how far it is; from half a turn to 32 turns over the whole way.
-TIME_RATES = 7
+# Frequencies of the time embedding: from half a period to 32 periods over the time from 0 to 1.
+TIME_FREQUENCIES = 7
 
 
 class Flow(nn.Module):
-    """A velocity that carries noise to motion, frame by frame: Lipman et al. 2023, "Flow matching for generative
-    modeling", with straight paths (Liu et al. 2023, "Flow straight and fast").
+    """A velocity field that carries noise to motion, frame by frame: Lipman et al. 2023, "Flow matching for
+    generative modeling", with straight paths (Liu et al. 2023, "Flow straight and fast").
 
-    A frame's noise is its own; what makes a sample smooth is that each frame is told of the motion before it.
+    Each frame has noise of its own. Samples are smooth over time because the condition contains the motion before.
+
+    Parameters
+    ----------
+    motion_dim, condition_dim : int
+        Width of the motion and of the condition.
+    hidden_size : int
+    depth : int
+        Residual layers.
     """
 
-    def __init__(self, coefficients: int, condition: int, width: int, layers: int) -> None:
+    def __init__(self, motion_dim: int, condition_dim: int, hidden_size: int, depth: int) -> None:
         super().__init__()
-        self.motion_in = nn.Linear(coefficients, width)
-        self.condition_in = nn.Linear(condition, 2 * width * layers)
-        self.time_in = nn.Linear(2 * TIME_RATES, 2 * width * layers, bias=False)
-        self.layers = nn.ModuleList(FlowLayer(width) for _ in range(layers))
-        self.norm = RMSNorm(width)
-        self.out = nn.Linear(width, coefficients)
-        # The first velocity is zero, so that training starts from the noise itself.
+        self.motion_proj = nn.Linear(motion_dim, hidden_size)
+        self.condition_proj = nn.Linear(condition_dim, 2 * hidden_size * depth)
+        self.time_proj = nn.Linear(2 * TIME_FREQUENCIES, 2 * hidden_size * depth, bias=False)
+        self.layers = nn.ModuleList(FlowLayer(hidden_size) for _ in range(depth))
+        self.norm = RMSNorm(hidden_size)
+        self.out = nn.Linear(hidden_size, motion_dim)
+        # The initial velocity is zero, so that training starts from the noise itself.
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -36,67 +44,67 @@ class Flow(nn.Module):
         motion: Float[Tensor, "*batch coef"],
         time: Float[Tensor, "*batch 1"],
     ) -> Float[Tensor, "*batch coef"]:
-        """The velocity at a place between noise (time 0) and scaled motion (time 1)."""
-        return self._velocity(self.condition_in(condition) + self._told(time), motion)
+        """The velocity at a point between noise (time 0) and normalized motion (time 1)."""
+        return self._velocity(self.condition_proj(condition) + self._time_embedding(time), motion)
 
-    def error(
+    def velocity_residual(
         self,
         condition: Float[Tensor, "*batch width"],
         target: Float[Tensor, "*batch coef"],
         noise: Float[Tensor, "*batch coef"],
         time: Float[Tensor, "*batch 1"],
     ) -> Float[Tensor, "*batch coef"]:
-        """Error of the velocity on the straight way from `noise` to `target` (scaled motion) at `time`."""
-        place = (1 - time) * noise + time * target
-        return self(condition, place, time) - (target - noise)
+        """Error of the velocity at `time` on the straight path from `noise` to `target` (normalized motion)."""
+        point = (1 - time) * noise + time * target
+        return self(condition, point, time) - (target - noise)
 
     def sample(
         self,
         condition: Float[Tensor, "*batch width"],
         noise: Float[Tensor, "*batch coef"],
-        times: Float[Tensor, "step told"],
+        time_embeddings: Float[Tensor, "step embedding"],
     ) -> Float[Tensor, "*batch coef"]:
-        """Scaled motion from noise, in steps of Adams and Bashforth's second method, the first of them Euler's.
+        """Normalized motion from noise, by the two-step Adams-Bashforth method; the first step is Euler's.
 
-        Each step asks for one velocity, as Euler's do, but goes by how it has changed, too: what Euler's few steps
-        lose of the spread, these keep. `times` are from `steps`.
+        A step costs one evaluation of the velocity, as in Euler's method, but extrapolates it: with few steps,
+        Euler's samples have too little variance and these do not. `time_embeddings` come from `step_embeddings`.
         """
-        told, steps = self.condition_in(condition), len(times)
-        x, before = noise, None
-        for time in times:
-            velocity = self._velocity(told + time, x)
-            mean = velocity if before is None else torch.lerp(before, velocity, 1.5)
-            x, before = torch.add(x, mean, alpha=1 / steps), velocity
+        embedding, steps = self.condition_proj(condition), len(time_embeddings)
+        x, previous = noise, None
+        for time in time_embeddings:
+            velocity = self._velocity(embedding + time, x)
+            mean = velocity if previous is None else torch.lerp(previous, velocity, 1.5)
+            x, previous = torch.add(x, mean, alpha=1 / steps), velocity
         return x
 
-    def steps(self, count: int) -> Float[Tensor, "step told"]:
-        """What the flow is told of the time at each of `count` even steps."""
-        return self._told(torch.arange(count, device=self.out.bias.device)[:, None] / count)
+    def step_embeddings(self, count: int) -> Float[Tensor, "step embedding"]:
+        """Time embeddings of `count` even steps."""
+        return self._time_embedding(torch.arange(count, device=self.out.bias.device)[:, None] / count)
 
-    def _told(self, time: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch told"]:
-        rates = torch.pi * 2.0 ** torch.arange(TIME_RATES, device=time.device)
-        return self.time_in(torch.cat([(time * rates).cos(), (time * rates).sin()], dim=-1))
+    def _time_embedding(self, time: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch embedding"]:
+        frequencies = torch.pi * 2.0 ** torch.arange(TIME_FREQUENCIES, device=time.device)
+        return self.time_proj(torch.cat([(time * frequencies).cos(), (time * frequencies).sin()], dim=-1))
 
     def _velocity(
-        self, told: Float[Tensor, "*batch told"], motion: Float[Tensor, "*batch coef"]
+        self, embedding: Float[Tensor, "*batch embedding"], motion: Float[Tensor, "*batch coef"]
     ) -> Float[Tensor, "*batch coef"]:
-        x = self.motion_in(motion)
-        for layer, for_layer in zip(self.layers, told.chunk(len(self.layers), dim=-1), strict=True):
-            x = layer(x, for_layer)
+        x = self.motion_proj(motion)
+        for layer, layer_embedding in zip(self.layers, embedding.chunk(len(self.layers), dim=-1), strict=True):
+            x = layer(x, layer_embedding)
         return self.out(self.norm(x))
 
 
 class FlowLayer(nn.Module):
-    """Two layers with a residual; the condition comes in before the gate."""
+    """A residual layer with a gate; the embedding of condition and time is added before the gate."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.norm = RMSNorm(width)
-        self.up = nn.Linear(width, 2 * width)
-        self.down = nn.Linear(width, width)
+        self.norm = RMSNorm(hidden_size)
+        self.up = nn.Linear(hidden_size, 2 * hidden_size)
+        self.down = nn.Linear(hidden_size, hidden_size)
 
     def forward(
-        self, x: Float[Tensor, "*batch width"], told: Float[Tensor, "*batch told"]
-    ) -> Float[Tensor, "*batch width"]:
-        gate, value = (self.up(self.norm(x)) + told).chunk(2, dim=-1)
+        self, x: Float[Tensor, "*batch hidden"], embedding: Float[Tensor, "*batch embedding"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        gate, value = (self.up(self.norm(x)) + embedding).chunk(2, dim=-1)
         return x + self.down(silu(gate) * value)

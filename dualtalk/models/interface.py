@@ -1,98 +1,152 @@
-"""What every model of a conversation is: two voices and two motions in, two motions out, whole or frame by frame.
+"""The interface of every model of a conversation: audio and motion of two people in, motion of both out.
 
 Axis names: batch, party (always 2), frame, sample, coef. Person p of the output is person p of the input, and
-swapping the people swaps the output. Audio is 16 kHz in [-1, 1], exactly 640 samples a motion frame; motion is
-25 frames a second, its coefficients as the caller's layout has them.
+swapping the people swaps the output. Audio is 16 kHz in [-1, 1], exactly 640 samples a motion frame. Motion is
+25 frames a second; the caller's layout says what its coefficients mean.
 
-What the motion of frame t may depend on, of both people alike:
+Inputs that the motion of frame t may depend on, for both people alike:
 
 | | from | up to and including |
 |---|---|---|
-| audio | the first sample | the last sample of frame t + `look_ahead_frames` |
-| motion | `first`, the pose before frame 0 | frame t - 1 |
+| audio | the first sample | the last sample of frame t + `lookahead_frames` |
+| motion | `initial_pose`, the pose before frame 0 | frame t - 1 |
 | noise | frame 0 | frame t |
 
-Past the end of a recording there is silence. A model whose `look_ahead_frames` is None hears the whole recording
-before it moves, and may read all of the partner's motion; it has `forward` alone.
+Audio past the end of a recording is silence. A model whose `lookahead_frames` is None encodes the whole recording
+before it decodes the first frame. A model whose `causal_motion` is False reads all of the partner's motion, too;
+it has `forward` alone.
 
-A model is a function of tensors: no hidden state, no random numbers of its own in evaluation mode. Whoever samples
-draws the noise, and so holds the seed.
+A model is a function of tensors. It has no hidden state and draws no random numbers in evaluation mode: the caller
+draws the noise of a sample, and so holds the seed.
+
+A model of another package is a subclass of `ConversationModel`, named by an entry point of the group
+`dualtalk.models`; see `ConversationModel` for what it must define.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dualtalk.errors import InputError
+from dualtalk.models.audio_encoders import AudioEncoder, State, not_streamable
+from dualtalk.models.training_interface import Criterion, Geometry, TrainingBatch
 from dualtalk.timebase import SAMPLES_PER_FRAME
 
-# How much of a recording `roll_out` hears before it moves people through it: bounds memory, changes nothing.
-HEARD_AT_ONCE_FRAMES = 250
+# Frames of audio that `roll_out` encodes at a time. It bounds memory and does not change the result.
+ENCODER_CHUNK_FRAMES = 250
 
-# Whatever a model remembers between steps: tensors in tuples and dataclasses. Callers keep it and hand it back.
-State = Any
 OnePersonsMotion = Float[Tensor, "batch frame coef"] | None
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a model is given to move both people through frame t.
+    """Inputs of one decoding step.
 
     Attributes
     ----------
-    heard : (batch, 2, feature)
-        For `ConversationModel.step`, the 640 samples of both voices over frame t + `look_ahead_frames`, silence
-        where that is past the end; for `ConversationModel.move`, what `ConversationModel.hear` made of them.
-    before : (batch, 2, coef)
-        Both motions at frame t - 1, as the caller takes them to have been: observed, or what the model gave for
-        that frame, or one of each. At frame 0, what `ConversationModel.forward` calls `first`.
+    audio : (batch, 2, feature)
+        For `ConversationModel.step`, the 640 samples of both people over frame t + `lookahead_frames`, silence
+        past the end. For `ConversationModel.decode_step`, features from `ConversationModel.encode_audio`.
+    previous : (batch, 2, coef)
+        Motion of both people at frame t - 1: observed, or the model's own output, or one of each. At frame 0, the
+        `initial_pose` of `ConversationModel.forward`.
     noise : (batch, 2, coef) or None
-        Standard normal numbers, for a sample; None for the model's mean. A model without randomness ignores it.
+        Standard normal numbers for a stochastic sample; None for the deterministic prediction. Deterministic
+        models ignore it.
     """
 
-    heard: Float[Tensor, "batch 2 feature"]
-    before: Float[Tensor, "batch 2 coef"]
+    audio: Float[Tensor, "batch 2 feature"]
+    previous: Float[Tensor, "batch 2 coef"]
     noise: Float[Tensor, "batch 2 coef"] | None = None
 
 
 class ConversationModel(nn.Module, ABC):
-    """Both people's motion from both people's audio and past motion.
+    """Predicts the motion of both people from their audio and past motion.
+
+    A model of this or another package defines
+
+    - `model_type`, its name in model files; a plug-in's entry point in the group `dualtalk.models` has this name
+    and
+      refers to the class;
+    - `forward`; and, to be streamed, `start` and `decode_step` (`encode_audio` where audio has features of its
+    own);
+    - `config_class`, a dataclass of JSON values from which `__init__(config, *audio_encoders)` builds the model. A
+      class without one is built as `__init__(**to_config())`, by default from `motion_dim` alone.
+
+    Training needs no more: `training_losses` as it is trains `forward`. A model that is not built in one of these
+    two ways overrides `to_config` and `from_config`.
 
     Attributes
     ----------
-    coefficients : int
+    motion_dim : int
         Width of a motion vector.
-    look_ahead_frames : int or None
-        How many frames of audio past its own a motion frame needs; None for the whole recording.
+    lookahead_frames : int or None
+        Frames of audio beyond its own that a motion frame needs; None for the whole recording.
+    max_lookahead_frames : int or None
+        Greatest look-ahead of a network that serves several: training draws one from 0 to this for every step.
+        None for a network with one look-ahead.
+    causal_motion : bool
+        Whether a frame depends on motion before it alone, so that the model can be rolled out on its own output.
     """
 
-    coefficients: int
-    look_ahead_frames: int | None = 0
+    model_type: ClassVar[str]
+    config_class: ClassVar[type | None] = None
+    causal_motion: ClassVar[bool] = True
 
-    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
-        """Take from training motion what must be known before training, such as the scale of coefficients."""
+    config: Any
+    motion_dim: int
+    lookahead_frames: int | None = 0
+
+    @property
+    def max_lookahead_frames(self) -> int | None:
+        return None
+
+    @property
+    def audio_encoders(self) -> Sequence[AudioEncoder]:
+        """Audio encoders that the model was built with, in the order of the constructor."""
+        return () if self.config_class is None else (self.audio_encoder,)
+
+    def to_config(self) -> dict[str, Any]:
+        """JSON values from which `from_config` builds the same model."""
+        return {"motion_dim": self.motion_dim} if self.config_class is None else asdict(self.config)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], audio_encoders: Sequence[AudioEncoder] = ()
+    ) -> "ConversationModel":
+        """An untrained model from what `to_config` returned.
+
+        Raises
+        ------
+        TypeError
+            A field that the config does not have.
+        """
+        if cls.config_class is None:
+            return cls(**config)
+        return cls(cls.config_class(**config), *audio_encoders)
 
     @abstractmethod
     def forward(
         self,
         audio: Float[Tensor, "batch 2 sample"],
         motion: Float[Tensor, "batch 2 frame coef"],
-        first: Float[Tensor, "batch 2 coef"] | None = None,
+        initial_pose: Float[Tensor, "batch 2 coef"] | None = None,
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        """Both motions of a whole recording, each frame from the true motion before it (teacher forcing).
+        """Motion of both people over a whole recording, each frame from the given motion before it.
 
         Parameters
         ----------
         audio : (batch, 2, sample)
             640 samples for each frame of `motion`.
         motion : (batch, 2, frame, coef)
-            The true motion. Frame t of it is read for frames after t only.
-        first : (batch, 2, coef) or None
+            Teacher forcing: frame t is read for frames after t only.
+        initial_pose : (batch, 2, coef) or None
             The pose before frame 0; None for zeros, a neutral face.
         noise : (batch, 2, frame, coef) or None
             As `Frame.noise`, for all frames.
@@ -103,11 +157,51 @@ class ConversationModel(nn.Module, ABC):
             Audio and motion do not fit each other or this model.
         """
 
-    def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
-        """The state before frame 0, having heard the first `look_ahead_frames` frames of audio.
+    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
+        """Estimate statistics of the training motion, such as the mean and scale of coefficients."""
 
-        `ahead` has 640 samples for each of them, so none where the model does not look ahead; it also says how
-        large the batch is and on which device.
+    def expand_range(self, motion: Float[Tensor, "frame coef"]) -> None:
+        """Fine-tuning: extend the range of valid coefficients, where the model keeps one, to that of `motion`."""
+
+    def set_geometry(self, geometry: Geometry) -> None:
+        """Set what the model uses of the head. Models that use nothing of it ignore this."""
+
+    def set_vtlp_range(self, factors: tuple[float, float] | None) -> None:
+        """Set the range of vocal tract length perturbation in training; None for none."""
+        for encoder in self.audio_encoders:
+            encoder.vtlp_range = factors
+
+    def training_losses(self, batch: TrainingBatch, criterion: Criterion) -> dict[str, Float[Tensor, ""]]:
+        """Weighted losses of one step, by name; training minimizes their sum."""
+        history = batch.scheduled_history(lambda motion: self(batch.audio, motion))
+        return criterion.motion_losses(self(batch.audio, history), batch.motion, batch.valid)
+
+    def trained_tensors(self) -> list[Tensor]:
+        """Tensors that training changes: weights, and statistics that it updates step by step."""
+        return list(self.parameters())
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether `calibrate` is to be called after training."""
+        return False
+
+    def calibrate(
+        self,
+        audio: Float[Tensor, "batch 2 sample"],
+        motion: Float[Tensor, "batch 2 frame coef"],
+        valid: Bool[Tensor, "batch 2 frame"],
+        noise: Float[Tensor, "batch 2 frame coef"],
+    ) -> None:
+        """Fit what follows the network to closed-loop samples of the trained network beside the ground truth."""
+
+    def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
+        """The state before frame 0.
+
+        Parameters
+        ----------
+        ahead : (batch, 2, sample)
+            The first `lookahead_frames` frames of audio, 640 samples each; empty without a look-ahead. It also
+            sets the batch size and the device.
 
         Raises
         ------
@@ -116,137 +210,158 @@ class ConversationModel(nn.Module, ABC):
         """
         raise not_streamable(self)
 
-    def hear(
+    def encode_audio(
         self, state: State, audio: Float[Tensor, "batch 2 sample"]
     ) -> tuple[Float[Tensor, "batch 2 frame feature"], State]:
-        """What the model makes of the audio of the next frames, however people move, and the state after it.
+        """Audio features of the next frames, independent of motion, and the state after them.
 
-        Many frames at once cost far less than one by one, so what can be heard is best heard before anybody moves.
-        Unless a model says otherwise it is the samples themselves.
+        Encoding many frames at once costs far less than one by one. By default features are the samples.
         """
         return audio.unflatten(-1, (-1, SAMPLES_PER_FRAME)), state
 
-    def move(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
-        """Both motions of the next frame that was heard, and the state after it."""
+    def encode_recording(
+        self, audio: Float[Tensor, "batch 2 sample"]
+    ) -> tuple[Float[Tensor, "batch 2 frame feature"], State]:
+        """Features of a whole recording and the state before frame 0, for audio encoders that are not causal.
+
+        Raises
+        ------
+        InputError
+            This model cannot be rolled out.
+        """
         raise not_streamable(self)
 
-    def move_on(
+    def decode_step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
+        """Motion of the next frame whose audio was encoded, and the state after it."""
+        raise not_streamable(self)
+
+    def decode_chunk(
         self,
         state: State,
-        heard: Float[Tensor, "batch 2 frame feature"],
-        before: Float[Tensor, "batch 2 coef"],
-        given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
+        features: Float[Tensor, "batch 2 frame feature"],
+        previous: Float[Tensor, "batch 2 coef"],
+        forced: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
         noise: Float[Tensor, "batch 2 frame coef"] | None = None,
     ) -> tuple[Float[Tensor, "batch 2 frame coef"], State]:
-        """Both motions of all the next frames that were heard, each going on from what `fed` gives for the one
-        before it, and the state after them. As `move` frame by frame, which a model may do faster at once."""
-        answers = []
-        for t, features in enumerate(heard.unbind(2)):
-            answer, state = self.move(state, Frame(features, before, None if noise is None else noise[:, :, t]))
-            answers.append(answer)
-            before = fed(answer[:, :, None], cut(given, slice(t, t + 1)))[:, :, 0]
-        return torch.stack(answers, dim=2), state
+        """Autoregressive motion of the next frames, and the state after them.
 
-    def shown(self, moved: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
-        """A sample as it is to be seen. What the next frames go on from is the sample itself."""
-        return moved
+        Each frame follows from what `apply_forcing` returns for the frame before it. A model may compute many
+        frames faster than `decode_step` does one by one; the result is the same.
+        """
+        predictions = []
+        for t, frame_features in enumerate(features.unbind(2)):
+            frame = Frame(frame_features, previous, None if noise is None else noise[:, :, t])
+            prediction, state = self.decode_step(state, frame)
+            predictions.append(prediction)
+            previous = apply_forcing(prediction[:, :, None], slice_time(forced, slice(t, t + 1)))[:, :, 0]
+        return torch.stack(predictions, dim=2), state
+
+    def postprocess(self, motion: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
+        """A sample as users see it. The autoregression continues from the sample itself."""
+        return motion
 
     def step(self, state: State, frame: Frame) -> tuple[Float[Tensor, "batch 2 coef"], State]:
-        """Both motions of the next frame, and the state after it.
+        """Motion of the next frame, and the state after it.
 
-        Given the same audio, motion and noise frame by frame it gives what `forward` gives at once. `state` is
-        left as it was, so a conversation can go on from it in more than one way, and gradients pass through.
-        Time and memory of a step do not grow with the number of steps.
+        Frame by frame this gives what `forward` gives for the whole. `state` is not changed, so a conversation can
+        be continued from it in more than one way, and gradients pass through. Time and memory of a step do not
+        grow with the number of steps.
         """
-        heard, state = self.hear(state, frame.heard)
-        return self.move(state, replace(frame, heard=heard[:, :, 0]))
+        features, state = self.encode_audio(state, frame.audio)
+        return self.decode_step(state, replace(frame, audio=features[:, :, 0]))
 
 
 def roll_out(
     model: ConversationModel,
     audio: Float[Tensor, "batch 2 sample"],
     *,
-    given: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
-    first: Float[Tensor, "batch 2 coef"] | None = None,
+    forced: tuple[OnePersonsMotion, OnePersonsMotion] = (None, None),
+    initial_pose: Float[Tensor, "batch 2 coef"] | None = None,
     noise: Float[Tensor, "batch 2 frame coef"] | None = None,
-    as_shown: bool = True,
+    postprocess: bool = True,
 ) -> Float[Tensor, "batch 2 frame coef"]:
-    """Stream a whole recording through a model that is fed its own motion.
+    """Run a model over a recording autoregressively, on its own output.
 
     Parameters
     ----------
     audio : (batch, 2, sample)
         A multiple of 640 samples.
-    given : two of (batch, frame, coef) or None
-        True motion of person 0 and of person 1 that the model is fed in place of its own. None and None is the
-        closed loop; one given is the published protocol, partner given, and what the model gave for the other
-        person is its answer; both given is teacher forcing.
-    first, noise
-        As `ConversationModel.forward` has them.
-    as_shown : bool
-        Whether samples are given as they are `ConversationModel.shown`.
+    forced : two of (batch, frame, coef) or None
+        Ground-truth motion of person 0 and of person 1 that replaces the model's own output in the history. None
+        and None is the closed loop. One of them is the published protocol, partner given: the model's output for
+        the other person is the prediction. Both is teacher forcing.
+    initial_pose, noise
+        As in `ConversationModel.forward`.
+    postprocess : bool
+        Whether `ConversationModel.postprocess` is applied to samples.
 
     Returns
     -------
     (batch, 2, frame, coef)
-        What the model gave, for the given people too.
+        The model's output, for people with forced motion too.
 
     Raises
     ------
     InputError
-        The model cannot be streamed, or what is given does not fit the audio.
+        The model cannot be streamed, or `forced` does not fit the audio.
     """
     frames = whole_frames(audio)
-    for motion in given:
-        if motion is not None and motion.shape[1:] != (frames, model.coefficients):
+    for motion in forced:
+        if motion is not None and motion.shape[1:] != (frames, model.motion_dim):
             raise InputError(
-                f"motion given has shape {tuple(motion.shape)}; audio of {frames} frames wants "
-                f"(batch, {frames}, {model.coefficients})"
+                f"forced motion has shape {tuple(motion.shape)}; audio of {frames} frames wants "
+                f"(batch, {frames}, {model.motion_dim})"
             )
-    ahead = (model.look_ahead_frames or 0) * SAMPLES_PER_FRAME
-    padded = nn.functional.pad(audio, (0, ahead))
-    state = model.start(padded[..., :ahead])
-    before = audio.new_zeros(len(audio), 2, model.coefficients) if first is None else first
-    parts, done = [], 0
-    for sound in padded[..., ahead:].split(HEARD_AT_ONCE_FRAMES * SAMPLES_PER_FRAME, dim=-1):
-        heard, state = model.hear(state, sound)
-        span = slice(done, done + heard.shape[2])
-        known = cut(given, span)
-        moved, state = model.move_on(state, heard, before, known, None if noise is None else noise[:, :, span])
-        parts.append(moved)
-        before, done = fed(moved, known)[:, :, -1], span.stop
-    moved = torch.cat(parts, dim=2)
-    return model.shown(moved) if as_shown and noise is not None else moved
+    previous = audio.new_zeros(len(audio), 2, model.motion_dim) if initial_pose is None else initial_pose
+    chunks: list[Tensor] = []
+    done = 0
+    if model.lookahead_frames is None:
+        features, state = model.encode_recording(audio)
+        encoded = iter(features.split(ENCODER_CHUNK_FRAMES, dim=2))
+    else:
+        ahead = model.lookahead_frames * SAMPLES_PER_FRAME
+        padded = nn.functional.pad(audio, (0, ahead))
+        state = model.start(padded[..., :ahead])
+        encoded = iter(padded[..., ahead:].split(ENCODER_CHUNK_FRAMES * SAMPLES_PER_FRAME, dim=-1))
+    for chunk in encoded:
+        if model.lookahead_frames is None:
+            features = chunk
+        else:
+            features, state = model.encode_audio(state, chunk)
+        span = slice(done, done + features.shape[2])
+        forced_chunk = slice_time(forced, span)
+        noise_chunk = None if noise is None else noise[:, :, span]
+        prediction, state = model.decode_chunk(state, features, previous, forced_chunk, noise_chunk)
+        chunks.append(prediction)
+        previous, done = apply_forcing(prediction, forced_chunk)[:, :, -1], span.stop
+    motion = torch.cat(chunks, dim=2)
+    return model.postprocess(motion) if postprocess and noise is not None else motion
 
 
-def fed(
-    moved: Float[Tensor, "batch 2 frame coef"], given: tuple[OnePersonsMotion, OnePersonsMotion]
+def apply_forcing(
+    motion: Float[Tensor, "batch 2 frame coef"], forced: tuple[OnePersonsMotion, OnePersonsMotion]
 ) -> Float[Tensor, "batch 2 frame coef"]:
-    """What a model goes on from: what was `given` of a person, else what it moved."""
-    if given == (None, None):
-        return moved
-    return torch.stack([moved[:, p] if given[p] is None else given[p] for p in range(2)], dim=1)
+    """`motion`, with that of a person who has `forced` motion replaced by it."""
+    if forced[0] is None and forced[1] is None:
+        return motion
+    return torch.stack([motion[:, p] if one is None else one for p, one in enumerate(forced)], dim=1)
 
 
-def cut(
-    given: tuple[OnePersonsMotion, OnePersonsMotion], frames: slice
+def slice_time(
+    forced: tuple[OnePersonsMotion, OnePersonsMotion], frames: slice
 ) -> tuple[Float[Tensor, "batch some coef"] | None, Float[Tensor, "batch some coef"] | None]:
-    """Some frames of what was given."""
-    return tuple(None if motion is None else motion[:, frames] for motion in given)
-
-
-def not_streamable(what: nn.Module) -> InputError:
-    """The error of a model, or a front end of one, that cannot go frame by frame."""
-    return InputError(f"{type(what).__name__} hears a whole recording at once; it cannot be streamed")
+    """A span of frames of both people's forced motion."""
+    first, second = (None if motion is None else motion[:, frames] for motion in forced)
+    return first, second
 
 
 def whole_frames(audio: Float[Tensor, "*batch sample"]) -> int:
-    """How many motion frames `audio` has; it must have at least one, and no part of one.
+    """Number of motion frames of `audio`, which must be at least one.
 
     Raises
     ------
     InputError
-        It has none, or ends within a frame.
+        There is none, or the audio ends within a frame.
     """
     frames, rest = divmod(audio.shape[-1], SAMPLES_PER_FRAME)
     if rest or not frames:
@@ -259,13 +374,13 @@ def whole_frames(audio: Float[Tensor, "*batch sample"]) -> int:
 def require_fit(
     model: ConversationModel, audio: Float[Tensor, "batch 2 sample"], motion: Float[Tensor, "batch 2 frame coef"]
 ) -> None:
-    """Refuse audio and motion that differ in length, or motion that is not as wide as the model's.
+    """Check that audio and motion have the same length and that the motion has the model's width.
 
     Raises
     ------
     InputError
     """
-    wanted = (len(audio), 2, whole_frames(audio), model.coefficients)
+    wanted = (len(audio), 2, whole_frames(audio), model.motion_dim)
     if motion.shape != wanted:
         raise InputError(
             f"motion has shape {tuple(motion.shape)}; this model and audio of {wanted[2]} frames want {wanted}"
@@ -273,9 +388,9 @@ def require_fit(
 
 
 def motion_before(
-    motion: Float[Tensor, "batch 2 frame coef"], first: Float[Tensor, "batch 2 coef"] | None
+    motion: Float[Tensor, "batch 2 frame coef"], initial_pose: Float[Tensor, "batch 2 coef"] | None
 ) -> Float[Tensor, "batch 2 frame coef"]:
-    """`Frame.before` of every frame: `motion` one frame later, behind `first` (zeros for None)."""
-    if first is None:
-        first = torch.zeros_like(motion[:, :, 0])
-    return torch.cat([first[:, :, None], motion[:, :, :-1]], dim=2)
+    """`Frame.previous` of every frame: `motion` one frame later, after `initial_pose` (zeros for None)."""
+    if initial_pose is None:
+        initial_pose = torch.zeros_like(motion[:, :, 0])
+    return torch.cat([initial_pose[:, :, None], motion[:, :, :-1]], dim=2)

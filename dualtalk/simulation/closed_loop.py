@@ -18,7 +18,6 @@ from dualtalk.core import LAYOUTS, Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
-from dualtalk.models.peng2025 import DualTalk
 
 # How often a network that must know the partner's whole motion is asked again with its own answer for it.
 SETTLING_PASSES = 3
@@ -39,8 +38,8 @@ def close_the_loop(
         No such mode, or a model that needs the whole recording.
     """
     audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
-    if isinstance(trained.model, DualTalk):
-        return _with_motion(conversation, trained, _settled(trained.model, audio))
+    if not trained.model.causal_motion:
+        return _with_motion(conversation, trained, _fixed_point(trained.model, audio))
     with threads_for(mode):
         return _with_motion(conversation, trained, roll_out(trained.model, audio, noise=noise))
 
@@ -61,12 +60,12 @@ def answer_the_partner(
         None
     ]
     audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
-    if isinstance(trained.model, DualTalk):
+    if not trained.model.causal_motion:
         return _with_motion(conversation, trained, trained.model(audio, known))
-    # Twice the conversation, the second time with the people exchanged: person 0 is always the model's.
+    # Twice the conversation, the second time with the people swap_partners: person 0 is always the model's.
     both = [torch.cat([one, one.flip(1)]) if one is not None else None for one in (audio, known, noise)]
     with threads_for(mode):
-        moved = roll_out(trained.model, both[0], given=(None, both[1][:, 1]), noise=both[2])
+        moved = roll_out(trained.model, both[0], forced=(None, both[1][:, 1]), noise=both[2])
     return _with_motion(conversation, trained, moved[:, 0][None])
 
 
@@ -108,9 +107,9 @@ def _known(motion: HeadMotion | None, trained: PretrainedModel) -> Float[np.ndar
     return motion.to_layout(LAYOUTS[trained.layout]).coefficients
 
 
-def _settled(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
+def _fixed_point(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
     """The answer of a network that reads the partner's motion to its end: to still faces, then to itself."""
-    moved = audio.new_zeros(1, 2, whole_frames(audio), model.coefficients)
+    moved = audio.new_zeros(1, 2, whole_frames(audio), model.motion_dim)
     for _ in range(SETTLING_PASSES):
         moved = model(audio, moved)
     return moved

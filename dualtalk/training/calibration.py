@@ -1,30 +1,23 @@
-"""After training: how a model's samples are distributed in a closed loop, beside how people moved in the data.
+"""Calibration after training: a model's closed-loop samples compared with the motion of the data.
 
-What a flow gets wrong in one frame is hardly anything, and a loop of hundreds of frames adds it up: only its own
-samples tell how far. See `Duet.shown`.
+An error of the sampler in one frame is small, and a closed loop of hundreds of frames accumulates it, so it can
+only be measured on the model's own samples. See `ConversationModel.calibrate`.
 """
 
 import numpy as np
 import torch
 
 from dualtalk.data.windows import Window
-from dualtalk.models.duet import Duet
-from dualtalk.models.interface import roll_out
+from dualtalk.models.interface import ConversationModel
 
-# Half a minute of each of so many conversations; its first two seconds come from the still face before them.
-CONVERSATIONS, FRAMES, SETTLING_FRAMES = 24, 750, 50
+# So many conversations of half a minute.
+CONVERSATIONS, FRAMES = 24, 750
 
 
-@torch.inference_mode()
-def match_samples(model: Duet, windows: list[Window], seed: int) -> bool:
-    """Move people by their voices alone, and let the model match what comes to what was; False, and nothing done,
-    where all windows are too short to tell."""
-    audio, motion, valid = (torch.stack([getattr(one, name) for one in windows]) for name in Window._fields[:3])
-    valid[:, :, :SETTLING_FRAMES] = False
-    if not valid.any():
-        return False
-    device = model.told.device
+def calibrate_model(model: ConversationModel, windows: list[Window], seed: int, device: torch.device) -> None:
+    """Call the model's `calibrate` with windows of equal length; noise is drawn on the CPU from the seed."""
+    audio, motion, valid = (
+        torch.stack([getattr(window, name) for window in windows]) for name in ("audio", "motion", "valid")
+    )
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(motion.shape, np.float32))
-    sampled = roll_out(model, audio.to(device), noise=noise.to(device), as_shown=False)
-    model.match(sampled[valid.to(device)], motion[valid].to(device))
-    return True
+    model.calibrate(*(tensor.to(device) for tensor in (audio, motion, valid, noise)))

@@ -70,7 +70,7 @@ class SampleVideos(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         training = cast(ConversationTraining, pl_module)
-        if training.model.look_ahead_frames is None:
+        if not training.model.causal_motion:
             name = type(training.model).__name__
             raise InputError(
                 f"{name} needs the whole recording before its first frame; leave out --sample-video-every-n-steps"
@@ -92,7 +92,7 @@ class SampleVideos(Callback):
         (weights,) = (one for one in callbacks if isinstance(one, AveragedWeights))
         with isolate_rng():
             try:
-                sample = close_the_loop(sample_conversation(data), weights.averaged.as_it_is())
+                sample = close_the_loop(sample_conversation(data), weights.averaged.snapshot())
                 head = load_head(weights.averaged.head)
                 render_conversation(sample, head, folder / f"step{step:08d}.mp4")
             except DualTalkError as error:

@@ -24,11 +24,10 @@ from dualtalk import __version__
 from dualtalk.data.module import ConversationData
 from dualtalk.data.shards import INDEX
 from dualtalk.errors import InputError
-from dualtalk.models.duet import Duet
 from dualtalk.store.schema import MANIFEST
-from dualtalk.training.calibration import CONVERSATIONS, FRAMES, match_samples
+from dualtalk.training.calibration import CONVERSATIONS, FRAMES, calibrate_model
 from dualtalk.training.callbacks import AveragedWeights, TrainingProgress
-from dualtalk.training.module import ConversationTraining, as_configured, some_windows
+from dualtalk.training.module import ConversationTraining, sample_windows
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +81,9 @@ def train(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Path:
             raise InputError(
                 f"{last} is of a model of other sizes; give another --output-dir, or remove it"
             ) from error
-        cli.model.go_back()
-        if isinstance(cli.model.model, Duet) and cli.model.model.look_ahead_frames is not None:
-            match(cli, trainer.strategy.root_device)
+        cli.model.interpolate_with_init()
+        if cli.model.model.needs_calibration:
+            calibrate(cli, trainer.strategy.root_device)
     if trainer.is_global_zero:
         cli.model.save(out / MODEL, _training_info(cli, trainer))
     return out / MODEL
@@ -115,13 +114,12 @@ def build_cli(arguments: list[str]) -> TrainCLI:
         raise InputError(f"the config cannot be used: {' '.join(str(error).split())}") from error
 
 
-def match(cli: TrainCLI, device: torch.device) -> None:
+def calibrate(cli: TrainCLI, device: torch.device) -> None:
     """Calibrate the trained model's samples against training motion, on the device it was trained on."""
     longer = ConversationData(cli.datamodule.datasets, window_frames=FRAMES, layout=cli.datamodule.layout)
-    windows = some_windows(longer.windows("train"), CONVERSATIONS)
+    windows = sample_windows(longer.windows("train"), CONVERSATIONS)
     model = cli.model.model.eval().to(device)
-    as_configured(model)
-    match_samples(model, windows, cli.config["seed_everything"])
+    calibrate_model(model, windows, cli.config["seed_everything"], device)
     model.cpu()
 
 

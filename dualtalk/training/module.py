@@ -1,23 +1,29 @@
-"""The LightningModule: how a model of conversation learns, and what is measured on the way.
+"""The LightningModule: training and validation of a model of conversation.
 
-A model that is always given the true past learns to go on from it, and drifts once it has to go on from its own.
-So a share of the conversations of each batch is given, in place of the truth, what the model itself makes of the
-audio. These train the mean, which at run time is fed its own output; the others train the flow too, whose samples
-look like the truth. Their past is strayed from, now little, now far, and what they are to do is to come back: the
-way of samples that go on from samples.
+A model that is trained with teacher forcing alone drifts when it runs on its own output (exposure bias). Two
+measures counter that. Scheduled sampling: a share of the conversations of each batch gets the model's own
+prediction as motion history. History noise: the ground-truth history of the others is perturbed, more or less far,
+and the target of a stochastic model returns from there to the ground truth.
 
-Several processes that train together learn what one would learn from all their batches at once: every valid frame
-counts the same, whichever process has it. Each draws its own noise; the look-ahead is drawn for all.
+Several processes that train together compute what one would compute from all their batches: every valid frame has
+the same weight, whichever process has it. Each process draws its own noise; the look-ahead is the same in all.
+
+All random numbers of a step are functions of the seed, the step and the process, so a resumed run continues
+exactly.
 """
 
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -26,25 +32,18 @@ from dualtalk.data.distributed import all_reduce_sum, broadcast_buffers
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
-from dualtalk.models.audio_encoders import CausalLogMel
-from dualtalk.models.blocks import Standardised
 from dualtalk.models.checkpoint import PretrainedModel, load_model, save_model
-from dualtalk.models.duet import Duet, Seen, seen_before
-from dualtalk.models.interface import ConversationModel, motion_before
+from dualtalk.models.interface import ConversationModel
+from dualtalk.models.training_interface import TrainingBatch
 from dualtalk.training.augmentation import otherwise_recorded
-from dualtalk.training.losses import MotionLoss, lip_basis_mm, masked_mean
+from dualtalk.training.losses import LossWeights, MotionLoss, lip_basis
 
-# Windows from which the scale of the coefficients is taken before the first step.
-SCALE_WINDOWS = 256
-# A past that strays from the truth does so within a fifth of a second, or over a second; by so many deviations at
-# least.
-DRIFT_FRAMES = (5, 25)
-LEAST_STRAYED = 0.02
-# Share of the way back to the truth that a sample goes in one frame at least, and how fast at most, in deviations
-# of changes.
-LEAST_RETURN, FASTEST_RETURN = 0.05, 2.0
-# How much one step counts in the running mean of how much the voices tell.
-TOLD_RATE = 0.02
+# Windows from which the statistics of the motion are estimated before the first step.
+STATISTICS_WINDOWS = 256
+# History noise is linear between random values this many frames apart: a fifth of a second, or a second.
+NOISE_SPANS_FRAMES = (5, 25)
+# Smallest standard deviation of the noise, relative to that of the coefficient; half of the people have this.
+MIN_HISTORY_NOISE = 0.02
 
 
 class ConversationTraining(lightning.LightningModule):
@@ -54,31 +53,33 @@ class ConversationTraining(lightning.LightningModule):
     ----------
     model : ConversationModel
     layout : str
-        Of the motion; the model is as wide.
+        Layout of the motion, as wide as the model's.
     head : str
-        Whose lips the loss measures: "open", or the path of a FLAME file.
+        The head whose lips the losses measure: "open", or the path of a FLAME file.
     learning_rate, weight_decay, warmup_steps
-        Of AdamW, with a linear warm-up and a cosine to zero over the training.
+        Of AdamW, with a linear warm-up and a cosine decay to zero.
     scheduled_sampling_prob : float
-        Share of conversations that go on from the model's own motion.
+        Share of conversations whose motion history is the model's own prediction.
     history_noise_std : float
-        How far the true past is strayed from at most, in deviations of the coefficients.
-    velocity_weight, lips_weight, lip_closure_weight, flow_weight, flow_lip_vertex_weight : float
+        Greatest standard deviation of the noise on ground-truth history, relative to that of the coefficients.
+    velocity_weight, lip_vertex_weight, lip_closure_weight, flow_weight, flow_lip_vertex_weight : float
+        See `LossWeights`.
     audio_augmentation : bool
-        Whether each voice is heard by another microphone each time; see `dualtalk.training.augmentation`.
+        Whether the audio of each person is augmented; see `dualtalk.training.augmentation`.
     vtlp_range : (float, float) or None
-        Whether each voice has another vocal tract each time, and how far from its own; see `CausalLogMel`.
+        Range of vocal tract length perturbation; see `CausalLogMel`.
     init_checkpoint : str or None
-        A trained model of the same kind and sizes, or "default" for the one that comes along: training starts from
-        its weights, and keeps its scale of the coefficients.
+        Fine-tuning: a model of the same type and sizes, or "default" for the bundled one, whose weights and
+        normalization training starts from.
     interpolation_alpha : float
-        How much of the way from those weights to the trained ones the model is taken in the end, 0 to 1: Wortsman
-        et al. 2022, "Robust fine-tuning of zero-shot models". Less than all of it forgets less.
+        After training, weights are interpolated between the initial (0) and the trained ones (1): Wortsman et al.
+        2022, "Robust fine-tuning of zero-shot models". Less than 1 reduces forgetting.
 
     Raises
     ------
     InputError
-        A layout that the model does not have, a model to start from that is another, or a part of a way from none.
+        A layout that the model does not have, an initial checkpoint of another model, or an interpolation without
+        one.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class ConversationTraining(lightning.LightningModule):
         scheduled_sampling_prob: float = 0.3,
         history_noise_std: float = 2.0,
         velocity_weight: float = 1.0,
-        lips_weight: float = 0.1,
+        lip_vertex_weight: float = 0.1,
         lip_closure_weight: float = 1.0,
         flow_weight: float = 1.0,
         flow_lip_vertex_weight: float = 1.0,
@@ -110,53 +111,55 @@ class ConversationTraining(lightning.LightningModule):
                 "with; give init_checkpoint"
             )
         width = LAYOUTS[layout].width
-        if width != model.coefficients:
-            raise InputError(f"a model of {model.coefficients} coefficients; layout {layout} has {width}")
-        self.model, self.layout = model, layout
+        if width != model.motion_dim:
+            raise InputError(
+                f"motion_dim of the model is {model.motion_dim}; layout {layout} has {width} coefficients"
+            )
+        self.model, self.layout, self.head = model, layout, head
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.scheduled_sampling_prob, self.history_noise_std = scheduled_sampling_prob, history_noise_std
-        self.flow_weight, self.flow_lip_vertex_weight = flow_weight, flow_lip_vertex_weight
         self.audio_augmentation = audio_augmentation
-        for part in self.model.modules():
-            if isinstance(part, CausalLogMel):
-                part.tracts = vtlp_range
-        self.head = head
+        model.set_vtlp_range(vtlp_range)
         loaded = load_head(head)
         self.space = loaded.space
-        self.scale = Standardised(width)
-        self.loss = MotionLoss(
-            lip_basis_mm(loaded, LAYOUTS[layout]), velocity_weight, lips_weight, lip_closure_weight
+        weights = LossWeights(
+            velocity_weight, lip_vertex_weight, lip_closure_weight, flow_weight, flow_lip_vertex_weight
         )
-        self._seed = torch.initial_seed()
+        self.loss = MotionLoss(lip_basis(loaded, LAYOUTS[layout]), LAYOUTS[layout], weights)
+        # Checkpoints keep it, so that a resumed run continues with the same random numbers.
+        self.seed = torch.initial_seed()
         self.init_checkpoint, self.interpolation_alpha = init_checkpoint, interpolation_alpha
         self.init_checkpoint_info = (
             None if init_checkpoint is None else self._load_init_checkpoint(init_checkpoint)
         )
 
     def fit(self, windows: Iterable[Window]) -> None:
-        """Take what must be known of the data before training: the scale of its coefficients."""
+        """Estimate the statistics of the training motion, and give the model the geometry of the head.
+
+        Raises
+        ------
+        InputError
+            No frame is valid.
+        """
         windows = list(windows)
         motion = torch.cat([window.motion.reshape(-1, *window.motion.shape[-3:]) for window in windows])
         valid = torch.cat([window.valid.reshape(-1, *window.valid.shape[-2:]) for window in windows])
         if not valid.any():
             raise InputError("no frame of the training data is valid; does the store hold motion?")
         motion, valid = motion.to(self.device), valid.to(self.device)
-        self.scale.fit(motion[valid])
+        self.loss.normalizer.fit(motion[valid])
         if self.init_checkpoint_info is None:
             self.model.fit(motion, valid)
-        elif isinstance(self.model, Duet):
-            self.model.admit(motion[valid])
-        if isinstance(self.model, Duet):
-            self.model.opening.copy_(self.loss.opening_mm())
-            self.model.closed_mm.fill_(self.loss.closed_mm())
-            self.model.turns_head[LAYOUTS[self.layout].slice_of("head")] = 1
+        else:
+            self.model.expand_range(motion[valid])
+        self.model.set_geometry(self.loss.geometry())
 
     def _load_init_checkpoint(self, path: str) -> dict:
-        """Take the weights of a trained model; what is kept about it."""
+        """Load the weights of a trained model into this one; returns its training info."""
         trained = load_model(path)
         if (trained.space, trained.layout) != (self.space, self.layout):
             raise InputError(
-                f"{path} moves in space {trained.space!r} and layout {trained.layout}; this training in "
+                f"{path} has motion of space {trained.space!r} and layout {trained.layout}; this training has "
                 f"{self.space!r} and {self.layout}"
             )
         try:
@@ -165,158 +168,122 @@ class ConversationTraining(lightning.LightningModule):
             self.model.load_state_dict(trained.model.state_dict())
         except (RuntimeError, TypeError) as error:
             raise InputError(
-                f"{path} is another model than the config's: give its kind and sizes there"
+                f"{path} is another model than the config's: give its model type and sizes there"
             ) from error
         return trained.metadata
 
     def on_fit_start(self) -> None:
-        data = self.trainer.datamodule
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # set by LightningCLI's trainer
         if data.space not in ("", self.space):
             raise InputError(f"training motion is in space {data.space!r}, the head of the loss in {self.space!r}")
         if self.trainer.ckpt_path is None:
-            self.fit(some_windows(data.windows("train"), SCALE_WINDOWS))
-            # Of shards each process has seen others.
+            self.fit(sample_windows(data.windows("train"), STATISTICS_WINDOWS))
+            # Processes that read shards have estimated their statistics from different windows.
             broadcast_buffers(self)
 
-    def on_train_batch_start(self, batch: Window, index: int) -> None:
-        # What a step draws depends on its number alone, so that a run that was stopped goes on exactly.
-        if isinstance(self.model, Duet) and self.model.look_ahead_frames is not None:
-            # One network for every look-ahead: each step draws its own.
-            torch.manual_seed(hash((self._seed, self.global_step)) % 2**32)
-            self.model.look_ahead_frames = int(torch.randint(self.model.config.largest_look_ahead_frames + 1, ()))
-        torch.manual_seed(hash((self._seed, self.global_rank, self.global_step)) % 2**32)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["training_seed"] = self.seed
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.seed = checkpoint.get("training_seed", self.seed)
 
     def training_step(self, batch: Window, index: int) -> Tensor:
-        if self.audio_augmentation:
-            batch = batch._replace(audio=otherwise_recorded(batch.audio))
-        terms = self._terms(
-            batch, torch.rand(len(batch.motion), device=self.device) < self.scheduled_sampling_prob
-        )
-        loss = torch.stack(list(terms.values())).sum()
+        # Augmentation, vocal tract perturbation and dropout draw from the global generators.
+        with seeded(random_seed(self.seed, self.global_rank, self.global_step), self.device):
+            if self.audio_augmentation:
+                batch = batch._replace(audio=otherwise_recorded(batch.audio))
+            generator = self._generator(self.seed, self.global_rank, self.global_step, 1)
+            free_running = (
+                torch.rand(len(batch.motion), device=self.device, generator=generator)
+                < self.scheduled_sampling_prob
+            )
+            losses = self.losses(batch, free_running, generator, self.history_noise_std, self._draw_lookahead())
+        loss = torch.stack(list(losses.values())).sum()
         if all_reduce_sum((~torch.isfinite(loss)).int()):
             clips = ", ".join(dict.fromkeys(batch.clip))
             became = f"the loss became {float(loss.detach())} at batch {index} ({clips})"
             if torch.isfinite(loss):
                 became = f"the loss of another process is not finite at batch {index}"
             raise InputError(f"{became}; the last checkpoint holds")
-        # Processes wait for the gradient of every weight, so all take part in every step, if by nothing of them.
-        loss = loss + 0 * sum(weight.sum() for weight in self.model.parameters() if weight.requires_grad)
-        self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
+        self.log_dict({f"train/{name}": term.detach() for name, term in losses.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Window, index: int) -> None:
-        as_configured(self.model)
-        own = torch.ones(len(batch.motion), dtype=torch.bool, device=self.device)
         count = len(batch.motion)
-        for regime, chosen in (("own_past", own), ("true_past", ~own)):
-            torch.manual_seed(index)
-            terms = self._terms(batch, chosen, noise=0.0)
-            named = {f"validation/{regime}/{name}": term for name, term in terms.items()}
+        for mode, free in (("free_running", True), ("teacher_forced", False)):
+            chosen = torch.full((count,), free, device=self.device)
+            losses = self.losses(batch, chosen, self._generator(index), history_noise_std=0.0)
+            named = {f"val/{mode}/{name}": loss for name, loss in losses.items()}
             self.log_dict(named, batch_size=count, sync_dist=True)
-            if regime == "own_past":
-                error = terms["coefficients"]
-                self.log("validation/error", error, batch_size=count, prog_bar=True, sync_dist=True)
+            if free:
+                self.log("val/mse", losses["mse"], batch_size=count, prog_bar=True, sync_dist=True)
 
-    def _terms(
-        self, batch: Window, own: Bool[Tensor, "batch"], noise: float | None = None
+    def losses(
+        self,
+        batch: Window,
+        free_running: Tensor,
+        generator: torch.Generator,
+        history_noise_std: float,
+        lookahead_frames: int | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Weighted terms of the loss; `own` says which conversations go on from the model's own motion."""
-        noise = self.history_noise_std if noise is None else noise
-        if not isinstance(self.model, Duet):
-            past = self._past(batch, own, noise, partial(self.model, batch.audio))
-            return self._errors(self.model(batch.audio, past), batch)
-        heard = self.model.heard(batch.audio)
-        past = self._past(batch, own, noise, partial(self._mean, heard))
-        seen = _seen(past)
-        understood = self.model.understood(heard, seen)
-        mean = self.model.moved(understood, seen)
-        terms = self._errors(mean, batch)
-        told = self._told_by_voices(mean, batch)
-        # In training even where it is over no conversation, as processes that train together must all have it.
-        if self.flow_weight and (self.training or not own.all()):
-            returning = told.clamp(min=LEAST_RETURN)
-            wanted = batch.motion + self._on_the_way_back(past - batch.motion, returning)
-            target = self.model.departures(wanted - self.model.going_on(seen))[~own]
-            error = self.model.flow.error(
-                understood.sample[~own], target, torch.randn_like(target), torch.rand_like(target[..., :1])
-            )
-            # What went before the window is not known, so what changed to its first frame is not either.
-            error, valid = error[:, :, 1:], batch.valid[~own][:, :, 1:]
-            terms["flow"] = self.flow_weight * masked_mean(error.square() * self._shares(), valid)
-            on_lips = self.loss.on_lips(error * self.model.departures.deviation, valid)
-            terms["flow_lips"] = self.flow_lip_vertex_weight * on_lips
-        return terms
+        """Weighted losses of a batch, by name.
 
-    def _shares(self) -> Float[Tensor, "coef"]:
-        """Weights, on average 1, by which each part of the motion counts the same, however many coefficients it
-        has: 3 of 62 turn the head, and all nods are in them."""
-        parts = LAYOUTS[self.layout]
-        shares = torch.zeros_like(self.scale.deviation)
-        for part in parts.widths:
-            moves = self.scale.moves[parts.slice_of(part)]
-            shares[parts.slice_of(part)] = moves / moves.sum().clamp(min=1)
-        return shares * parts.width / len(parts.widths)
+        Parameters
+        ----------
+        batch : Window
+        free_running : (batch,) bool
+            Conversations whose motion history is the model's own prediction.
+        generator : torch.Generator
+            On the device of the batch.
+        history_noise_std : float
+            As in the constructor, for the others.
+        lookahead_frames : int or None
+            None for the model's own.
+        """
+        history = self.perturb_history(batch.motion, history_noise_std, generator)
+        neutral = self.loss.normalizer.mean
+        inputs = TrainingBatch(
+            batch.audio, batch.motion, batch.valid, history, free_running, neutral, generator, lookahead_frames
+        )
+        return self.model.training_losses(inputs, self.loss)
 
-    def _on_the_way_back(
-        self, strayed: Float[Tensor, "batch 2 frame coef"], share: Float[Tensor, "coef"]
+    def perturb_history(
+        self, motion: Float[Tensor, "batch 2 frame coef"], noise_std: float, generator: torch.Generator
     ) -> Float[Tensor, "batch 2 frame coef"]:
-        """How far from the truth a sample may be that was so far from it a frame before: a share of the way back,
-        no faster than people move, for a jump would be seen."""
-        before = motion_before(strayed, strayed[:, :, 0])
-        fastest = FASTEST_RETURN * self.model.changes.deviation
-        return before - (share * before).clamp(-fastest, fastest)
+        """`motion` with smooth noise on a random subset of coefficients.
 
-    @torch.no_grad()
-    def _told_by_voices(self, mean: Float[Tensor, "batch 2 frame coef"], batch: Window) -> Float[Tensor, "coef"]:
-        """How much of each coefficient is known from what is heard: lips nearly all, where a head is turned
-        little. A sample that has strayed goes back as fast as that; the model keeps a running mean of it."""
-        errors = ((mean - batch.motion).square() * batch.valid[..., None]).sum(dim=(0, 1, 2))
-        counted = all_reduce_sum(batch.valid.sum())
-        error = all_reduce_sum(errors) / counted.clamp(min=1)
-        told = (1 - error / self.scale.deviation.square()).clamp(0, 1) * self.scale.moves
-        if self.training and counted:
-            self.model.told.lerp_(told, TOLD_RATE)
-        return told
-
-    def _errors(self, moved: Float[Tensor, "batch 2 frame coef"], batch: Window) -> dict[str, Float[Tensor, ""]]:
-        return self.loss(moved, batch.motion, batch.valid, self.scale.deviation)
-
-    def _mean(
-        self, heard: Float[Tensor, "batch 2 frame width"], past: Float[Tensor, "batch 2 frame coef"]
-    ) -> Float[Tensor, "batch 2 frame coef"]:
-        seen = _seen(past)
-        return self.model.moved(self.model.understood(heard, seen), seen)
-
-    def _past(
-        self, batch: Window, own: Bool[Tensor, "batch"], noise: float, model: Callable[[Tensor], Tensor]
-    ) -> Float[Tensor, "batch 2 frame coef"]:
-        """The motion that each conversation goes on from: what `model` makes of neutral faces, or the truth."""
-        past = self._blurred(batch.motion, noise)
-        if not own.any():
-            return past
-        with torch.no_grad():
-            answered = model(self.scale.mean.expand_as(past))
-        return torch.where(own[:, None, None, None], answered, past)
-
-    def _blurred(
-        self, motion: Float[Tensor, "batch 2 frame coef"], noise: float
-    ) -> Float[Tensor, "batch 2 frame coef"]:
-        """`motion` strayed from: for half of the people hardly, for the others by up to `noise` deviations, in
-        some of their coefficients."""
-        if not noise:
+        Half of the people have noise of `MIN_HISTORY_NOISE`. The others have a standard deviation between that and
+        `noise_std`, drawn on a log scale, relative to the standard deviations of the training motion.
+        """
+        if not noise_std:
             return motion
         people, frames, width = motion.shape[:2], motion.shape[2], motion.shape[3]
-        far = noise * (LEAST_STRAYED / noise) ** torch.rand(*people, 1, 1, device=motion.device)
-        level = torch.where(torch.rand_like(far) < 0.5, LEAST_STRAYED, far)
-        strays = torch.rand(*people, 1, width, device=motion.device) < torch.rand_like(far)
-        span = DRIFT_FRAMES[int(torch.randint(len(DRIFT_FRAMES), ()))]
-        knots = motion.new_empty(*people, 2 + frames // span, width).normal_()
-        drift = interpolate(knots.flatten(0, 1).mT, frames, mode="linear", align_corners=True).mT.view_as(motion)
-        return motion + self.scale.deviation * level * strays * drift
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(*people, *shape, device=motion.device, generator=generator)
+
+        far = noise_std * (MIN_HISTORY_NOISE / noise_std) ** uniform(1, 1)
+        level = torch.where(uniform(1, 1) < 0.5, MIN_HISTORY_NOISE, far)
+        chosen = uniform(1, width) < uniform(1, 1)
+        # Drawn on the CPU where the batch is: an index read from a GPU would wait for it.
+        span = NOISE_SPANS_FRAMES[generator.initial_seed() % len(NOISE_SPANS_FRAMES)]
+        knots = motion.new_empty(*people, 2 + frames // span, width).normal_(generator=generator)
+        noise = interpolate(knots.flatten(0, 1).mT, frames, mode="linear", align_corners=True).mT.view_as(motion)
+        return motion + self.loss.std * level * chosen * noise
+
+    def _draw_lookahead(self) -> int | None:
+        """The look-ahead of this step, the same in all processes; None for a model with one look-ahead."""
+        greatest = self.model.max_lookahead_frames
+        if greatest is None:
+            return None
+        return int(np.random.default_rng([self.seed, self.global_step]).integers(greatest + 1))
+
+    def _generator(self, *keys: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(random_seed(*keys))
 
     def configure_optimizers(self) -> dict:
-        optimiser = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             [weight for weight in self.model.parameters() if weight.requires_grad],
             self.learning_rate,
             weight_decay=self.weight_decay,
@@ -324,55 +291,51 @@ class ConversationTraining(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         warm = min(self.warmup_steps, max(steps // 10, 1))
         schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimiser,
+            optimizer,
             [
-                torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=warm),
-                torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps - warm, 1)),
+                torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=warm),
+                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps - warm, 1)),
             ],
             milestones=[warm],
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @torch.no_grad()
-    def go_back(self) -> None:
+    def interpolate_with_init(self) -> None:
         """Interpolate weights: `interpolation_alpha` 0 gives those of `init_checkpoint`, 1 the trained ones."""
-        if self.interpolation_alpha == 1:
+        if self.interpolation_alpha == 1 or self.init_checkpoint is None:
             return
-        before = load_model(self.init_checkpoint).model
-        for now, then in zip(_learnt(self.model), _learnt(before), strict=True):
-            now.lerp_(then.to(now), 1 - self.interpolation_alpha)
+        initial = load_model(self.init_checkpoint).model
+        for trained, before in zip(self.model.trained_tensors(), initial.trained_tensors(), strict=True):
+            trained.lerp_(before.to(trained), 1 - self.interpolation_alpha)
 
-    def as_it_is(self) -> PretrainedModel:
+    def snapshot(self) -> PretrainedModel:
         """A copy of the model, as `save` and `load_model` would give it, on the CPU."""
-        model = deepcopy(self.model).cpu().eval()
-        as_configured(model)
-        return PretrainedModel(model, self.space, self.layout, {})
+        return PretrainedModel(deepcopy(self.model).cpu().eval(), self.space, self.layout, {})
 
-    def save(self, path: Path, about: dict) -> None:
+    def save(self, path: Path, training_info: dict) -> None:
         """Write the model as one file; see `dualtalk.models.checkpoint`."""
-        save_model(path, self.model, space=self.space, layout=self.layout, about=about)
+        save_model(path, self.model, space=self.space, layout=self.layout, training_info=training_info)
 
 
-def _seen(past: Float[Tensor, "batch 2 frame coef"]) -> Seen:
-    """What is seen of a window's motion; before it, nobody moved."""
-    return seen_before(motion_before(past, past[:, :, 0]))
+def random_seed(*keys: int) -> int:
+    """A seed from several numbers; different numbers give independent streams."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint32)[0])
 
 
-def _learnt(model: ConversationModel) -> list[Tensor]:
-    """Weights, and how much voices tell, which training finds out."""
-    weights = list(model.parameters())
-    return [*weights, model.told] if isinstance(model, Duet) else weights
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators of torch and Python inside the block, and restore their states after it."""
+    with isolate_rng(include_cuda=device.type == "cuda"):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        yield
 
 
-def as_configured(model: ConversationModel) -> None:
-    """Give a model that hears ahead by another length each step its own length back."""
-    if isinstance(model, Duet) and model.look_ahead_frames is not None:
-        model.look_ahead_frames = model.config.look_ahead_frames
-
-
-def some_windows(windows: torch.utils.data.Dataset, count: int) -> list[Window]:
-    """Windows spread over all of them, or the first ones of a stream."""
+def sample_windows(windows: torch.utils.data.Dataset, count: int) -> list[Window]:
+    """Windows evenly spread over a data set, or the first ones of a stream."""
     if isinstance(windows, torch.utils.data.IterableDataset):
         return [window for _, window in zip(range(count), windows, strict=False)]
-    places = torch.linspace(0, len(windows) - 1, min(count, len(windows))).long().unique()
+    size = len(windows)  # type: ignore[arg-type]  # torch's Dataset declares no __len__
+    places = torch.linspace(0, size - 1, min(count, size)).long().unique()
     return [windows[int(place)] for place in places]

@@ -22,7 +22,7 @@ import torch
 
 from dualtalk.io.audio_file import read_wave
 from dualtalk.models.checkpoint import load_model
-from dualtalk.models.interface import SAMPLES_PER_FRAME, ConversationModel, Frame, roll_out
+from dualtalk.models.interface import ConversationModel, Frame, roll_out
 
 FPS = 25
 WARM_UP_STEPS = 300
@@ -32,12 +32,12 @@ PAIRS, PAIRS_SECONDS = (1, 64, 512), 20
 FIRST_FRAME = """
 import torch
 from dualtalk.models.checkpoint import load_model
-from dualtalk.models.interface import SAMPLES_PER_FRAME, Frame
+from dualtalk.models.interface import Frame
 
 model = load_model("default").model
-ahead, frame = (torch.zeros(1, 2, frames * SAMPLES_PER_FRAME) for frames in (model.look_ahead_frames, 1))
-noise = torch.randn(1, 2, model.coefficients)
-model.step(model.start(ahead), Frame(frame, torch.zeros(1, 2, model.coefficients), noise))
+ahead, frame = (torch.zeros(1, 2, frames * SAMPLES_PER_FRAME) for frames in (model.lookahead_frames, 1))
+noise = torch.randn(1, 2, model.motion_dim)
+model.step(model.start(ahead), Frame(frame, torch.zeros(1, 2, model.motion_dim), noise))
 """
 
 
@@ -81,7 +81,7 @@ def closed_loop(model: ConversationModel, seconds: int) -> dict[str, float]:
     for name, threads, noise in (
         ("mean", 1, None),
         ("mean", os.cpu_count(), None),
-        ("sample", 1, torch.randn(1, 2, seconds * FPS, model.coefficients)),
+        ("sample", 1, torch.randn(1, 2, seconds * FPS, model.motion_dim)),
     ):
         torch.set_num_threads(threads)
         first = None if noise is None else noise[:, :, :warm_up]
@@ -102,10 +102,10 @@ def steps(model: ConversationModel) -> None:
 
 def steps_ms(model: ConversationModel, audio: torch.Tensor) -> np.ndarray:
     """What each step of a sample took, from audio in memory to motion in memory, once the cache is full."""
-    device = model.told.device
-    ahead = model.look_ahead_frames * SAMPLES_PER_FRAME
+    device = model.explained_variance.device
+    ahead = model.lookahead_frames * SAMPLES_PER_FRAME
     state = model.start(audio[..., :ahead].to(device))
-    before, noise = (torch.zeros(1, 2, model.coefficients, device=device) for _ in range(2))
+    before, noise = (torch.zeros(1, 2, model.motion_dim, device=device) for _ in range(2))
     taken_ms = []
     for sound in audio[..., ahead:].split(SAMPLES_PER_FRAME, dim=-1):
         noise.normal_()
@@ -125,7 +125,7 @@ def on_gpu(model: ConversationModel) -> None:
         frames = PAIRS_SECONDS * FPS
         for name, noise in (
             ("mean", None),
-            ("sample", torch.randn(pairs, 2, frames, model.coefficients, device="cuda")),
+            ("sample", torch.randn(pairs, 2, frames, model.motion_dim, device="cuda")),
         ):
             # The first time round is for what is made once.
             for _ in range(2):
@@ -162,8 +162,8 @@ def peak_mb(model: ConversationModel, minutes: int) -> float:
     torch.set_num_threads(1)
     numbers = torch.Generator().manual_seed(0)
     sound = 0.1 * torch.randn(1, 2, SAMPLES_PER_FRAME, generator=numbers)
-    state = model.start(sound.repeat(1, 1, model.look_ahead_frames))
-    before = torch.zeros(1, 2, model.coefficients)
+    state = model.start(sound.repeat(1, 1, model.lookahead_frames))
+    before = torch.zeros(1, 2, model.motion_dim)
     for _ in range(minutes * 60 * FPS):
         noise = torch.randn(before.shape, generator=numbers)
         before, state = model.step(state, Frame(sound, before, noise))
@@ -173,13 +173,13 @@ def peak_mb(model: ConversationModel, minutes: int) -> float:
 
 
 def reference(seconds: int, taken: dict[str, float]) -> None:
-    from dualtalk.models.peng2025 import DualTalk, DualTalkConfig
+    from dualtalk.models.peng2025 import Peng2025, Peng2025Config
 
     threads = os.cpu_count()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    model = DualTalk(DualTalkConfig()).eval()
-    audio, motion = talk(seconds), torch.zeros(1, 2, seconds * FPS, model.coefficients)
+    model = Peng2025(Peng2025Config()).eval()
+    audio, motion = talk(seconds), torch.zeros(1, 2, seconds * FPS, model.motion_dim)
     began_s = time.perf_counter()
     model(audio, motion)
     ratio = (time.perf_counter() - began_s) / seconds

@@ -25,7 +25,7 @@ from dualtalk.audio.phonemes import Phoneme
 from dualtalk.cli.evaluate import EvaluationOptions, evaluate_to_folder
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion
 from dualtalk.metrics.events import find_swings, match_onsets
-from dualtalk.models.baselines import HoldStill, NearestNeighbour
+from dualtalk.models.baselines import NearestNeighbour, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, load_model
 from dualtalk.models.duet import Duet
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
@@ -146,7 +146,7 @@ def mover(task: Task, store: Store) -> Callable[[Conversation], Conversation]:
     if task.kind == "teacher":
         return lambda talk: animate(talk, 1, transcripts(store, talk.name)).conversation
     if task.kind == "still":
-        trained = PretrainedModel(HoldStill(FULL62.width).eval(), "open", FULL62.name, {})
+        trained = PretrainedModel(StaticPose(FULL62.width).eval(), "open", FULL62.name, {})
     elif task.kind == "neighbour":
         trained = PretrainedModel(neighbour(store), "open", FULL62.name, {})
     else:
@@ -169,7 +169,7 @@ def neighbour(store: Store) -> NearestNeighbour:
     model = NearestNeighbour(FULL62.width)
     rows = store.manifest.loc[store.manifest["split"] == "train", "clip"][:REMEMBERED_CLIPS]
     talks = map(store.conversation, rows)
-    model.remember(
+    model.build_index(
         (
             torch.from_numpy(np.stack([person.audio for person in talk.participants]))[None],
             torch.from_numpy(np.stack([person.motion.coefficients for person in talk.participants]))[None],

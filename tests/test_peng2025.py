@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from dualtalk.errors import InputError
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.interface import Frame
-from dualtalk.models.peng2025 import OLDER_NAMES, DualTalk, DualTalkConfig, load_dualtalk
+from dualtalk.models.peng2025 import OLDER_NAMES, Peng2025, Peng2025Config, load_peng2025
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 PARAMETERS_RELEASED = 647_237_048
 
-TINY = DualTalkConfig(
+TINY = Peng2025Config(
     feature_dim=16,
     hidden_dim=32,
     wav2vec2={
@@ -43,9 +43,9 @@ def reference_file(name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> DualTalk:
+def tiny() -> Peng2025:
     torch.manual_seed(0)
-    return DualTalk(TINY).eval()
+    return Peng2025(TINY).eval()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_published_network_agrees():
     config = json.loads(reference_file("dualtalk_tiny_parity.json").read_text())
     with np.load(reference_file("dualtalk_tiny_parity.npz")) as archive:
         arrays = {name: torch.tensor(archive[name]) for name in archive.files}
-    model = DualTalk(DualTalkConfig(feature_dim=config["feature_dim"], wav2vec2=config["wav2vec2_config"])).eval()
+    model = Peng2025(Peng2025Config(feature_dim=config["feature_dim"], wav2vec2=config["wav2vec2_config"])).eval()
     prefix = "weights/"
     model.load_state_dict({name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)})
     with torch.no_grad():
@@ -81,14 +81,15 @@ def test_the_published_network_agrees():
 def test_full_size_has_every_tensor_of_the_released_checkpoint():
     table = json.loads(reference_file("dualtalk_state_dict_shapes.json").read_text())
     with torch.device("meta"):
-        model = DualTalk()
+        model = Peng2025()
     assert {name: list(values.shape) for name, values in model.state_dict().items()} == table
     assert sum(weight.numel() for weight in model.parameters()) == PARAMETERS_RELEASED
 
 
-def test_convolutions_are_frozen(tiny):
+def test_convolutions_and_the_unused_mask_are_frozen(tiny):
     frozen = {name for name, weight in tiny.named_parameters() if not weight.requires_grad}
-    assert frozen == {name for name, _ in tiny.named_parameters() if "feature_extractor" in name}
+    unused = ("feature_extractor", "masked_spec_embed")
+    assert frozen == {name for name, _ in tiny.named_parameters() if any(part in name for part in unused)}
 
 
 def test_a_checkpoint_comes_back(tiny, talk, tmp_path):
@@ -96,10 +97,10 @@ def test_a_checkpoint_comes_back(tiny, talk, tmp_path):
     half = {name: values.half() for name, values in weights.items()}
     with torch.no_grad():
         for name, table in {"now": weights, "older": older(weights)}.items():
-            loaded = load_dualtalk(saved(table, tmp_path / f"{name}.pth"), TINY)
+            loaded = load_peng2025(saved(table, tmp_path / f"{name}.pth"), TINY)
             assert torch.equal(loaded(*talk), tiny(*talk))
             assert [w.requires_grad for w in loaded.parameters()] == [w.requires_grad for w in tiny.parameters()]
-        assert load_dualtalk(saved(half, tmp_path / "half.pth"), TINY)(*talk).dtype == torch.float32
+        assert load_peng2025(saved(half, tmp_path / "half.pth"), TINY)(*talk).dtype == torch.float32
 
 
 @pytest.mark.parametrize("legacy", [True, False])
@@ -115,14 +116,14 @@ def test_a_file_that_would_run_code_is_refused_unrun(tmp_path, legacy):
     else:
         torch.save({"weight": Evil()}, path)
     with pytest.raises(InputError, match=r"evil.pth (holds more than tensors|is not a checkpoint)"):
-        load_dualtalk(path, TINY)
+        load_peng2025(path, TINY)
     assert not trace.exists()
 
 
 def test_a_whole_saved_model_is_refused_with_the_reason(tmp_path):
     torch.save(nn.Linear(2, 2), tmp_path / "model.pth")
     with pytest.raises(InputError, match="holds more than tensors; reading it could run code"):
-        load_dualtalk(tmp_path / "model.pth", TINY)
+        load_peng2025(tmp_path / "model.pth", TINY)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
@@ -131,7 +132,7 @@ def test_a_file_cut_off_is_refused(tiny, tmp_path, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(InputError, match="is it whole"):
-        load_dualtalk(path, TINY)
+        load_peng2025(path, TINY)
 
 
 def test_another_models_file_is_refused_by_name(tiny, tmp_path):
@@ -140,12 +141,14 @@ def test_another_models_file_is_refused_by_name(tiny, tmp_path):
 
     def refusal(table) -> str:
         with pytest.raises(InputError) as caught:
-            load_dualtalk(saved(table, path), TINY)
+            load_peng2025(saved(table, path), TINY)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert f"has no {next(iter(weights))}; 0 of" in refusal({"weight": torch.ones(2)})
-    assert f"has no {last}; {len(weights) - 1} of" in refusal({k: v for k, v in weights.items() if k != last})
+    assert f"has no {next(iter(weights))}; it has 0 of" in refusal({"weight": torch.ones(2)})
+    assert f"has no {last}; it has {len(weights) - 1} of" in refusal(
+        {k: v for k, v in weights.items() if k != last}
+    )
     assert "has extra.weight, which" in refusal({**weights, "extra.weight": torch.ones(2)})
     assert f"{last} has shape (3,), wanted (32,)" in refusal({**weights, last: torch.ones(3)})
     assert "is not a table of tensors" in refusal({"epoch": 3, "state_dict": weights})
@@ -154,7 +157,7 @@ def test_another_models_file_is_refused_by_name(tiny, tmp_path):
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="no checkpoint at"):
-        load_dualtalk(tmp_path / "none.pth", TINY)
+        load_peng2025(tmp_path / "none.pth", TINY)
 
 
 def test_swapping_people_swaps_motion(tiny, talk):
@@ -185,21 +188,21 @@ def test_silence_stays_finite(tiny):
         assert tiny(torch.zeros(1, 2, 640), torch.zeros(1, 2, 1, 56)).isfinite().all()
 
 
-def test_it_hears_through_another_front_end(talk):
+def test_it_runs_with_other_audio_encoders(talk):
     torch.manual_seed(0)
-    front_end = CausalLogMel(mels=20)
-    model = DualTalk(TINY, front_ends=(front_end, front_end)).eval()
+    audio_encoder = CausalLogMel(n_mels=20)
+    model = Peng2025(TINY, audio_encoders=(audio_encoder, audio_encoder)).eval()
     moved = model(*talk)
     assert moved.shape == talk[1].shape
     assert moved.isfinite().all()
     assert not any("wav2vec2" in type(part).__name__.lower() for part in model.modules())
-    with pytest.raises(InputError, match="wanted equal"):
-        DualTalk(TINY, front_ends=(front_end, CausalLogMel(mels=30)))
+    with pytest.raises(InputError, match="wanted equal widths"):
+        Peng2025(TINY, audio_encoders=(audio_encoder, CausalLogMel(n_mels=30)))
 
 
 def test_full_size_works_where_its_weights_are():
     with torch.device("meta"):
-        model, motion = DualTalk().eval(), torch.zeros(1, 2, 25, 56)
+        model, motion = Peng2025().eval(), torch.zeros(1, 2, 25, 56)
         assert model(torch.zeros(1, 2, 16_000), motion).shape == motion.shape
 
 

@@ -1,4 +1,4 @@
-"""Laws of what models hear: one vector a frame, nothing of the future where it is causal, streamed as whole."""
+"""Audio encoders: one vector a frame, no dependence on the future where causal, streamed as the whole."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,13 @@ from torch import Tensor
 import dualtalk._torchaudio_shim  # noqa: F401
 import dualtalk.models.interface as interface
 from dualtalk.errors import InputError
-from dualtalk.models.audio_encoders import CausalLogMel, TransformersEncoder, mel_filters, normalised, stretched
+from dualtalk.models.audio_encoders import (
+    CausalLogMel,
+    TransformersEncoder,
+    mel_filters,
+    normalize_audio,
+    resample_features,
+)
 from dualtalk.timebase import AUDIO_RATE_HZ
 
 SAMPLES = interface.SAMPLES_PER_FRAME
@@ -16,7 +22,7 @@ FAMILIES = ["Wav2Vec2", "Hubert", "WavLM"]
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers():
+def _fixed_seed():
     torch.manual_seed(0)
 
 
@@ -26,44 +32,44 @@ def noise(frames: float, batch: int = 2) -> Tensor:
 
 @pytest.mark.parametrize(("samples", "frames"), [(1, 1), (640, 1), (641, 2), (6400, 10)])
 def test_log_mel_has_one_vector_a_frame(samples, frames):
-    front_end = CausalLogMel(mels=40)
-    assert front_end(0.1 * torch.randn(3, samples)).shape == (3, frames, front_end.width)
+    encoder = CausalLogMel(n_mels=40)
+    assert encoder(0.1 * torch.randn(3, samples)).shape == (3, frames, encoder.width)
 
 
 @pytest.mark.parametrize("at_once", [1, 7])
 def test_log_mel_streamed_equals_whole(at_once):
-    front_end, audio = CausalLogMel(), noise(20)
-    state, answers = front_end.start(2), []
-    for some in audio.split(at_once * SAMPLES, dim=1):
-        answer, state = front_end.extend(state, some)
-        answers.append(answer)
-    torch.testing.assert_close(torch.cat(answers, dim=1), front_end(audio), atol=1e-5, rtol=0)
+    encoder, audio = CausalLogMel(), noise(20)
+    state, chunks = encoder.start(2), []
+    for chunk in audio.split(at_once * SAMPLES, dim=1):
+        features, state = encoder.encode_chunk(state, chunk)
+        chunks.append(features)
+    torch.testing.assert_close(torch.cat(chunks, dim=1), encoder(audio), atol=1e-5, rtol=0)
 
 
-def test_log_mel_hears_to_the_end_of_its_frame_and_no_further():
-    front_end, audio = CausalLogMel(), noise(10, batch=1).requires_grad_()
-    front_end(audio)[0, 4].sum().backward()
-    heard = audio.grad[0].nonzero()[:, 0]
+def test_log_mel_depends_on_samples_to_the_end_of_its_frame():
+    encoder, audio = CausalLogMel(), noise(10, batch=1).requires_grad_()
+    encoder(audio)[0, 4].sum().backward()
+    used = audio.grad[0].nonzero()[:, 0]
     # A Hann window is zero where it begins, and all but zero at its end.
-    assert heard.min() >= 4 * SAMPLES - 240
-    assert 5 * SAMPLES - 2 <= heard.max() < 5 * SAMPLES
+    assert used.min() >= 4 * SAMPLES - 240
+    assert 5 * SAMPLES - 2 <= used.max() < 5 * SAMPLES
 
 
-def test_log_mel_does_not_change_with_what_comes_later():
-    front_end, audio = CausalLogMel(), noise(10)
+def test_log_mel_does_not_depend_on_later_samples():
+    encoder, audio = CausalLogMel(), noise(10)
     changed = audio.clone()
     changed[:, 6 * SAMPLES :] = 1
-    before, after = front_end(audio), front_end(changed)
+    before, after = encoder(audio), encoder(changed)
     assert torch.equal(before[:, :6], after[:, :6])
     assert not torch.equal(before[:, 6], after[:, 6])
 
 
-def test_log_mel_of_a_tone_is_loudest_at_its_pitch():
+def test_log_mel_of_a_tone_peaks_at_its_frequency():
     time_s = torch.arange(16_000) / AUDIO_RATE_HZ
-    front_end = CausalLogMel(mels=64)
+    encoder = CausalLogMel(n_mels=64)
     filters = mel_filters(64)
     for hertz in (200.0, 1000.0, 5000.0):
-        features = front_end(0.5 * torch.sin(2 * torch.pi * hertz * time_s)[None])[0, 10].reshape(4, 64)
+        features = encoder(0.5 * torch.sin(2 * torch.pi * hertz * time_s)[None])[0, 10].reshape(4, 64)
         bin_of_tone = round(hertz / (8000 / (len(filters) - 1)))
         assert (features.argmax(dim=1) - filters[bin_of_tone].argmax()).abs().max() <= 1
 
@@ -75,11 +81,11 @@ def test_log_mel_of_silence_and_of_full_scale_is_finite_and_small():
         assert features.abs().max() < 5
 
 
-def test_log_mel_is_as_exact_in_mixed_precision():
-    front_end, audio = CausalLogMel(), noise(5)
+def test_log_mel_is_exact_in_mixed_precision():
+    encoder, audio = CausalLogMel(), noise(5)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = front_end(audio)
-    assert torch.equal(mixed, front_end(audio))
+        mixed = encoder(audio)
+    assert torch.equal(mixed, encoder(audio))
 
 
 def test_mel_filters_are_torchaudios():
@@ -89,9 +95,9 @@ def test_mel_filters_are_torchaudios():
     torch.testing.assert_close(mel_filters(64), theirs, atol=1e-4, rtol=0)
 
 
-def test_more_bands_than_the_spectrum_tells_apart_are_refused():
+def test_more_bands_than_the_spectrum_resolves_are_refused():
     with pytest.raises(InputError, match="200 mel bands"):
-        CausalLogMel(mels=200)
+        CausalLogMel(n_mels=200)
 
 
 def test_no_audio_is_refused():
@@ -99,18 +105,18 @@ def test_no_audio_is_refused():
         CausalLogMel()(torch.zeros(1, 0))
 
 
-def test_normalised_audio_is_the_processors():
+def test_normalized_audio_equals_that_of_the_processor():
     from transformers import Wav2Vec2FeatureExtractor
 
     audio = noise(5) + 0.3
     theirs = Wav2Vec2FeatureExtractor(do_normalize=True)(list(audio.numpy()), sampling_rate=16_000)["input_values"]
-    torch.testing.assert_close(normalised(audio), torch.tensor(np.stack(theirs)), atol=1e-4, rtol=0)
-    assert torch.equal(normalised(torch.zeros(1, 640)), torch.zeros(1, 640))
+    torch.testing.assert_close(normalize_audio(audio), torch.tensor(np.stack(theirs)), atol=1e-4, rtol=0)
+    assert torch.equal(normalize_audio(torch.zeros(1, 640)), torch.zeros(1, 640))
 
 
-def test_stretching_keeps_the_ends_and_straight_lines():
+def test_resampling_keeps_the_ends_and_straight_lines():
     line = torch.linspace(0, 1, 7)[None, :, None]
-    torch.testing.assert_close(stretched(line, 13), torch.linspace(0, 1, 13)[None, :, None])
+    torch.testing.assert_close(resample_features(line, 13), torch.linspace(0, 1, 13)[None, :, None])
 
 
 @pytest.fixture(scope="module")
@@ -138,38 +144,38 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("samples", [100, 640, 16_000])
 def test_a_speech_encoder_has_one_vector_a_frame(folders, family, samples):
-    front_end = TransformersEncoder(folders[family]).eval()
-    features = front_end(0.1 * torch.randn(2, samples))
-    assert features.shape == (2, -(-samples // SAMPLES), front_end.width)
+    encoder = TransformersEncoder(folders[family]).eval()
+    features = encoder(0.1 * torch.randn(2, samples))
+    assert features.shape == (2, -(-samples // SAMPLES), encoder.width)
     assert features.isfinite().all()
 
 
-def test_a_frozen_encoder_does_not_learn_and_does_not_drop(folders):
-    front_end = TransformersEncoder(folders["Wav2Vec2"]).train()
+def test_a_frozen_encoder_has_no_gradient_and_no_dropout(folders):
+    encoder = TransformersEncoder(folders["Wav2Vec2"]).train()
     audio = noise(5)
-    assert torch.equal(front_end(audio), front_end(audio))
-    assert not front_end(audio).requires_grad
-    assert not any(weight.requires_grad for weight in front_end.parameters())
+    assert torch.equal(encoder(audio), encoder(audio))
+    assert not encoder(audio).requires_grad
+    assert not any(weight.requires_grad for weight in encoder.parameters())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_tuned_encoder_learns_all_but_its_convolutions(folders, family):
-    front_end = TransformersEncoder(folders[family], tuned=True).train()
-    front_end(noise(25)).square().mean().backward()
-    learnt = {name for name, weight in front_end.named_parameters() if weight.grad is not None}
-    assert any("encoder.layers.1.attention" in name for name in learnt)
-    assert not any("feature_extractor" in name for name in learnt)
+def test_finetuning_trains_all_but_the_convolutions(folders, family):
+    encoder = TransformersEncoder(folders[family], finetune=True).train()
+    encoder(noise(25)).square().mean().backward()
+    trained = {name for name, weight in encoder.named_parameters() if weight.grad is not None}
+    assert any("encoder.layers.1.attention" in name for name in trained)
+    assert not any("feature_extractor" in name for name in trained)
 
 
-def test_audio_is_normalised_where_the_encoder_was_trained_so(folders, tmp_path):
+def test_audio_is_normalized_for_encoders_trained_so(folders, tmp_path):
     from transformers import Wav2Vec2FeatureExtractor
 
     audio = noise(5)
-    front_end = TransformersEncoder(folders["Wav2Vec2"]).eval()
-    torch.testing.assert_close(front_end(audio), front_end(0.1 * audio + 0.2), atol=1e-3, rtol=0)
-    front_end.encoder.save_pretrained(tmp_path)
+    encoder = TransformersEncoder(folders["Wav2Vec2"]).eval()
+    torch.testing.assert_close(encoder(audio), encoder(0.1 * audio + 0.2), atol=1e-3, rtol=0)
+    encoder.encoder.save_pretrained(tmp_path)
     Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path)
-    assert not TransformersEncoder(tmp_path).normalises
+    assert not TransformersEncoder(tmp_path).normalizes
 
 
 def test_a_speech_encoder_cannot_be_streamed(folders):
@@ -177,7 +183,7 @@ def test_a_speech_encoder_cannot_be_streamed(folders):
         TransformersEncoder(folders["Wav2Vec2"]).start(1)
 
 
-def test_what_is_no_speech_encoder_is_refused(tmp_path):
+def test_other_models_than_speech_encoders_are_refused(tmp_path):
     with pytest.raises(InputError, match="transformers cannot load"):
         TransformersEncoder(tmp_path)
     from transformers import BertConfig, BertModel
