@@ -11,7 +11,7 @@ from dualtalk.core import Conversation, Participant
 from dualtalk.head import load_head
 from dualtalk.metrics.conversation_summary import motion_figures
 from dualtalk.metrics.lips import CLOSED_M, gap_at
-from dualtalk.models.checkpoint import SHIPPED, load_model
+from dualtalk.models.checkpoint import BUNDLED, load_model
 from dualtalk.simulation import simulate
 
 LARGEST_MB = 30
@@ -27,7 +27,7 @@ def heard(request) -> Conversation:
 
 
 def test_it_says_what_it_is():
-    assert SHIPPED.stat().st_size < LARGEST_MB * 1e6
+    assert BUNDLED.stat().st_size < LARGEST_MB * 1e6
     trained = load_model()
     assert (trained.space, trained.layout) == ("open", "full62")
     assert trained.metadata["steps"] > 0
