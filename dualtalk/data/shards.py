@@ -44,7 +44,7 @@ try:
     import webdataset
     from webdataset.tariterators import group_by_keys, tar_file_iterator
 except ModuleNotFoundError as error:
-    raise missing_extra("training data in shards", "train", error) from error
+    raise missing_extra("training data", "train", error) from error
 
 INDEX = "shards.json"
 FORMAT = 1
