@@ -295,6 +295,19 @@ class Participant:
         """(frame,) bool: whether this person speaks at the middle of each frame."""
         return speaking_frames(self.speech, frames)
 
+    @property
+    def required_motion(self) -> HeadMotion:
+        """`motion`, where it must not be None.
+
+        Raises
+        ------
+        InputError
+            There is no motion.
+        """
+        if self.motion is None:
+            raise InputError("a participant has no motion; simulate the conversation first")
+        return self.motion
+
 
 def speaking_frames(
     speech: Iterable[Segment], frames: int, first: int = 0, *, widened_s: float = 0.0

@@ -1,4 +1,4 @@
-"""The page that compares systems: short in its title, and of many systems it shows those one has chosen."""
+"""The comparison report: a short title for many systems, and a selection of the systems to show."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from dualtalk.webpages.comparison_report import write_comparison
 from dualtalk.webpages.comparison_stills import Strip
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NAMES = tuple(f"system {number}, of a name that is far too long for any row it stands in" for number in range(8))
-# Of the other three, which are never best, the first is shown too.
+NAMES = tuple(f"system {number}, of a name that is far too long for any row of the page" for number in range(8))
+# Six systems are shown initially: these five, and the first of the three that are never best.
 EVER_BEST = (1, 2, 3, 5, 7)
-AT_FIRST = {NAMES[number] for number in (0, *EVER_BEST)}
+INITIALLY_SHOWN = {NAMES[number] for number in (0, *EVER_BEST)}
 
 
 def evaluation_of(names) -> Evaluation:
-    """Figures are 1 or 2: which is better depends on the measure, and who has the better one on its place."""
+    """Values are 1 or 2: the better one depends on the measure, and the winner on the measure's position."""
     winners = [EVER_BEST[place % len(EVER_BEST)] for place in range(len(MEASURES))]
     frames = np.linspace(0, 1, CURVE_FRAMES)
     rows = []
@@ -57,17 +57,17 @@ def written(names, path) -> str:
     return path.read_text()
 
 
-def test_the_title_names_a_few_and_counts_many(tmp_path):
+def test_title_names_few_systems_and_counts_many(tmp_path):
     for names, title in (
-        (("near", "<far>"), "near, &lt;far> – evaluation"),
+        (("near", "<far>"), "near, &lt;far&gt; – evaluation"),
         (NAMES, "8 systems compared – evaluation"),
     ):
         page = written(names, tmp_path / "report.html")
         assert re.search(r"<title>(.*)</title>", page)[1] == title
 
 
-def opened(page: str, script: str, folder) -> dict:
-    """Open the page and run `script`, which fills `found`; nothing may reach the console."""
+def opened_in_browser(page: str, script: str, folder) -> dict:
+    """Open the page and run `script`, which fills `found`; the page must not write to the console."""
     leave = "const out = document.createElement('pre'); out.id = 'out'; out.textContent = JSON.stringify(found);"
     asks = f"<script>{{ const found = {{}}; {script} {leave} document.body.replaceChildren(out); }}</script>"
     path = folder / "asked.html"
@@ -80,14 +80,14 @@ def opened(page: str, script: str, folder) -> dict:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "CONSOLE" not in done.stderr, done.stderr
     shown = re.search(r'<pre id="out">([^<]+)</pre>', done.stdout)
-    assert shown, "the page did not come up"
+    assert shown, "the page did not load"
     return json.loads(shown[1])
 
 
-LOOK = """
+STATE_SCRIPT = """
 const texts = (all, of) => [...document.querySelectorAll(all)].filter(one => one.checkVisibility()).map(of);
 const buttons = [...document.querySelectorAll("#systems button")];
-const look = () => ({
+const state = () => ({
   pressed: buttons.filter(one => one.ariaPressed === "true").map(one => one.textContent),
   legend: texts("#curves-legend .entry", one => one.textContent),
   lines: curves.map(plot => plot.chart.series.filter(one => one.width === 2).map(one => one.stroke())),
@@ -102,23 +102,28 @@ const look = () => ({
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_a_reader_chooses_which_systems_are_shown(tmp_path):
+def test_reader_selects_the_systems_to_show(tmp_path):
     page = written(NAMES, tmp_path / "report.html")
-    script = "found.first = look(); buttons[4].click(); buttons[1].click(); found.then = look();"
-    found = opened(page, LOOK + script, tmp_path)
-    for seen, wanted in ((found["first"], AT_FIRST), (found["then"], AT_FIRST - {NAMES[1]} | {NAMES[4]})):
-        in_order = [name for name in NAMES if name in wanted]
-        assert seen["pressed"] == seen["strips"] == in_order
-        assert seen["legend"] == [*in_order, REFERENCE]
-        assert seen["events"] == ["speaks", "partner speaks", REFERENCE, *in_order]
-        assert {len(set(lines)) for lines in seen["lines"]} == {7}
-        assert seen["table"] == seen["plotted"] == [*NAMES, REFERENCE]
-        assert seen["clipped"] == 0
+    script = "found.first = state(); buttons[4].click(); buttons[1].click(); found.then = state();"
+    found = opened_in_browser(page, STATE_SCRIPT + script, tmp_path)
+    for state, expected in (
+        (found["first"], INITIALLY_SHOWN),
+        (found["then"], INITIALLY_SHOWN - {NAMES[1]} | {NAMES[4]}),
+    ):
+        in_order = [name for name in NAMES if name in expected]
+        assert state["pressed"] == state["strips"] == in_order
+        assert state["legend"] == [*in_order, REFERENCE]
+        assert state["events"] == ["speaks", "partner speaks", REFERENCE, *in_order]
+        assert {len(set(lines)) for lines in state["lines"]} == {7}
+        assert state["table"] == state["plotted"] == [*NAMES, REFERENCE]
+        assert state["clipped"] == 0
     assert found["first"]["colours"] == found["then"]["colours"]
     assert len(set(found["first"]["colours"])) == len(NAMES)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_six_systems_are_all_shown(tmp_path):
-    found = opened(written(NAMES[:6], tmp_path / "report.html"), LOOK + "found.first = look();", tmp_path)
+def test_all_of_six_systems_are_shown(tmp_path):
+    found = opened_in_browser(
+        written(NAMES[:6], tmp_path / "report.html"), STATE_SCRIPT + "found.first = state();", tmp_path
+    )
     assert found["first"]["pressed"] == found["first"]["strips"] == list(NAMES[:6])

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from dualtalk.cli import app
 from dualtalk.core import DUALTALK56, Conversation, HeadMotion, Participant
-from dualtalk.export import FORMATS
+from dualtalk.export import EXPORTERS
 from dualtalk.head import load_head
 from dualtalk.head.blendshapes import EXPRESSION_UNITS, arkit_from_motion
 from dualtalk.head.live_link import read_live_link
@@ -195,9 +195,9 @@ def test_an_earlier_export_goes_only_when_asked(talk, tmp_path):
 
 
 def test_what_there_is_not_is_said(talk, tmp_path):
-    refused(run(talk, "--format", "gltf"), "no format 'gltf'", *FORMATS)
-    refused(run(talk, "--format", "glb", "--fps", 60), "--fps is for arkit-csv")
-    refused(run(talk, "--format", "arkit-csv", "--fps", 30), "25 or 60 rows a second, not 30")
+    refused(run(talk, "--format", "gltf"), "unknown format 'gltf'", *EXPORTERS.names())
+    refused(run(talk, "--format", "glb", "--fps", 60), "glb has 25 frames a second, not 60")
+    refused(run(talk, "--format", "arkit-csv", "--fps", 30), "25 or 60 frames a second, not 30")
     refused(run(tmp_path / "absent", "--format", "glb"), "no folder", "dualtalk simulate")
     refused(run(talk / "a.npz", "--format", "glb"), "give the folder it is in")
     (talk / "b.npz").unlink()

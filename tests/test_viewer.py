@@ -1,4 +1,4 @@
-"""The 3D page: whole in one file, the same for the same input, true to the conversation, open on what it lacks."""
+"""The 3D viewer: one file without network requests, reproducible, faithful to the motion."""
 
 import base64
 import gzip
@@ -22,9 +22,8 @@ from dualtalk.head import load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
 from dualtalk.render.encode import ffmpeg_path
 from dualtalk.render.scene import Scene, camera_layout
-from dualtalk.webpages import viewer as page
 from dualtalk.webpages.viewer import write_viewer
-from dualtalk.webpages.viewer_audio import encoded_sound
+from dualtalk.webpages.viewer_audio import encode_stereo_aac
 from dualtalk.webpages.viewer_presets import preset_data, presets
 
 FRAMES = 50
@@ -76,16 +75,16 @@ def folder(talk, tmp_path) -> Path:
     return tmp_path / "talk"
 
 
-def held(text: str, name: str) -> str:
+def embedded(text: str, name: str) -> str:
     return re.search(rf'<script type="[^"]+" id="{name}">(.*?)</script>', text, re.S)[1]
 
 
 def data_of(text: str) -> dict:
-    return json.loads(held(text, "data"))
+    return json.loads(embedded(text, "data"))
 
 
 def unpacked(text: str, name: str) -> bytes:
-    return gzip.decompress(base64.b64decode(held(text, name)))
+    return gzip.decompress(base64.b64decode(embedded(text, name)))
 
 
 def arrays_of(text: str) -> dict[str, np.ndarray]:
@@ -97,14 +96,14 @@ def arrays_of(text: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def test_asks_the_network_for_nothing(written):
+def test_page_makes_no_network_request(written):
     assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", written)
     assert not re.search(r"@import|url\(\s*['\"]?http|\bfetch\(|XMLHttpRequest|WebSocket|\bimport\s*\(", written)
     assert "default-src 'none'" in written
     assert "connect-src" not in written
 
 
-def test_no_text_escapes_into_markup(written, talk):
+def test_no_text_is_interpreted_as_markup(written, talk):
     assert written.count("</script>") == 6
     assert data_of(written)["name"] == talk.name
 
@@ -114,7 +113,7 @@ def test_same_input_same_bytes(written, talk, head, tmp_path):
     assert (tmp_path / "again.html").read_text() == written
 
 
-def test_holds_both_people_as_the_exporter_writes_them(written, head):
+def test_page_contains_both_people_as_the_exporter_writes_them(written, head):
     glb = unpacked(written, "glb")
     assert glb[:4] == b"glTF"
     document = json.loads(glb[20 : 20 + struct.unpack("<I", glb[12:16])[0]])
@@ -125,11 +124,11 @@ def test_holds_both_people_as_the_exporter_writes_them(written, head):
     corners = len(arrays["source"])
     assert all(part.max() < corners for part in parts)
     assert np.array_equal(np.unique(arrays["source"]), np.arange(len(head.template)))
-    assert len(arrays["paint_a"]) == len(arrays["paint_b"]) == 11 * corners
-    assert not np.array_equal(arrays["paint_a"], arrays["paint_b"])
+    assert len(arrays["material_a"]) == len(arrays["material_b"]) == 11 * corners
+    assert not np.array_equal(arrays["material_a"], arrays["material_b"])
 
 
-def test_holds_who_speaks_and_every_unit_to_a_thousandth(written, talk):
+def test_page_contains_speech_and_every_blendshape_to_a_thousandth(written, talk):
     data = data_of(written)
     assert data["speech"] == {"a": [[0.2, 0.9]], "b": [[1.0, 1.7]]}
     assert [(turn["person"], turn["start_s"]) for turn in data["turns"] if turn["kind"] == "turn"] == [
@@ -140,9 +139,9 @@ def test_holds_who_speaks_and_every_unit_to_a_thousandth(written, talk):
     assert set(ARKIT_UNITS) <= set(titles)
     curves = arrays_of(written)["curves"].reshape(len(titles), 2, FRAMES)
     for number, person in enumerate(talk.participants):
-        wanted = arkit_from_motion(person.motion).T
-        shown = curves[[titles.index(unit) for unit in ARKIT_UNITS], number] / 1000
-        np.testing.assert_allclose(shown, wanted, atol=0.00051)
+        expected = arkit_from_motion(person.motion).T
+        embedded_values = curves[[titles.index(unit) for unit in ARKIT_UNITS], number] / 1000
+        np.testing.assert_allclose(embedded_values, expected, atol=0.00051)
 
 
 def test_nods_are_marked(head, tmp_path):
@@ -159,43 +158,43 @@ def test_nods_are_marked(head, tmp_path):
     assert 1.0 < nods["a"][0][0] < nods["a"][-1][1] < 2.8
 
 
-def test_each_voice_comes_from_its_side_alone_and_on_time(tmp_path):
+def test_each_voice_is_in_its_own_channel_and_in_time(tmp_path):
     time_s = np.arange(32000) / 16000
     click = np.where((time_s > 1.0) & (time_s < 1.05), 0.5 * np.sin(2 * np.pi * 700 * time_s), 0)
     encoded, wave = tmp_path / "v.m4a", tmp_path / "v.wav"
-    encoded.write_bytes(encoded_sound(np.stack([click, 0 * click]).astype(np.float32)))
+    encoded.write_bytes(encode_stereo_aac(np.stack([click, 0 * click]).astype(np.float32)))
     subprocess.run([ffmpeg_path(), "-loglevel", "error", "-i", encoded, wave], check=True)
-    heard, rate_hz = soundfile.read(wave)
-    begins_s = np.flatnonzero(np.abs(heard[:, 0]) > 0.2)[0] / rate_hz
-    assert abs(begins_s - 1.0) < 0.005
-    assert np.abs(heard[:, 1]).max() < 1e-4
+    decoded, rate_hz = soundfile.read(wave)
+    onset_s = np.flatnonzero(np.abs(decoded[:, 0]) > 0.2)[0] / rate_hz
+    assert abs(onset_s - 1.0) < 0.005
+    assert np.abs(decoded[:, 1]).max() < 1e-4
 
 
-def test_cameras_of_the_film_are_among_the_presets(head):
+def test_presets_include_the_cameras_of_the_video(head):
     shown = {preset.name: preset_data(preset, head) for preset in presets()}
     assert list(shown) == ["split", "over-a", "over-b", "face-to-face"]
     for name in ("split", "face-to-face"):
         scene = Scene(head, camera_layout(name))
-        for view_data, view_wanted in zip(shown[name]["views"], scene.camera_layout.viewports, strict=True):
-            assert tuple(view_data["position_m"]) == view_wanted.camera.position_m
-            assert tuple(view_data["people"]) == view_wanted.participants
+        for viewport, expected in zip(shown[name]["viewports"], scene.camera_layout.viewports, strict=True):
+            assert tuple(viewport["position_m"]) == expected.camera.position_m
+            assert tuple(viewport["participants"]) == expected.participants
         for person in range(2):
-            matrix = np.reshape(shown[name]["people"][person]["world_from_head"], (4, 4)).T
+            matrix = np.reshape(shown[name]["participants"][person]["world_from_head"], (4, 4)).T
             np.testing.assert_allclose(matrix, scene.world_from_head(person), atol=1e-6)
 
 
-def test_over_a_shoulder_is_behind_one_and_before_the_other(head):
+def test_shoulder_camera_is_behind_one_person_and_sees_the_other(head):
     shown = {preset.name: preset for preset in presets()}
     for person, name in enumerate(("over-a", "over-b")):
         (one,) = shown[name].camera_layout.viewports
         eyes = [place.position_m[0] for place in shown[name].camera_layout.placements]
         side = np.sign(eyes[person])
         assert side * one.camera.position_m[0] > side * eyes[person]
-        seen = one.camera.clip_from_world(16 / 9) @ (eyes[1 - person], 0, 0, 1)
-        assert np.abs(seen[:2] / seen[3]).max() < 0.5
+        projected = one.camera.clip_from_world(16 / 9) @ (eyes[1 - person], 0, 0, 1)
+        assert np.abs(projected[:2] / projected[3]).max() < 0.5
 
 
-def test_the_verb_writes_beside_the_motion_and_replaces_only_when_told(folder):
+def test_command_writes_next_to_the_motion_and_overwrites_only_on_request(folder):
     first = view(folder)
     assert first.exit_code == 0, first.output
     assert "viewer.html" in first.stdout
@@ -203,7 +202,7 @@ def test_the_verb_writes_beside_the_motion_and_replaces_only_when_told(folder):
     assert view(folder, "--overwrite").exit_code == 0
 
 
-def test_without_sound_it_is_silent_and_says_so(folder):
+def test_page_without_sound_is_silent_and_notes_it(folder):
     (folder / "a.wav").unlink()
     (folder / "b.wav").unlink()
     (folder / "turns.rttm").unlink()
@@ -216,7 +215,7 @@ def test_without_sound_it_is_silent_and_says_so(folder):
     assert len(data["notes"]) == 2
 
 
-def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
+def test_invalid_input_is_rejected_in_one_line(folder, tmp_path, talk):
     refused(view(tmp_path / "nowhere"), "no folder")
     refused(view(folder, "--out", tmp_path / "page.pdf"), ".html")
     refused(view(folder, "--out", tmp_path / "no" / "page.html"), "does not exist")
@@ -228,25 +227,25 @@ def test_what_cannot_be_shown_is_refused_in_one_line(folder, tmp_path, talk):
     assert not list(tmp_path.rglob("*.html"))
 
 
-def test_flames_motion_is_shown_where_its_file_is_given_and_lacks_units(talk, flame_copy, tmp_path):
+def test_flame_motion_needs_its_head_file_and_has_no_blendshape_curves(talk, flame_copy, tmp_path):
     flame = [HeadMotion(person.motion.coefficients, "flame") for person in talk.participants]
     replace(talk, name="flame").with_motion(*flame).save(tmp_path / "flame")
     result = view(tmp_path / "flame", "--head", flame_copy)
     assert result.exit_code == 0, result.output
-    assert "not ARKit’s units" in result.stdout
+    assert "not ARKit blendshapes" in result.stdout
     data = data_of((tmp_path / "flame" / "viewer.html").read_text())
     assert not {curve["title"] for curve in data["curves"]} & set(ARKIT_UNITS)
     assert data["notes"]
 
 
-def test_a_page_that_fails_leaves_the_former_one(talk, head, tmp_path, monkeypatch):
+def test_failed_write_leaves_the_previous_page(talk, head, tmp_path, monkeypatch):
     path = tmp_path / "viewer.html"
     path.write_text("former")
 
-    def fail(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(page, "filled", fail)
+    monkeypatch.setattr("os.replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_viewer(talk, head, path)
     assert [file.name for file in tmp_path.iterdir()] == ["viewer.html"]
@@ -260,16 +259,16 @@ def test_one_frame_is_enough(head, lively, tmp_path):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_a_browser_poses_the_heads_as_we_do(written, talk, head, tmp_path):
-    """The page runs on its own; a script after it leaves what it computed where `--dump-dom` shows it."""
-    asks = (
+def test_browser_and_head_model_agree_on_the_vertices(written, talk, head, tmp_path):
+    """A script at the end of the page writes the vertices into the document, where `--dump-dom` prints them."""
+    script = (
         "dualtalkViewer.ready.then(() => { const out = document.createElement('pre'); out.id = 'out';"
         "const micrometres = person => dualtalkViewer.vertices(person, 30).map(value => Math.round(1e6 * value));"
         "out.textContent = ['a', 'b'].map(micrometres).join(';');"
         "document.body.replaceChildren(out); });"
     )
     path = tmp_path / "viewer.html"
-    path.write_text(written.replace("</body>", f"<script>{asks}</script></body>"))
+    path.write_text(written.replace("</body>", f"<script>{script}</script></body>"))
     command = [
         *(BROWSER, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"),
         *("--enable-unsafe-swiftshader", f"--user-data-dir={tmp_path / 'profile'}", "--timeout=20000"),
@@ -277,8 +276,8 @@ def test_a_browser_poses_the_heads_as_we_do(written, talk, head, tmp_path):
     ]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     found = re.search(r'<pre id="out">([^<]+)</pre>', shown)
-    assert found, "the page did not come up"
+    assert found, "the page did not load"
     for person, numbers in zip(talk.participants, found[1].split(";"), strict=True):
         posed_m = np.array(numbers.split(","), float).reshape(-1, 3) / 1e6
-        wanted_m = head.vertices(person.motion[30:31])[0]
-        assert np.linalg.norm(posed_m - wanted_m, axis=1).max() < 0.0005
+        expected_m = head.vertices(person.motion[30:31])[0]
+        assert np.linalg.norm(posed_m - expected_m, axis=1).max() < 0.0005

@@ -10,6 +10,7 @@ import dualtalk
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
 from dualtalk.cli.result_dir import result_folder
 from dualtalk.cli.simulated_folder import PARTY, refuse_without_motion
+from dualtalk.export.registry import check_format, format_help
 
 RECORD = "export.json"
 
@@ -22,8 +23,7 @@ def export(
             "--format",
             show_default=False,
             metavar="FORMAT",
-            help="[bold]arkit-csv[/] (Live Link Face), [bold]glb[/], [bold]usd[/], [bold]flame-npz[/] (as "
-            "published), [bold]parquet[/], [bold]csv[/], [bold]obj[/] or [bold]ply[/] (a mesh a frame).",
+            help=f"One of: {format_help()}.",
         ),
     ],
     out: Annotated[
@@ -46,7 +46,6 @@ def export(
     refuse_without_motion(source, people, slip="; --person {} exports the other")
     from dualtalk.core import Conversation
     from dualtalk.export import export_conversation
-    from dualtalk.export.formats import check_format
     from dualtalk.head import load_head
 
     check_format(form, fps)
@@ -54,7 +53,7 @@ def export(
     with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
         conversation = Conversation.load(source)
         target = load_head(head)
-        notes = export_conversation(conversation, folder, form, people=people, head=target, fps=fps)
+        notes = export_conversation(conversation, folder, form, labels=people, head=target, fps=fps)
         record = {
             "source": str(source),
             "format": form,

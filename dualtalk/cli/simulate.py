@@ -157,7 +157,7 @@ def write_results(
     from dualtalk.audio.turns import turn_table
     from dualtalk.metrics.conversation_summary import motion_figures
     from dualtalk.webpages import conversation_report
-    from dualtalk.webpages.conversation_data import moments
+    from dualtalk.webpages.conversation_data import select_highlights
     from dualtalk.webpages.viewer import write_viewer
 
     turns = turn_table(*(person.speech for person in conversation.participants), conversation.duration_s)
@@ -168,9 +168,11 @@ def write_results(
         video = folder / "dialogue.mp4"
         with stages.stage("Drawing") as progress:
             render.render_conversation(conversation, head, video, **drawing, progress=progress)
-            worth_seeing = moments(conversation, head, turns)
-            images = render.render_stills(conversation, head, [moment.frame for moment in worth_seeing], **drawing)
-            stills = list(zip(worth_seeing, images, strict=True))
+            highlights = select_highlights(conversation, head, turns)
+            images = render.render_stills(
+                conversation, head, [highlight.frame for highlight in highlights], **drawing
+            )
+            stills = list(zip(highlights, images, strict=True))
     with stages.stage("Measuring"):
         figures = motion_figures(conversation, head)
     record = run_record(request, notes, stages.seconds)

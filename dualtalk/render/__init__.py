@@ -1,8 +1,8 @@
-"""Drawing a conversation: films, stills and meshes."""
+"""Rendering of conversations: videos, still images and meshes."""
 
 from importlib import import_module
 
-# Loaded on first use: numpy is enough to import this, and GL enters only when a frame is drawn.
+# Imported on first use: importing this package needs numpy only, and GL is loaded when a renderer is opened.
 _PUBLIC = {
     "APPEARANCES": "dualtalk.render.scene",
     "Appearance": "dualtalk.render.scene",

@@ -1,4 +1,4 @@
-"""Frames and two voices to an mp4, through the ffmpeg that imageio-ffmpeg carries."""
+"""Encoding of frames and two voices to mp4 with the ffmpeg binary of imageio-ffmpeg."""
 
 import os
 import subprocess
@@ -16,35 +16,35 @@ from dualtalk.errors import DualTalkError, InputError, SetupError
 from dualtalk.io.atomic import written_whole
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS
 
-Picture = UInt8[np.ndarray, "height width 3"]
+Image = UInt8[np.ndarray, "height width 3"]
 VIDEO_QUALITY_CRF = 20
 AUDIO_OUT_HZ = 48_000
 
 
 @contextmanager
-def encoded(
+def open_video(
     path: str | os.PathLike, size: tuple[int, int], voices: Float32[np.ndarray, "2 sample"]
-) -> Iterator[Callable[[Picture], None]]:
-    """Give a function that takes one frame after another; on leaving, the film is at `path`.
+) -> Iterator[Callable[[Image], object]]:
+    """Yield a function that writes one frame; when the context ends, the video is at `path`.
 
-    Whatever is raised inside, Ctrl-C included, ends ffmpeg and leaves no file.
+    Any exception inside the context, Ctrl-C included, terminates ffmpeg and leaves no file.
 
     Raises
     ------
     InputError
         `path` does not end in .mp4, or its folder cannot be written to.
     DualTalkError
-        ffmpeg failed; the message has its last line.
+        ffmpeg failed; the message contains its last line.
     """
     if Path(path).suffix.lower() != ".mp4":
-        raise InputError(f"cannot write a film as {Path(path).name}; wanted a name that ends in .mp4")
+        raise InputError(f"cannot write a video as {Path(path).name}; wanted a name that ends in .mp4")
     if not Path(path).parent.is_dir():
         raise InputError(f"cannot write {path}: its folder does not exist")
     with written_whole(path) as partial, tempfile.TemporaryDirectory() as folder:
         stereo = Path(folder) / "voices.wav"
         soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
         with open(Path(folder) / "messages", "w+") as messages:
-            # Of its own session, so that Ctrl-C reaches this process alone, which then ends ffmpeg.
+            # A new session: Ctrl-C then reaches this process only, which terminates ffmpeg.
             process = subprocess.Popen(
                 _command(size, stereo, partial), stdin=subprocess.PIPE, stderr=messages, start_new_session=True
             )
@@ -55,14 +55,14 @@ def encoded(
             except BrokenPipeError:
                 status = process.wait()
             finally:
-                _end(process)
+                _terminate(process)
             if status:
                 messages.seek(0)
                 lines = messages.read().strip().splitlines() or [f"exit status {status}"]
                 raise DualTalkError(f"ffmpeg could not write {path}: {lines[-1]}")
 
 
-def _end(process: subprocess.Popen) -> None:
+def _terminate(process: subprocess.Popen) -> None:
     process.kill()
     process.wait()
     with suppress(BrokenPipeError):
@@ -84,6 +84,13 @@ def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
 
 
 def ffmpeg_path() -> str:
+    """Path of the ffmpeg binary.
+
+    Raises
+    ------
+    SetupError
+        There is no ffmpeg.
+    """
     try:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:

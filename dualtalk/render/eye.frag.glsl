@@ -1,28 +1,28 @@
-// Iris, pupil and white, from where on the eyeball the pixel lies: the iris has radius 1 in iris_at.
+// Iris, pupil and sclera from the position on the eyeball: in iris_position, the iris has radius 1.
 
 in vec3 world_m;
 in vec3 facing;
 in vec3 base;
-in vec4 finish;
-in vec3 iris_at;
+in vec4 surface_material;
+in vec3 iris_position;
 
 out vec4 pixel;
 
-const vec3 WHITE_OF_EYE = vec3(0.72, 0.67, 0.64);
+const vec3 SCLERA = vec3(0.72, 0.67, 0.64);
 const float PUPIL_RADIUS = 0.40;
 const float EDGE = 0.06;
 
 vec3 eye_colour() {
-    float radius = iris_at.z > 0.0 ? length(iris_at.xy) : 9.0;
-    float fibres = 0.9 + 0.1 * sin(22.0 * atan(iris_at.y, iris_at.x)) * sin(9.0 * radius);
-    vec3 iris = base * fibres * mix(1.5, 0.65, smoothstep(0.35, 1.0, radius)) * (1.0 - 0.35 * iris_at.y);
+    float radius = iris_position.z > 0.0 ? length(iris_position.xy) : 9.0;
+    float fibres = 0.9 + 0.1 * sin(22.0 * atan(iris_position.y, iris_position.x)) * sin(9.0 * radius);
+    vec3 iris = base * fibres * mix(1.5, 0.65, smoothstep(0.35, 1.0, radius)) * (1.0 - 0.35 * iris_position.y);
     iris *= 1.0 - 0.6 * smoothstep(0.8, 1.0, radius);
     iris = mix(vec3(0.004), iris, smoothstep(PUPIL_RADIUS - EDGE, PUPIL_RADIUS + EDGE, radius));
-    vec3 white = WHITE_OF_EYE * (1.0 - 0.12 * smoothstep(1.0, 2.0, radius));
-    return mix(iris, white, smoothstep(1.0 - EDGE, 1.0 + EDGE, radius));
+    vec3 sclera = SCLERA * (1.0 - 0.12 * smoothstep(1.0, 2.0, radius));
+    return mix(iris, sclera, smoothstep(1.0 - EDGE, 1.0 + EDGE, radius));
 }
 
-// The key light's reflection, drawn nearer to the viewer's line than it is: lids would hide it more often than not.
+// Specular highlight of the key light, moved toward the viewer: at its true position, the lids would usually hide it.
 float catch_light(vec3 normal) {
     vec3 view = normalize(camera_m - world_m);
     return smoothstep(0.978, 0.990, dot(normal, normalize(1.7 * view + key_light)));
@@ -30,6 +30,6 @@ float catch_light(vec3 normal) {
 
 void main() {
     vec3 normal = normalize(facing);
-    vec3 seen = shaded_colour(eye_colour(), world_m, normal, finish);
-    pixel = vec4(mix(seen, vec3(0.96), 0.85 * catch_light(normal)), 1.0);
+    vec3 shaded = shaded_colour(eye_colour(), world_m, normal, surface_material);
+    pixel = vec4(mix(shaded, vec3(0.96), 0.85 * catch_light(normal)), 1.0);
 }

@@ -1,7 +1,7 @@
-in vec4 seen;
+in vec4 shaded;
 
 out vec4 pixel;
 
 void main() {
-    pixel = seen;
+    pixel = shaded;
 }

@@ -1,7 +1,6 @@
-"""What a shader is told of a surface beyond its shape: where the lights are, what each vertex is painted with,
-which triangles are drawn by which shader.
+"""Vertex attributes and draw order for the `.glsl` shaders in this folder: lights, materials and triangle groups.
 
-Shared by all that draws with the `.glsl` files beside this module.
+The moderngl renderer and the 3D viewer share them.
 """
 
 import numpy as np
@@ -12,7 +11,7 @@ from dualtalk.render.scene import Appearance
 from dualtalk.render.surface import EYE_REGIONS, Surface
 
 KEY_LIGHT, RIM_LIGHT = (0.45, 0.55, 0.75), (0.75, 0.45, -0.65)
-# Softness (how far light creeps round the terminator), shine, and the shine's sharpness.
+# Wrap of the diffuse light around the terminator, specular strength, and specular exponent.
 MATERIALS: dict[Region, tuple[float, float, float]] = {
     Region.SKIN: (0.35, 0.16, 14),
     Region.LIPS: (0.30, 0.30, 30),
@@ -30,25 +29,29 @@ MATERIALS: dict[Region, tuple[float, float, float]] = {
 
 
 def vertex_attributes(surface: Surface, appearance: Appearance) -> Float32[np.ndarray, "corner 11"]:
-    """Per drawn vertex: linear colour with cover, material with ambient_occlusion, and the iris coordinates.
+    """The attributes of each corner.
 
-    The eyeballs carry the iris's colour: the shader draws iris, pupil and white from the coordinates, finer than
-    the mesh could.
+    Returns
+    -------
+    (corner, 11) float32
+        Linear RGB and alpha (4), material and ambient occlusion (4), iris coordinates (3). Corners of the eyeballs
+        carry the iris colour: the shader draws iris, pupil and sclera from the iris coordinates, which is finer
+        than the mesh.
     """
     colours = np.array([appearance.colour(Region.IRIS if r in EYE_REGIONS else r) for r in Region], np.float32)
     materials = np.array([MATERIALS[region] for region in Region], np.float32)
     linear = (colours / 255) ** 2.2
     regions = surface.regions
-    cover, ambient_occlusion = surface.cover[:, None], surface.ambient_occlusion[:, None]
-    columns = [linear[regions], cover, materials[regions], ambient_occlusion, surface.iris]
+    alpha, ambient_occlusion = surface.alpha[:, None], surface.ambient_occlusion[:, None]
+    columns = [linear[regions], alpha, materials[regions], ambient_occlusion, surface.iris]
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def parts(
+def draw_groups(
     surface: Surface,
 ) -> tuple[Int32[np.ndarray, "head 3"], Int32[np.ndarray, "eye 3"], Int32[np.ndarray, "hem 3"]]:
-    """Triangles in the order in which they are drawn: the head, the eyes, and the bust's hem, which fades."""
+    """Triangles in drawing order: the opaque head, the eyes, and the hem of the bust, which fades out."""
     faces = surface.faces
     eyes = np.isin(surface.regions[faces[:, 0]], EYE_REGIONS)
-    fading = (surface.cover[faces] < 1).any(axis=1)
+    fading = (surface.alpha[faces] < 1).any(axis=1)
     return faces[~eyes & ~fading], faces[eyes], faces[fading]

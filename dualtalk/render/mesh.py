@@ -1,4 +1,4 @@
-"""One frame of one head as a mesh file, through trimesh."""
+"""Writing one frame of one head as a mesh file with trimesh."""
 
 import os
 from pathlib import Path
@@ -22,15 +22,15 @@ def write_mesh(
     frame: int = 0,
     appearance: Appearance = APPEARANCES[0],
 ) -> None:
-    """Write one frame as .obj, .ply, .glb or .stl, metres, in the head's own coordinates.
+    """Write one frame as .obj, .ply, .glb or .stl, in metres and in the head's own coordinates.
 
-    Vertices and faces keep the head's order in .obj and .ply. Colours of the regions go with the faces in .ply;
-    .glb keeps colours at vertices only, so each face has its own there; .obj and .stl are shape alone.
+    .obj and .ply keep the order of the head's vertices and faces. .ply has a colour per face; .glb has colours per
+    vertex, so its faces share no vertices; .obj and .stl have no colours.
 
     Raises
     ------
     InputError
-        Another suffix, a frame beyond the end, or motion of another space.
+        Another suffix, a frame that does not exist, or motion in another space.
     """
     path = Path(path)
     if path.suffix.lower() not in MESH_SUFFIXES:

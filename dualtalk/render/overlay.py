@@ -1,4 +1,4 @@
-"""Who is who and who speaks: a small plate with a name and a light in each person's lower corner."""
+"""Name plates: a label and a speaking indicator in each person's lower corner of the frame."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,23 @@ from scipy.ndimage import gaussian_filter1d
 from dualtalk.core import Participant
 from dualtalk.render.scene import Appearance, Scene
 
-# The light comes and goes within about a fifth of a second.
-EASE_FRAMES = 2.0
-UNLIT = (120, 124, 128)
-# Drawn larger and shrunk, so that the round corners are smooth.
-FINER = 4
+# Standard deviation of the Gaussian that smooths the indicator: it fades within about 0.2 s.
+FADE_FRAMES = 2.0
+IDLE_COLOUR = (120, 124, 128)
+# Plates are drawn at this multiple of their size and downscaled, which smooths their corners.
+SUPERSAMPLING = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Plate:
-    """One person's plate, silent and speaking, with its place in the frame.
+class NamePlate:
+    """One person's name plate, silent and speaking, and its position in the frame.
 
     Attributes
     ----------
     silent, speaking : (row, column, 4) float32
-        Colour times cover, 0 to 255, and cover, 0 to 1.
+        Premultiplied RGB, 0 to 255, and alpha, 0 to 1.
     top, left : int
+        Pixels.
     """
 
     silent: Float32[np.ndarray, "row column 4"]
@@ -33,45 +34,47 @@ class Plate:
     top: int
     left: int
 
-    def put_on(self, picture: UInt8[np.ndarray, "height width 3"], level: float) -> None:
-        """Draw the plate into `picture`, its light at `level`, 0 to 1."""
+    def draw_on(self, image: UInt8[np.ndarray, "height width 3"], level: float) -> None:
+        """Blend the plate into `image` in place, with the indicator at `level`, 0 to 1."""
         plate = self.silent + level * (self.speaking - self.silent)
         rows, columns = plate.shape[:2]
-        behind = picture[self.top : self.top + rows, self.left : self.left + columns]
+        behind = image[self.top : self.top + rows, self.left : self.left + columns]
         behind[:] = plate[..., :3] + behind * (1 - plate[..., 3:]) + 0.5
 
 
-def plates(scene: Scene) -> tuple[Plate | None, Plate | None]:
-    """A's plate in the lower left corner, B's in the lower right; none of who has no name."""
+def name_plates(scene: Scene) -> tuple[NamePlate | None, NamePlate | None]:
+    """A's plate for the lower left corner and B's for the lower right; None for an empty label."""
     width, height = scene.size
     margin = height // 24
-    made: list[Plate | None] = [None, None]
+    plates: list[NamePlate | None] = [None, None]
     for person, appearance in enumerate(scene.appearances):
         if not appearance.label:
             continue
-        silent, speaking = (_drawn(appearance, height, light) for light in (UNLIT, appearance.accent))
+        silent, speaking = (_drawn_plate(appearance, height, light) for light in (IDLE_COLOUR, appearance.accent))
         rows, columns = silent.shape[:2]
         left = margin if person == 0 else width - margin - columns
-        made[person] = Plate(silent, speaking, height - margin - rows, left)
-    return made[0], made[1]
+        plates[person] = NamePlate(silent, speaking, height - margin - rows, left)
+    return plates[0], plates[1]
 
 
 def speaking_levels(participant: Participant, frames: int) -> Float[np.ndarray, "frame"]:
-    """How bright the light is in each frame: 1 while this person speaks, eased at both ends."""
-    return gaussian_filter1d(participant.speaking(frames).astype(np.float64), EASE_FRAMES, mode="nearest")
+    """Level of the speaking indicator in each frame: 1 during speech, with smooth onsets and offsets."""
+    return gaussian_filter1d(participant.speaking(frames).astype(np.float64), FADE_FRAMES, mode="nearest")
 
 
-def _drawn(
+def _drawn_plate(
     appearance: Appearance, height: int, light: tuple[int, int, int]
 ) -> Float32[np.ndarray, "row column 4"]:
-    tall = max(height // 16, 6) * FINER
+    tall = max(height // 16, 6) * SUPERSAMPLING
     font = ImageFont.load_default(size=0.56 * tall)
     wide = int(1.25 * tall + font.getlength(appearance.label))
-    image = Image.new("RGBA", (wide - wide % FINER, tall))
+    image = Image.new("RGBA", (wide - wide % SUPERSAMPLING, tall))
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((0, 0, image.width - 1, tall - 1), radius=tall // 2, fill=(24, 26, 30, 150))
     draw.ellipse((0.34 * tall, 0.34 * tall, 0.66 * tall, 0.66 * tall), fill=(*light, 255))
     draw.text((0.86 * tall, tall / 2), appearance.label, font=font, anchor="lm", fill=(245, 245, 245, 255))
-    pixels = np.asarray(image.resize((image.width // FINER, tall // FINER), Image.Resampling.BOX), np.float32)
-    cover = pixels[..., 3:] / 255
-    return np.concatenate([pixels[..., :3] * cover, cover], axis=2)
+    pixels = np.asarray(
+        image.resize((image.width // SUPERSAMPLING, tall // SUPERSAMPLING), Image.Resampling.BOX), np.float32
+    )
+    alpha = pixels[..., 3:] / 255
+    return np.concatenate([pixels[..., :3] * alpha, alpha], axis=2)

@@ -1,8 +1,8 @@
-"""The second renderer: pyrender, slower and plainer, an independent check on the first and its stand-in.
+"""The fallback renderer: pyrender, slower and simpler, and an independent check of the default renderer.
 
-pyrender 0.1.45 asks numpy 2 for `np.infty`, which is gone, where bounds, scale or shadows are wanted; nothing here
-asks for those. It reads PYOPENGL_PLATFORM when imported, so that is set first, to EGL unless the user chose
-(OSMesa needs PyOpenGL 3.1.10).
+pyrender 0.1.45 computes bounds, scale and shadows with `np.infty`, which numpy 2 removed; this module uses none of
+them. pyrender reads PYOPENGL_PLATFORM when it is imported, so this module sets the variable to EGL first, unless
+the user set it (OSMesa needs PyOpenGL 3.1.10).
 """
 
 import os
@@ -23,12 +23,12 @@ AMBIENT = (0.32, 0.32, 0.34)
 
 @cache
 def offscreen():
-    """The process's one pyrender context: closing it would end EGL for every other context too.
+    """The only pyrender context of this process: closing one would terminate EGL for all other contexts.
 
     Raises
     ------
     SetupError
-        pyrender finds no GL library that works.
+        No GL library works with pyrender.
     """
     try:
         import pyrender
@@ -38,7 +38,7 @@ def offscreen():
         reason = " ".join(str(error).split()) or type(error).__name__
         platform = os.environ["PYOPENGL_PLATFORM"]
         raise SetupError(
-            f"pyrender finds no OpenGL through {platform} ({reason}); on Debian or Ubuntu: "
+            f"OpenGL through {platform} does not work with pyrender ({reason}); on Debian or Ubuntu: "
             f"apt-get install {GL_PACKAGES} libosmesa6"
         ) from error
 
@@ -61,7 +61,7 @@ class PyrenderRenderer:
         import pyrender
 
         width, height = self.scene.size
-        picture = np.empty((height, width, 3), np.uint8)
+        image = np.empty((height, width, 3), np.uint8)
         meshes = [self._mesh(vertices, person) for person, vertices in enumerate((a, b))]
         for viewport in self.scene.camera_layout.viewports:
             columns = viewport.columns(width)
@@ -69,15 +69,15 @@ class PyrenderRenderer:
                 np.mean([self.scene.appearances[person].background for person in viewport.participants], axis=0)
                 / 255
             )
-            stage = pyrender.Scene(bg_color=backdrop, ambient_light=AMBIENT)
+            scene = pyrender.Scene(bg_color=backdrop, ambient_light=AMBIENT)
             for person in viewport.participants:
-                stage.add(meshes[person], pose=self.scene.world_from_head(person))
-            self._light(stage, viewport.participants)
-            camera = pyrender.PerspectiveCamera(viewport.camera.vertical_view_rad, znear=NEAR_M, zfar=FAR_M)
-            stage.add(camera, pose=viewport.camera.world_from_camera())
+                scene.add(meshes[person], pose=self.scene.world_from_head(person))
+            self._add_lights(scene, viewport.participants)
+            camera = pyrender.PerspectiveCamera(viewport.camera.vertical_fov_rad, znear=NEAR_M, zfar=FAR_M)
+            scene.add(camera, pose=viewport.camera.world_from_camera())
             self.renderer.viewport_width, self.renderer.viewport_height = columns.stop - columns.start, height
-            picture[:, columns], _ = self.renderer.render(stage)
-        return picture
+            image[:, columns], _ = self.renderer.render(scene)
+        return image
 
     def _mesh(self, vertices: np.ndarray, person: int):
         import pyrender
@@ -96,18 +96,18 @@ class PyrenderRenderer:
             ]
         )
 
-    def _light(self, stage, people: tuple[int, ...]) -> None:
-        """pyrender lights a whole scene at once, so one person's lights serve both where both are in viewport."""
+    def _add_lights(self, scene, participants: tuple[int, ...]) -> None:
+        """Add the lights. pyrender lights the whole scene, so people in one viewport share the mean directions."""
         import pyrender
 
         for toward, intensity in LIGHTS:
-            directions = [self.scene.light_from(person, toward) for person in people]
+            directions = [self.scene.light_from(person, toward) for person in participants]
             back = np.mean(directions, axis=0)
             right = np.cross((0.0, 1.0, 0.0), back)
             pose = np.eye(4)
             pose[:3, :3] = np.stack([right, np.cross(back, right), back], axis=1)
             pose[:3, :3] /= np.linalg.norm(pose[:3, :3], axis=0)
-            stage.add(pyrender.DirectionalLight(np.ones(3), intensity), pose=pose)
+            scene.add(pyrender.DirectionalLight(np.ones(3), intensity), pose=pose)
 
     def close(self) -> None:
-        """Nothing to free: the context is the process's."""
+        """Do nothing: the process keeps its context."""

@@ -22,7 +22,7 @@ NEAR_M, FAR_M = 0.1, 5.0
 
 @dataclass(frozen=True)
 class Appearance:
-    """One person's colours, sRGB 0 to 255, and the name shown with them; nothing is shown of an empty one."""
+    """One person's colours, sRGB 0 to 255, and the label of their name plate; an empty label means no plate."""
 
     label: str
     skin: Colour
@@ -35,8 +35,8 @@ class Appearance:
     accent: Colour
 
     def colour(self, region: Region) -> Colour:
-        """What `region` is painted with."""
-        painted = {
+        """The colour of a region of the head."""
+        own = {
             Region.SKIN: self.skin,
             Region.LIPS: self.lips,
             Region.BROW: self.brow,
@@ -44,7 +44,7 @@ class Appearance:
             Region.IRIS: self.iris,
             Region.CLOTHES: self.shirt,
         }
-        return painted[region] if region in painted else COMMON_COLOURS[region]
+        return own[region] if region in own else COMMON_COLOURS[region]
 
 
 COMMON_COLOURS: dict[Region, Colour] = {
@@ -83,13 +83,13 @@ APPEARANCES = (
 
 @dataclass(frozen=True)
 class HeadPlacement:
-    """Where the point between a person's eyes is, and which way they face: 0 toward the viewer, + to the right."""
+    """Position of the midpoint between the eyes, and yaw: 0 faces the viewer, positive turns to the right."""
 
     position_m: tuple[float, float, float]
     yaw_rad: float
 
     def world_from_head(self, anchor_m: Float32[np.ndarray, "3"]) -> Float32[np.ndarray, "4 4"]:
-        """Matrix that takes the head's own coordinates, of which `anchor_m` comes to stand here, to the world."""
+        """Matrix from the head's own coordinates to the world; it maps `anchor_m` to `position_m`."""
         cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
         matrix = np.eye(4)
         matrix[:3, :3] = [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]
@@ -99,14 +99,14 @@ class HeadPlacement:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that stands upright."""
+    """An upright pinhole camera."""
 
     position_m: tuple[float, float, float]
     target_m: tuple[float, float, float]
-    vertical_view_rad: float
+    vertical_fov_rad: float
 
     def world_from_camera(self) -> Float32[np.ndarray, "4 4"]:
-        """Pose, OpenGL's way: the camera looks along its own -z, y is up."""
+        """Camera pose in OpenGL's convention: the camera looks along its own -z, y is up."""
         back = np.subtract(self.position_m, self.target_m)
         back = back / np.linalg.norm(back)
         right = np.cross((0.0, 1.0, 0.0), back)
@@ -116,8 +116,8 @@ class Camera:
         return pose.astype(np.float32)
 
     def clip_from_world(self, aspect: float) -> Float32[np.ndarray, "4 4"]:
-        """OpenGL's perspective matrix times the inverse pose; `aspect` is width over height."""
-        scale = 1 / np.tan(self.vertical_view_rad / 2)
+        """OpenGL perspective matrix times the inverse camera pose; `aspect` is width over height."""
+        scale = 1 / np.tan(self.vertical_fov_rad / 2)
         projection = np.zeros((4, 4))
         projection[0, 0], projection[1, 1] = scale / aspect, scale
         projection[2, 2] = (FAR_M + NEAR_M) / (NEAR_M - FAR_M)
@@ -128,7 +128,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Viewport:
-    """A camera, the people it shows (0 is A, 1 is B), and the part of the frame's width it fills."""
+    """A part of the frame: its camera, the people that it shows (0 is A, 1 is B), and its left and right edge.
+
+    The edges are fractions of the frame's width.
+    """
 
     camera: Camera
     participants: tuple[int, ...]
@@ -136,12 +139,13 @@ class Viewport:
     right: float
 
     def columns(self, width: int) -> slice:
+        """The pixel columns of the viewport in a frame of this width."""
         return slice(round(self.left * width), round(self.right * width))
 
 
 @dataclass(frozen=True)
 class CameraLayout:
-    """Where both people stand, and the views that make up a frame."""
+    """The placement of both heads, and the viewports of a frame."""
 
     name: ViewName
     placements: tuple[HeadPlacement, HeadPlacement]
@@ -149,7 +153,7 @@ class CameraLayout:
 
 
 def _portrait(person: int) -> Viewport:
-    """A camera beside the line to the partner, so that A looks a little to the right and B to the left."""
+    """A camera beside the line to the partner, so that A looks slightly to the right and B to the left."""
     side = (-1, 1)[person]
     distance_m, off_rad, below_m = 1.15, 0.24, 0.042
     position = (side * distance_m * np.sin(off_rad), 0.0, distance_m * np.cos(off_rad))
@@ -158,13 +162,13 @@ def _portrait(person: int) -> Viewport:
 
 
 def _split() -> CameraLayout:
-    """Each in a world of their own, at its origin and facing its viewer."""
+    """Each person at the origin of a separate scene, facing the viewer."""
     origin = HeadPlacement((0.0, 0.0, 0.0), 0.0)
     return CameraLayout("split", (origin, origin), (_portrait(0), _portrait(1)))
 
 
 def _face_to_face() -> CameraLayout:
-    """Eyes 0.6 m apart, as across a small table, and a camera near enough to see more than their profiles."""
+    """Eyes 0.6 m apart, as across a small table; the near camera shows more than the profiles."""
     apart_m, distance_m, below_m = 0.6, 0.82, 0.055
     placements = (
         HeadPlacement((-apart_m / 2, 0.0, 0.0), np.pi / 2),
@@ -191,7 +195,7 @@ def camera_layout(view: str) -> CameraLayout:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All a back end needs to know before the first frame.
+    """Everything that a renderer needs before the first frame.
 
     Attributes
     ----------
@@ -212,20 +216,26 @@ class Scene:
             raise InputError(f"frame size is {width} x {height}; wanted a width divisible by 4 and an even height")
 
     def world_from_head(self, person: int) -> Float32[np.ndarray, "4 4"]:
+        """Matrix from a person's head coordinates to the world."""
         anchor_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
         return self.camera_layout.placements[person].world_from_head(anchor_m)
 
     def light_from(self, person: int, toward: tuple[float, float, float]) -> Float32[np.ndarray, "3"]:
-        """Unit direction in the world to a light that `person` has at `toward`: x away from the camera's side,
-        y up, z ahead of them. Both people are lit as each other's mirror image."""
+        """Unit direction in the world toward a light, given relative to `person`.
+
+        `toward` has x away from the camera's side, y up and z ahead of the person. The lighting of the two people
+        is mirror symmetric.
+        """
         away_from_camera = (1, -1)[person]
         yaw = self.camera_layout.placements[person].yaw_rad
         x, y, z = np.array(toward) * (away_from_camera, 1, 1) / np.linalg.norm(toward)
         return np.array([np.cos(yaw) * x + np.sin(yaw) * z, y, np.cos(yaw) * z - np.sin(yaw) * x], np.float32)
 
     def background(self) -> UInt8[np.ndarray, "height width 3"]:
-        """A soft backdrop, brightest behind the heads, tinted for each person; noise of one grey level keeps the
-        gradient from banding once encoded."""
+        """The backdrop: a gradient in each person's tint, brightest behind the heads.
+
+        Noise of one grey level prevents banding after video encoding.
+        """
         width, height = self.size
         x = (np.arange(width) + 0.5) / width
         y = (np.arange(height)[:, None] + 0.5) / height

@@ -1,8 +1,8 @@
-"""From a head's mesh to what is drawn: vertices doubled where materials meet, normals, shade, irises.
+"""The render mesh of a head: vertices split at material borders, normals, ambient occlusion and iris coordinates.
 
-A renderer interpolates across a triangle, so a vertex shared by skin and lip would smear one colour into the
-other. `Surface` gives every region its own copy of the vertices on its border; normals are still computed on the
-undoubled mesh and stay smooth across borders.
+A renderer interpolates colours across a triangle, so a vertex shared by skin and lips would blend the two.
+`Surface` gives each region its own copy of the vertices on its border (the corners). Normals are computed on the
+unsplit mesh, so they stay smooth across borders.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from dualtalk.render.scene import Appearance
 
 EYE_REGIONS = (Region.SCLERA, Region.IRIS, Region.PUPIL)
 MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH_INSIDE)
-# Radius of the iris over that of the eyeball: 5.9 mm over 12 mm in adults.
+# Iris radius over eyeball radius: 5.9 mm over 12 mm in adults.
 IRIS_RADIUS_RATIO = 0.49
-# The bust fades out over this distance from where its mesh ends.
+# The bust fades out over this distance from the edge of its mesh.
 HEM_M = 0.045
 
 
@@ -36,7 +36,7 @@ class Normals:
         self.vertex_from_face = csr_array((touches, (rows, columns)), shape=(vertices, len(faces)))
 
     def of(self, vertices: Float32[np.ndarray, "vertex 3"]) -> Float32[np.ndarray, "vertex 3"]:
-        """Unit normals, each face weighted by its area."""
+        """Unit normals: the face normals around each vertex, weighted by face area."""
         first, second, third = np.take(np.ascontiguousarray(vertices.T), self.corners, axis=1).swapaxes(0, 1)
         (ux, uy, uz), (vx, vy, vz) = second - first, third - first
         crosses = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
@@ -47,35 +47,35 @@ class Normals:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A head's mesh as it is drawn.
+    """The render mesh of a head. A corner is the copy of a vertex that belongs to one region.
 
     Attributes
     ----------
     source : (corner,) int32
-        The head's vertex that each drawn vertex copies.
+        The head's vertex that each corner copies.
     faces : (face, 3) int32
-        Triangles of drawn vertices, in the head's order.
+        Triangles of corners, in the head's order.
     regions : (corner,) uint8
     ambient_occlusion : (corner,) float32
-        Share of the light from all around that reaches the vertex, 0 to 1.
-    cover : (corner,) float32
-        1, but falling to 0 toward the bust's lower edge and sleeves, so that no cut edge is seen.
+        Fraction of the ambient light that reaches the corner, 0 to 1.
+    alpha : (corner,) float32
+        1, falling to 0 toward the lower edge and the sleeves of the bust, so that the cut edge is invisible.
     iris : (corner, 3) float32
-        On the eyeballs: the direction from the eyeball's centre in the eye's own axes, z along the gaze, in units
-        in which the iris has radius 1. Zero elsewhere.
+        On the eyeballs: the direction from the eyeball's centre in the eye's own axes, z along the gaze, scaled so
+        that the iris has radius 1. Zero elsewhere.
     """
 
     source: Int32[np.ndarray, "corner"]
     faces: Int32[np.ndarray, "face 3"]
     regions: UInt8[np.ndarray, "corner"]
     ambient_occlusion: Float32[np.ndarray, "corner"]
-    cover: Float32[np.ndarray, "corner"]
+    alpha: Float32[np.ndarray, "corner"]
     iris: Float32[np.ndarray, "corner 3"]
 
     @classmethod
     @lru_cache(maxsize=4)
     def of(cls, head: Head) -> "Surface":
-        """The surface of `head`, kept: film and stills of one head share it."""
+        """The surface of `head`; cached, so that the video and the stills of one head share it."""
         keys = head.faces.astype(np.int64) * len(Region) + head.regions[:, None]
         drawn, corners = np.unique(keys, return_inverse=True)
         source = (drawn // len(Region)).astype(np.int32)
@@ -84,20 +84,19 @@ class Surface:
             source=source,
             faces=corners.reshape(-1, 3).astype(np.int32),
             regions=regions,
-            ambient_occlusion=_openness(head, source, regions),
-            cover=_cover(head)[source],
+            ambient_occlusion=_ambient_occlusion(head, source, regions),
+            alpha=_alpha(head)[source],
             iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
         )
 
     def colours(self, appearance: Appearance) -> Float32[np.ndarray, "corner 4"]:
-        """Linear colour, darkened where little light reaches, and cover; the iris from the faces the mesh has
-        for it."""
-        painted = np.array([appearance.colour(region) for region in Region], np.float32)
-        linear = (painted[self.regions] / 255) ** 2.2
+        """Linear RGB, darkened by ambient occlusion, and alpha; the mesh's faces decide what is iris."""
+        colours = np.array([appearance.colour(region) for region in Region], np.float32)
+        linear = (colours[self.regions] / 255) ** 2.2
         ambient_occlusion = np.where(np.isin(self.regions, EYE_REGIONS), 1.0, self.ambient_occlusion)
         shaded = linear * (0.35 + 0.65 * ambient_occlusion[:, None])
-        cover = self.cover**2 * (3 - 2 * self.cover)
-        return np.concatenate([shaded, cover[:, None]], axis=1).astype(np.float32)
+        alpha = self.alpha**2 * (3 - 2 * self.alpha)
+        return np.concatenate([shaded, alpha[:, None]], axis=1).astype(np.float32)
 
 
 def _iris(head: Head) -> Float32[np.ndarray, "vertex 3"]:
@@ -114,14 +113,14 @@ def _iris(head: Head) -> Float32[np.ndarray, "vertex 3"]:
 
 
 def _optical_axis(head: Head, vertices: np.ndarray, away: np.ndarray) -> Float32[np.ndarray, "3"]:
-    """Middle of the pupil's faces as seen from the eyeball's centre; straight ahead on a mesh without a pupil."""
+    """Direction from the eyeball's centre to the middle of the pupil; straight ahead on a mesh without a pupil."""
     pupil = np.unique(head.faces[np.isin(head.regions, (Region.PUPIL, Region.IRIS))])
     middle = away[np.isin(vertices, pupil)].sum(axis=0)
     length = np.linalg.norm(middle)
     return (middle / length if length > 0 else np.array([0.0, 0.0, 1.0])).astype(np.float32)
 
 
-def _cover(head: Head) -> Float32[np.ndarray, "vertex"]:
+def _alpha(head: Head) -> Float32[np.ndarray, "vertex"]:
     edges = np.sort(head.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, uses = np.unique(edges, axis=0, return_counts=True)
     rim = np.unique(edges[uses == 1])
@@ -132,8 +131,8 @@ def _cover(head: Head) -> Float32[np.ndarray, "vertex"]:
     return np.clip(distance_m / HEM_M, 0, 1).astype(np.float32)
 
 
-def _openness(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np.ndarray, "corner"]:
-    """At rest for all that is seen at rest; with the jaw down for what only an open mouth shows."""
+def _ambient_occlusion(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np.ndarray, "corner"]:
+    """Computed on the face at rest, and inside the mouth on the face with the jaw open."""
     jaw_rad = np.array([[0, 0, 0], [0.3, 0, 0]], np.float32)
     still = np.zeros((2, 3), np.float32)
     motion = HeadMotion.from_parts(
@@ -149,16 +148,16 @@ def _openness(head: Head, source: np.ndarray, regions: np.ndarray) -> Float32[np
 def sky_visibility(
     vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"], directions: int = 48
 ) -> Float32[np.ndarray, "vertex"]:
-    """Share of a cloudy sky all around that each vertex sees past the rest of the mesh, cosine-weighted, 0 to 1.
+    """Cosine-weighted fraction of a uniform environment that is visible from each vertex, 0 to 1.
 
-    From each direction the mesh is splatted as points into a grid of heights, and a vertex sees the sky there when
-    nothing in its cell stands higher.
+    For each of `directions`, points on the mesh are splatted into a grid of heights along that direction. A vertex
+    is visible from there if no point in its cell is higher.
     """
     pixel_m, lift_m, slack_m = 0.003, 0.002, 0.004
     normals = Normals(faces, len(vertices)).of(vertices)
     points = _points_on(vertices, faces, 60_000)
     lifted = vertices + lift_m * normals
-    seen, possible = np.zeros(len(vertices), np.float32), np.full(len(vertices), 1e-6, np.float32)
+    visible, total = np.zeros(len(vertices), np.float32), np.full(len(vertices), 1e-6, np.float32)
     for axes in _sphere(directions):
         columns, heights = points @ axes[:2].T, points @ axes[2]
         low = columns.min(axis=0) - pixel_m
@@ -168,25 +167,25 @@ def sky_visibility(
         np.maximum.at(highest, cells, heights)
         here = ((lifted @ axes[:2].T - low) / pixel_m).astype(np.int64) @ (1, width)
         weight = np.maximum(normals @ axes[2], 0)
-        seen += weight * (lifted @ axes[2] + slack_m > highest[np.clip(here, 0, len(highest) - 1)])
-        possible += weight
-    return seen / possible
+        visible += weight * (lifted @ axes[2] + slack_m > highest[np.clip(here, 0, len(highest) - 1)])
+        total += weight
+    return visible / total
 
 
 def _points_on(vertices: np.ndarray, faces: np.ndarray, count: int) -> Float32[np.ndarray, "point 3"]:
-    """Points spread evenly over the mesh, the same ones each time."""
+    """Points distributed uniformly over the mesh; the same points on every call."""
     rng = np.random.default_rng(0)
     first, second, third = vertices[faces.T]
     areas = np.linalg.norm(np.cross(second - first, third - first), axis=1)
-    chosen = np.searchsorted(np.cumsum(areas), rng.uniform(0, areas.sum(), count)).clip(max=len(faces) - 1)
+    selected = np.searchsorted(np.cumsum(areas), rng.uniform(0, areas.sum(), count)).clip(max=len(faces) - 1)
     u, v = rng.uniform(size=(2, count, 1))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    spread = first[chosen] + u * (second - first)[chosen] + v * (third - first)[chosen]
-    return spread.astype(np.float32)
+    points = first[selected] + u * (second - first)[selected] + v * (third - first)[selected]
+    return points.astype(np.float32)
 
 
 def _sphere(count: int) -> Float32[np.ndarray, "direction 3 3"]:
-    """Frames whose third row points evenly over the sphere (golden spiral)."""
+    """Rotation matrices whose third rows are distributed evenly over the sphere (golden spiral)."""
     height = 1 - 2 * (np.arange(count) + 0.5) / count
     turn = np.pi * (1 + 5**0.5) * np.arange(count)
     ring = np.sqrt(1 - height**2)

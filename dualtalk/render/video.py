@@ -1,7 +1,7 @@
-"""A conversation as a film or as single pictures.
+"""Rendering a conversation to a video or to still images.
 
-Vertices are computed a few seconds ahead in a second thread and frames are handed to ffmpeg from a third, so
-memory stays the same for hours of talk and neither waits for the drawing.
+One thread poses the vertices of the next frames and another writes frames to ffmpeg while this one renders. Memory
+use does not grow with the length of the conversation.
 """
 
 import os
@@ -14,13 +14,13 @@ from jaxtyping import Float32, UInt8
 from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head
-from dualtalk.render.encode import encoded
-from dualtalk.render.overlay import plates, speaking_levels
+from dualtalk.render.encode import open_video
+from dualtalk.render.overlay import name_plates, speaking_levels
 from dualtalk.render.renderer import Renderer, RendererName, open_renderer
 from dualtalk.render.scene import APPEARANCES, Appearance, Scene, ViewName, camera_layout
 
-Posed = Float32[np.ndarray, "frame vertex 3"]
-FRAMES_AT_ONCE = 50
+PosedVertices = Float32[np.ndarray, "frame vertex 3"]
+CHUNK_FRAMES = 50
 
 
 def render_conversation(
@@ -34,40 +34,40 @@ def render_conversation(
     appearances: tuple[Appearance, Appearance] = APPEARANCES,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a film of both people: H.264 at 25 frames a second, A's voice left and B's right.
+    """Render both participants to a video: H.264 at 25 frames a second, A's voice left and B's right.
 
     Parameters
     ----------
     conversation : Conversation
-        Both people with motion in `head`'s space.
+        Both participants have motion in `head`'s space.
     path : path
-        Ends in .mp4. Appears only when whole.
+        Ends in .mp4; appears only when complete.
     view : "split" or "face-to-face"
-        Two portraits, or both in one picture.
+        Two portraits side by side, or both people in one scene.
     size : (width, height) in pixels
     renderer : "auto", "moderngl" or "pyrender"
     appearances : (Appearance, Appearance)
     progress : callable
-        Called with frames done and frames in all after each frame.
+        Called after each frame with the number of finished frames and of all frames.
 
     Raises
     ------
     InputError
-        Motion is missing or of another space, there is no frame, or `path` cannot be written.
+        Motion is missing or in another space, there are no frames, or `path` cannot be written.
     SetupError
-        No GL library works here.
+        No GL library works on this machine.
     """
     _check(conversation, head)
     scene = Scene(head, camera_layout(view), appearances, size)
     voices = np.stack([person.audio for person in conversation.participants])
     gl_renderer = open_renderer(scene, renderer)
     try:
-        with ThreadPoolExecutor(1) as writer, encoded(path, size, voices) as write:
+        with ThreadPoolExecutor(1) as writer, open_video(path, size, voices) as write:
             pending = None
-            for done, picture in enumerate(_pictures(conversation, scene, gl_renderer), start=1):
+            for done, image in enumerate(_rendered_frames(conversation, scene, gl_renderer), start=1):
                 if pending:
                     pending.result()
-                pending = writer.submit(write, picture)
+                pending = writer.submit(write, image)
                 if progress:
                     progress(done, conversation.frames)
             pending.result()
@@ -85,28 +85,33 @@ def render_stills(
     renderer: RendererName = "auto",
     appearances: tuple[Appearance, Appearance] = APPEARANCES,
 ) -> list[UInt8[np.ndarray, "height width 3"]]:
-    """Pictures of single frames, as the film has them; arguments as for `render_conversation`.
+    """Render single frames, identical to those of the video; parameters as for `render_conversation`.
+
+    Returns
+    -------
+    list of (height, width, 3) uint8
+        sRGB, one image for each of `frames`.
 
     Raises
     ------
     InputError
-        As for the film, or a frame beyond the conversation's end.
+        As for `render_conversation`, or a frame does not exist.
     """
     _check(conversation, head)
-    beyond = [frame for frame in frames if not 0 <= frame < conversation.frames]
-    if beyond:
-        raise InputError(f"no frame {beyond[0]}; the conversation has frames 0 to {conversation.frames - 1}")
+    missing = [frame for frame in frames if not 0 <= frame < conversation.frames]
+    if missing:
+        raise InputError(f"no frame {missing[0]}; the conversation has frames 0 to {conversation.frames - 1}")
     scene = Scene(head, camera_layout(view), appearances, size)
     gl_renderer = open_renderer(scene, renderer)
-    finish = _finisher(conversation, scene)
-    pictures = []
+    add_name_plates = _name_plate_painter(conversation, scene)
+    images = []
     try:
         for frame in frames:
-            a, b = (vertices[0] for vertices in _posed(conversation, head, slice(frame, frame + 1)))
-            pictures.append(finish(gl_renderer.frame(a, b), frame))
+            a, b = (vertices[0] for vertices in _posed_vertices(conversation, head, slice(frame, frame + 1)))
+            images.append(add_name_plates(gl_renderer.frame(a, b), frame))
     finally:
         gl_renderer.close()
-    return pictures
+    return images
 
 
 def _check(conversation: Conversation, head: Head) -> None:
@@ -114,43 +119,45 @@ def _check(conversation: Conversation, head: Head) -> None:
         raise InputError(f"{conversation.name} has no frames; is its audio shorter than 0.04 s?")
     for label, person in zip(PARTY, conversation.participants, strict=True):
         if person.motion is None:
-            raise InputError(f"person {label} of {conversation.name} has no motion to draw; simulate it first")
+            raise InputError(
+                f"person {label} of {conversation.name} has no motion; simulate the conversation first"
+            )
         if person.motion.space != head.space:
             raise InputError(
                 f"motion of person {label} is in space {person.motion.space!r}, the head in {head.space!r}; "
-                "give the head that the motion was made for"
+                "pass the head that the motion was generated for"
             )
 
 
-def _posed(conversation: Conversation, head: Head, frames: slice) -> tuple[Posed, Posed]:
-    a, b = (head.vertices(person.motion[frames]) for person in conversation.participants)
+def _posed_vertices(conversation: Conversation, head: Head, frames: slice) -> tuple[PosedVertices, PosedVertices]:
+    a, b = (head.vertices(person.required_motion[frames]) for person in conversation.participants)
     return a, b
 
 
-def _pictures(
+def _rendered_frames(
     conversation: Conversation, scene: Scene, renderer: Renderer
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    finish = _finisher(conversation, scene)
-    spans = [slice(first, first + FRAMES_AT_ONCE) for first in range(0, conversation.frames, FRAMES_AT_ONCE)]
+    add_name_plates = _name_plate_painter(conversation, scene)
+    chunks = [slice(first, first + CHUNK_FRAMES) for first in range(0, conversation.frames, CHUNK_FRAMES)]
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(_posed, conversation, scene.head, spans[0])
-        for span, following in zip(spans, [*spans[1:], None], strict=True):
-            posed = coming.result()
+        next_chunk = ahead.submit(_posed_vertices, conversation, scene.head, chunks[0])
+        for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+            posed = next_chunk.result()
             if following:
-                coming = ahead.submit(_posed, conversation, scene.head, following)
-            for frame, (a, b) in enumerate(zip(*posed, strict=True), start=span.start):
-                yield finish(renderer.frame(a, b), frame)
+                next_chunk = ahead.submit(_posed_vertices, conversation, scene.head, following)
+            for frame, (a, b) in enumerate(zip(*posed, strict=True), start=chunk.start):
+                yield add_name_plates(renderer.frame(a, b), frame)
 
 
-def _finisher(conversation: Conversation, scene: Scene) -> Callable:
-    """A function that puts both people's plates on a picture of the given frame."""
-    both = plates(scene)
+def _name_plate_painter(conversation: Conversation, scene: Scene) -> Callable:
+    """A function that draws both name plates onto the image of a frame."""
+    both_plates = name_plates(scene)
     levels = [speaking_levels(person, conversation.frames) for person in conversation.participants]
 
-    def finish(picture: np.ndarray, frame: int) -> np.ndarray:
-        for plate, level in zip(both, levels, strict=True):
+    def add_name_plates(image: np.ndarray, frame: int) -> np.ndarray:
+        for plate, level in zip(both_plates, levels, strict=True):
             if plate is not None:
-                plate.put_on(picture, level[frame])
-        return picture
+                plate.draw_on(image, level[frame])
+        return image
 
-    return finish
+    return add_name_plates

@@ -1,4 +1,5 @@
-"""The pages that dualtalk writes: a conversation's report, a comparison of systems, and a conversation in 3D.
+"""The web pages that dualtalk writes: conversation report, comparison report of systems, and 3D viewer.
 
-It stands above `export`, whose glTF file the viewer carries, and `render`, whose colours and shaders it uses.
+The pages share one base template and the charts in `assets/`. This package imports `export` for the viewer's glTF
+file and `render` for its colours and shaders.
 """

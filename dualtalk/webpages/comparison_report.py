@@ -1,12 +1,11 @@
-"""One page that compares systems: a table of every measure, plots, curves around transitions, rasters, pictures.
+"""The comparison report: one page with a table of all measures, plots, curves, event rasters and still images.
 
-The page is a single file that asks the network for nothing; its own policy forbids it to. Data go in as JSON and
-are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT), which comes with `dualtalk.render`.
+The page is one file that makes no network requests. Its data are embedded as JSON and laid out by the scripts in
+`assets/comparison_report/`; the charts use uPlot (MIT). Values are scaled for display, as their units say.
 """
 
 import os
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
 
@@ -15,21 +14,14 @@ from dualtalk.evaluation.curves import QUANTITIES, REACH_FRAMES, Curve
 from dualtalk.evaluation.registry import FAMILIES, MEASURES, WANTED_TEXT
 from dualtalk.evaluation.runner import Evaluation
 from dualtalk.evaluation.tables import CONTROL, best_of, printed
-from dualtalk.io.atomic import written_whole
 from dualtalk.timebase import MOTION_FPS
 from dualtalk.webpages.comparison_stills import Strip
-from dualtalk.webpages.template import filled, jpeg_uri, json_text, markup_text, plain
+from dualtalk.webpages.template import jpeg_data_uri, json_types, write_page
 
-ASSETS = files("dualtalk.webpages") / "assets"
-PAGE = ASSETS / "comparison_report"
-CHARTS = ASSETS / "conversation_report"
-STYLES = (CHARTS / "uplot.min.css", PAGE / "page.css")
-OWN_SCRIPTS = ("table.js", "systems.js", "rows.js", "plots.js", "raster.js", "page.js")
-SCRIPTS = (CHARTS / "uplot.min.js", *(PAGE / name for name in OWN_SCRIPTS))
-STRIP_PX = 900
-SIGNIFICANT = 4
-# More systems than this are counted in title and heading; the table names them.
-NAMED_IN_HEADING = 3
+STRIP_WIDTH_PX = 900
+SIGNIFICANT_DIGITS = 4
+# The heading names up to this many systems; of more, it gives the number.
+MAX_NAMES_IN_HEADING = 3
 
 
 def write_comparison(
@@ -44,12 +36,15 @@ def write_comparison(
 
     Parameters
     ----------
-    timelines
-        From `dualtalk.webpages.comparison_timelines`.
-    strips
-        From `dualtalk.webpages.worst_strips`; empty where nothing was drawn.
+    evaluation : Evaluation
+    path : path
+        Appears only when complete.
+    timelines : sequence of dict
+        From `dualtalk.webpages.comparison_timelines.timelines`.
+    strips : sequence of Strip
+        From `dualtalk.webpages.comparison_stills.worst_strips`; empty without still images.
     run : dict
-        How it was made, for the foot of the page.
+        How the evaluation was made, for the end of the page.
     """
     heading = _heading([row.name for row in evaluation.rows if row.protocol])
     data = {
@@ -79,20 +74,13 @@ def write_comparison(
         "curveTimes": [round(frame / MOTION_FPS, 2) for frame in range(-REACH_FRAMES, REACH_FRAMES + 1)],
         "timelines": list(timelines),
         "strips": [_strip(strip) for strip in strips],
-        "run": plain(run),
+        "run": json_types(run),
     }
-    parts = {
-        "title": markup_text(f"{heading} – evaluation"),
-        "styles": "\n".join(style.read_text() for style in STYLES),
-        "scripts": "\n".join(script.read_text() for script in SCRIPTS),
-        "data": json_text(data),
-    }
-    with written_whole(path) as partial:
-        partial.write_text(filled((PAGE / "page.html").read_text(), parts))
+    write_page(path, "comparison_report/page.html", title=f"{heading} – evaluation", data=data)
 
 
 def _heading(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED_IN_HEADING else f"{len(names)} systems compared"
+    return ", ".join(names) if len(names) <= MAX_NAMES_IN_HEADING else f"{len(names)} systems compared"
 
 
 def _rows(evaluation: Evaluation) -> list[dict]:
@@ -103,7 +91,7 @@ def _rows(evaluation: Evaluation) -> list[dict]:
             "protocol": row.protocol or CONTROL,
             "samples": row.samples,
             "about": CONTROLS.get(row.name, ""),
-            "figures": [[_short(value) for value in printed(row, measure)] for measure in MEASURES],
+            "figures": [[_rounded(value) for value in printed(row, measure)] for measure in MEASURES],
             "best": [index for index, measure in enumerate(MEASURES) if (row.name, measure.name) in best],
             "curves": {
                 kind: {name: _curve(curve) for name, curve in quantities.items()}
@@ -116,12 +104,12 @@ def _rows(evaluation: Evaluation) -> list[dict]:
     ]
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{SIGNIFICANT}g}")
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
 def _curve(curve: Curve) -> dict:
-    ends = {name: plain(getattr(curve, name).tolist(), 3) for name in ("mean", "low", "high")}
+    ends = {name: json_types(getattr(curve, name).tolist(), 3) for name in ("mean", "low", "high")}
     return {**ends, "transitions": curve.transitions, "clips": curve.clips}
 
 
@@ -135,5 +123,5 @@ def _strip(strip: Strip) -> dict:
         "timeS": moment.frame / MOTION_FPS,
         "distance": float(np.round(moment.distance, 2)),
         "timesS": list(strip.times_s),
-        "image": jpeg_uri(strip.image, STRIP_PX),
+        "image": jpeg_data_uri(strip.image, STRIP_WIDTH_PX),
     }

@@ -1,4 +1,4 @@
-"""Pictures of the transitions at which a system is furthest from the reference."""
+"""Still images of the role transitions at which a system differs most from the ground truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,20 +16,21 @@ from dualtalk.head import Head
 from dualtalk.render import APPEARANCES, render_stills
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-# Frames shown, about the transition: within the second that is measured.
-OFFSETS = (-10, -5, 0, 5, 10)
-PICTURE_PX = (512, 256)
+# Frames of a strip relative to the transition; they lie within the measured window of one second.
+OFFSET_FRAMES = (-10, -5, 0, 5, 10)
+IMAGE_SIZE_PX = (512, 256)
 
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """One transition: the reference above, the system below, five frames from left to right.
+    """Images of one transition: the ground truth above, the system below, five frames from left to right.
 
     Attributes
     ----------
     system : str
     moment : Moment
-    times_s : of the frames, about the transition
+    times_s : tuple of float
+        Of the frames, relative to the transition.
     image : (height, width, 3) uint8
     """
 
@@ -40,48 +41,50 @@ class Strip:
 
 
 def worst_strips(evaluation: Evaluation, head: Head) -> list[Strip]:
-    """Strips of every system's worst transitions, the worst first. Everybody has the mean head.
+    """Strips of every system's worst transitions, the worst first. Everyone has the mean head shape.
 
     Raises
     ------
     InputError
-        The head is of another space than the motion.
+        The head's space is not the motion's.
     SetupError
-        Nothing here can draw.
+        No renderer works on this machine.
     """
     by_clip = {job.files.clip: job for job in evaluation.jobs}
-    wanted = [(row.name, moment) for row in evaluation.rows for moment in row.worst]
-    if not wanted:
+    worst = [(row.name, moment) for row in evaluation.rows for moment in row.worst]
+    if not worst:
         return []
-    pairs = [_frames(by_clip[moment.clip], name, moment) for name, moment in wanted]
-    pictures = _drawn(np.concatenate([frames for pair in pairs for frames in pair]), evaluation, head)
-    times_s = tuple(offset / MOTION_FPS for offset in OFFSETS)
-    rows = [np.hstack(some) for some in _chunks(pictures, len(OFFSETS))]
+    pairs = [_frames(by_clip[moment.clip], name, moment) for name, moment in worst]
+    images = _rendered(np.concatenate([frames for pair in pairs for frames in pair]), evaluation, head)
+    times_s = tuple(offset / MOTION_FPS for offset in OFFSET_FRAMES)
+    rows = [np.hstack(chunk) for chunk in _chunks(images, len(OFFSET_FRAMES))]
     return [
         Strip(name, moment, times_s, np.vstack(both))
-        for (name, moment), both in zip(wanted, _chunks(rows, 2), strict=True)
+        for (name, moment), both in zip(worst, _chunks(rows, 2), strict=True)
     ]
 
 
 def _frames(job: Job, name: str, moment: Moment) -> list[Float32[np.ndarray, "frame 56"]]:
-    """The reference's, then the system's, of its first sample."""
+    """The frames of the ground truth, then those of the system's first sample."""
     system = next(one for one in job.systems if one.name == name)
     own = read_clip(job.files, listen=False)[moment.person].motion.coefficients[job.first : job.end]
     made = predicted(job, system, moment.person)[0]
-    at = moment.frame - job.first + np.array(OFFSETS)
+    at = moment.frame - job.first + np.array(OFFSET_FRAMES)
     return [own[at], made[at]]
 
 
-def _drawn(coefficients: Float32[np.ndarray, "frame 56"], evaluation: Evaluation, head: Head) -> list[np.ndarray]:
-    """The left half of the split staging, whose right half has nobody to show."""
+def _rendered(
+    coefficients: Float32[np.ndarray, "frame 56"], evaluation: Evaluation, head: Head
+) -> list[np.ndarray]:
+    """Images of single frames: the left half of the split view. The right half shows nobody of interest."""
     motion = HeadMotion(coefficients, evaluation.space, DUALTALK56)
     silence = np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
     person = Participant(silence, Timeline(), motion)
     appearances = (replace(APPEARANCES[0], label=""), APPEARANCES[1])
-    pictures = render_stills(
-        Conversation(person, person), head, range(motion.frames), size=PICTURE_PX, appearances=appearances
+    images = render_stills(
+        Conversation(person, person), head, range(motion.frames), size=IMAGE_SIZE_PX, appearances=appearances
     )
-    return [picture[:, : PICTURE_PX[0] // 2] for picture in pictures]
+    return [image[:, : IMAGE_SIZE_PX[0] // 2] for image in images]
 
 
 def _chunks(items: Sequence, size: int) -> list[Sequence]:

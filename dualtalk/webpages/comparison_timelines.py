@@ -1,4 +1,4 @@
-"""Who spoke, which roles changed, and what each head did, of a few clips: what a raster is drawn from."""
+"""The data of the event rasters: speech, role transitions and detected events of a few clips."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,14 @@ from dualtalk.evaluation.preflight import Job
 from dualtalk.evaluation.runner import Evaluation, predicted, sides
 from dualtalk.timebase import MOTION_FPS
 
-CLIPS_SHOWN = 3
+MAX_CLIPS = 3
 
 
-def timelines(evaluation: Evaluation, count: int = CLIPS_SHOWN) -> list[dict]:
-    """Of the clips with the worst transitions, then the first: for each person, rows of events in seconds."""
+def timelines(evaluation: Evaluation, count: int = MAX_CLIPS) -> list[dict]:
+    """Rows of events in seconds for each person of up to `count` clips.
+
+    Clips with the worst transitions come first, then clips in their order.
+    """
     by_clip = {job.files.clip: job for job in evaluation.jobs}
     worst = sorted(moment for row in evaluation.rows for moment in row.worst)
     clips = list(dict.fromkeys([*(moment.clip for moment in worst), *by_clip]))[:count]
@@ -20,12 +23,12 @@ def timelines(evaluation: Evaluation, count: int = CLIPS_SHOWN) -> list[dict]:
 
 def _timeline(job: Job) -> dict:
     people = [cut(person, job.first, job.end) for person in read_clip(job.files)]
-    shown = []
+    rasters = []
     for side, who in sides(job):
         acts = {"reference": side.own}
         acts |= {system.name: side.act(predicted(job, system, who)[0]) for system in job.systems}
         changes = side.roles.transitions if side.roles else ()
-        shown.append(
+        rasters.append(
             {
                 "speaker": who + 1,
                 "own": _spans(people[who].speech),
@@ -36,7 +39,7 @@ def _timeline(job: Job) -> dict:
                 ],
             }
         )
-    return {"clip": job.files.clip, "durationS": (job.end - job.first) / MOTION_FPS, "people": shown}
+    return {"clip": job.files.clip, "durationS": (job.end - job.first) / MOTION_FPS, "people": rasters}
 
 
 def _spans(speech: Iterable | None) -> list[list[float]]:

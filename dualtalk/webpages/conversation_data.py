@@ -1,4 +1,4 @@
-"""What the report shows, worked out of a conversation: curves, moments worth a picture, figures of the talk."""
+"""The data of the conversation report: time series, frames for the still images, and turn-taking statistics."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,25 +13,27 @@ from dualtalk.head import Head
 from dualtalk.timebase import frame_at
 
 STILLS = 12
-# Into a turn the face has begun to speak; at its very start it has not.
-INTO_TURN_S = 0.5
-SMILE_SEEN = 0.3
-# A picture taken in a blink says nothing; a blink is over within this many frames.
-LIDS_SEEN = 0.25
+# A still shows a turn this long after its onset, when the face is already speaking.
+TURN_ONSET_DELAY_S = 0.5
+# mouthSmile above which a face counts as smiling.
+SMILE_THRESHOLD = 0.3
+# eyeBlink above which eyes count as closed, and the longest blink: stills avoid frames with closed eyes.
+EYES_CLOSED_THRESHOLD = 0.25
 LONGEST_BLINK_FRAMES = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class TimeSeries:
     """One quantity of both people over time.
 
     Attributes
     ----------
     title, unit : str
+        `unit` is empty for a ratio.
     a, b : (frame,) float
-        In `unit`.
+        Values in `unit`.
     digits : int
-        Decimals worth keeping.
+        Decimals to keep and to show.
     """
 
     title: str
@@ -42,64 +44,78 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A frame worth a picture, and what it shows."""
+class Highlight:
+    """A frame for a still image, and its caption."""
 
     frame: int
     caption: str
 
 
-def curves(conversation: Conversation, head: Head) -> list[Curve]:
-    """Mouth, loudness, nod and, where the head's units are named, lids."""
-    people, frames = conversation.participants, conversation.frames
+def time_series(conversation: Conversation, head: Head) -> list[TimeSeries]:
+    """Lip aperture (mm), loudness (dB), head pitch (degrees), and blinks if the head has ARKit's blendshapes."""
+    participants, frames = conversation.participants, conversation.frames
 
-    def nod_deg(person: Participant) -> np.ndarray:
-        return np.degrees(person.motion.head_rotvec_rad[:, 0])
+    def pitch_deg(person: Participant) -> np.ndarray:
+        return np.degrees(person.required_motion.head_rotvec_rad[:, 0])
 
-    made = [
-        Curve("Mouth opening", "mm", *(1000 * head.lip_gap(person.motion) for person in people), 1),
-        Curve("Loudness", "dB", *(loudness_db(person.audio)[:frames] for person in people), 0),
-        Curve("Head nod, down is positive", "°", *map(nod_deg, people), 1),
+    series = [
+        TimeSeries(
+            "Lip aperture", "mm", *(1000 * head.lip_gap(person.required_motion) for person in participants), 1
+        ),
+        TimeSeries("Loudness", "dB", *(loudness_db(person.audio)[:frames] for person in participants), 0),
+        TimeSeries("Head pitch (positive is down)", "°", *map(pitch_deg, participants), 1),
     ]
-    if _has_units(head, "eyeBlink"):
-        made.append(Curve("Blink", "", *(_both_sides(person, head, "eyeBlink") for person in people), 2))
-    return made
+    if _has_blendshape_pair(head, "eyeBlink"):
+        blinks = (_blendshape_pair(person, head, "eyeBlink") for person in participants)
+        series.append(TimeSeries("Blink", "", *blinks, 2))
+    return series
 
 
-def moments(conversation: Conversation, head: Head, turns: pd.DataFrame, count: int = STILLS) -> list[Moment]:
-    """One moment in each of `count` equal stretches: a backchannel, else the start of a turn, else a smile, else
-    the middle. No two are nearer than half a stretch."""
+def select_highlights(
+    conversation: Conversation, head: Head, turns: pd.DataFrame, count: int = STILLS
+) -> list[Highlight]:
+    """Select one frame from each of `count` equal parts of the conversation.
+
+    Within a part, the first of these that exists: a backchannel, a turn onset, the widest smile, the middle frame.
+    Two frames are at least half a part apart. Frames in which an eye is closed are moved to the nearest frame with
+    open eyes.
+
+    Parameters
+    ----------
+    turns : DataFrame
+        From `dualtalk.audio.turns.turn_table`.
+    """
     edges = np.linspace(0, conversation.frames, min(count, conversation.frames) + 1).astype(int).tolist()
     events = [
-        *(Moment(frame, f"{who} chimes in") for frame, who in _events(turns, "backchannel")),
-        *(Moment(frame, f"{who} takes the turn") for frame, who in _events(turns, "turn")),
+        *(Highlight(frame, f"{person}: backchannel") for frame, person in _events(turns, "backchannel")),
+        *(Highlight(frame, f"{person}: turn onset") for frame, person in _events(turns, "turn")),
     ]
-    chosen: list[Moment] = []
+    selected: list[Highlight] = []
     for first, end in pairwise(edges):
-        soonest = max(first, chosen[-1].frame + (end - first) // 2) if chosen else first
+        earliest = max(first, selected[-1].frame + (end - first) // 2) if selected else first
         middle = (first + end) // 2
         candidates = [
-            *(event for event in events if soonest <= event.frame < end),
-            *_smile(conversation, head, soonest, end),
-            Moment(middle, _speakers(conversation, middle)),
+            *(event for event in events if earliest <= event.frame < end),
+            *_widest_smile(conversation, head, earliest, end),
+            Highlight(middle, _speaker_caption(conversation, middle)),
         ]
-        chosen.append(candidates[0])
-    shut = _lids_shut(conversation, head)
-    return [replace(moment, frame=_out_of_blink(moment.frame, shut)) for moment in chosen]
+        selected.append(candidates[0])
+    closed = _eyes_closed(conversation, head)
+    return [replace(highlight, frame=_nearest_open_frame(highlight.frame, closed)) for highlight in selected]
 
 
-def talk_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
-    """Figures of the turn taking, in the shape of `dualtalk.metrics.conversation_summary.motion_figures`."""
+def turn_taking_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
+    """Turn-taking statistics, in the layout of `dualtalk.metrics.conversation_summary.motion_figures`."""
     speaking = [person.speaking(conversation.frames) for person in conversation.participants]
 
     def rows(label: str, kind: str) -> pd.DataFrame:
         return turns[(turns.person == label) & (turns.kind == kind)]
 
-    figures = {"speaking": _row("share", *(float(mask.mean()) for mask in speaking))}
+    figures = {"speaking time": _row("share", *(float(mask.mean()) for mask in speaking))}
     for name, kind in (("turns", "turn"), ("backchannels", "backchannel")):
         figures[name] = _row("", *(len(rows(label, kind)) for label in PARTY))
     offsets_s = [rows(label, "turn").offset_s.mean() for label in PARTY]
-    figures["from the other's end to the own start, mean"] = _row("s", *map(float, offsets_s))
+    figures["floor transfer offset, mean"] = _row("s", *map(float, offsets_s))
     return figures
 
 
@@ -108,53 +124,55 @@ def _row(unit: str, a: float | int, b: float | int) -> dict:
 
 
 def _events(turns: pd.DataFrame, kind: str) -> list[tuple[int, str]]:
-    """Frame and person of each row of `kind`, a little into it."""
+    """Frame and person of each row of `kind`, shortly after its onset."""
     return [
-        (frame_at(min(row.start_s + INTO_TURN_S, (row.start_s + row.end_s) / 2)), row.person.upper())
-        for row in turns[turns.kind == kind].itertuples()
+        (frame_at(min(start_s + TURN_ONSET_DELAY_S, (start_s + end_s) / 2)), person.upper())
+        for start_s, end_s, person in turns.loc[turns.kind == kind, ["start_s", "end_s", "person"]].to_numpy()
     ]
 
 
-def _smile(conversation: Conversation, head: Head, first: int, end: int) -> list[Moment]:
-    """The broadest smile between two frames, where it is one."""
-    if not _has_units(head, "mouthSmile"):
+def _widest_smile(conversation: Conversation, head: Head, first: int, end: int) -> list[Highlight]:
+    """The frame of the widest smile in `first` to `end`, or nothing if nobody smiles."""
+    if not _has_blendshape_pair(head, "mouthSmile"):
         return []
-    widths = np.stack([_both_sides(person, head, "mouthSmile")[first:end] for person in conversation.participants])
-    person, frame = np.unravel_index(widths.argmax(), widths.shape)
-    if widths[person, frame] < SMILE_SEEN:
-        return []
-    return [Moment(first + int(frame), f"{PARTY[person].upper()} smiles")]
-
-
-def _lids_shut(conversation: Conversation, head: Head) -> Bool[np.ndarray, "frame"]:
-    if not _has_units(head, "eyeBlink"):
-        return np.zeros(conversation.frames, bool)
-    return (
-        np.max([_both_sides(person, head, "eyeBlink") for person in conversation.participants], axis=0) > LIDS_SEEN
+    smiles = np.stack(
+        [_blendshape_pair(person, head, "mouthSmile")[first:end] for person in conversation.participants]
     )
+    person, frame = np.unravel_index(smiles.argmax(), smiles.shape)
+    if smiles[person, frame] < SMILE_THRESHOLD:
+        return []
+    return [Highlight(first + int(frame), f"{PARTY[int(person)].upper()}: smile")]
 
 
-def _out_of_blink(frame: int, shut: Bool[np.ndarray, "frame"]) -> int:
-    """The nearest frame in which both people's eyes are open; `frame` itself where none is near."""
+def _eyes_closed(conversation: Conversation, head: Head) -> Bool[np.ndarray, "frame"]:
+    """Frames in which either person's eyes are closed."""
+    if not _has_blendshape_pair(head, "eyeBlink"):
+        return np.zeros(conversation.frames, bool)
+    blinks = [_blendshape_pair(person, head, "eyeBlink") for person in conversation.participants]
+    return np.max(blinks, axis=0) > EYES_CLOSED_THRESHOLD
+
+
+def _nearest_open_frame(frame: int, closed: Bool[np.ndarray, "frame"]) -> int:
+    """The nearest frame in which both people's eyes are open; `frame` if there is none within a blink."""
     first = max(frame - LONGEST_BLINK_FRAMES, 0)
-    opened = first + np.flatnonzero(~shut[first : frame + LONGEST_BLINK_FRAMES + 1])
-    return int(opened[np.abs(opened - frame).argmin()]) if len(opened) else frame
+    open_frames = first + np.flatnonzero(~closed[first : frame + LONGEST_BLINK_FRAMES + 1])
+    return int(open_frames[np.abs(open_frames - frame).argmin()]) if len(open_frames) else frame
 
 
-def _speakers(conversation: Conversation, frame: int) -> str:
+def _speaker_caption(conversation: Conversation, frame: int) -> str:
     speaking = [
         label.upper()
         for label, person in zip(PARTY, conversation.participants, strict=True)
         if person.speaking(conversation.frames)[frame]
     ]
-    return ("nobody speaks", f"{''.join(speaking)} speaks", "both speak")[len(speaking)]
+    return ("mutual silence", f"{''.join(speaking)} speaks", "overlap")[len(speaking)]
 
 
-def _has_units(head: Head, unit: str) -> bool:
-    return {f"{unit}Left", f"{unit}Right"} <= set(head.blendshape_names)
+def _has_blendshape_pair(head: Head, name: str) -> bool:
+    return {f"{name}Left", f"{name}Right"} <= set(head.blendshape_names)
 
 
-def _both_sides(person: Participant, head: Head, unit: str) -> np.ndarray:
-    """(frame,) mean of a unit's left and right coefficient."""
-    slots = [head.blendshape_names.index(f"{unit}{side}") for side in ("Left", "Right")]
-    return person.motion.expression[:, slots].mean(axis=1)
+def _blendshape_pair(person: Participant, head: Head, name: str) -> np.ndarray:
+    """(frame,) mean of the left and the right blendshape coefficient."""
+    slots = [head.blendshape_names.index(f"{name}{side}") for side in ("Left", "Right")]
+    return person.required_motion.expression[:, slots].mean(axis=1)

@@ -1,13 +1,12 @@
-"""One page that shows a conversation: video, who speaks when, curves, stills and figures.
+"""The conversation report: one page with the video, the timeline, curves, still images and measures.
 
-The page is a single file that asks the network for nothing; its own policy forbids it to. Data go in as JSON and
-are laid out by the scripts under `report_page/`; the charts are uPlot's (MIT).
+The page is one file that makes no network requests. Its data are embedded as JSON and laid out by the scripts in
+`assets/conversation_report/` and `assets/charts/`; the charts use uPlot (MIT).
 """
 
 import base64
 import os
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,14 @@ from jaxtyping import UInt8
 
 from dualtalk.core import PARTY, Conversation
 from dualtalk.head import Head
-from dualtalk.io.atomic import written_whole
 from dualtalk.timebase import MOTION_FPS
-from dualtalk.webpages.conversation_data import Curve, Moment, curves, talk_figures
-from dualtalk.webpages.template import filled, jpeg_uri, json_text, markup_text, plain
+from dualtalk.webpages.conversation_data import Highlight, TimeSeries, time_series, turn_taking_figures
+from dualtalk.webpages.template import jpeg_data_uri, json_types, write_page
 
-# Browsers open a page of a hundred megabytes slowly; a longer video stays a file of its own beside the page.
-LARGEST_EMBEDDED_BYTES = 60_000_000
-STILL_WIDTH = 480
-PAGE = files("dualtalk.webpages") / "assets" / "conversation_report"
-STYLES, SCRIPTS = ("uplot.min.css", "page.css"), ("uplot.min.js", "view.js", "charts.js", "page.js")
+# A larger video is not embedded, because browsers open pages of 100 MB slowly; the page then loads it from its
+# folder.
+MAX_EMBEDDED_VIDEO_BYTES = 60_000_000
+STILL_WIDTH_PX = 480
 
 
 def write_report(
@@ -38,28 +35,34 @@ def write_report(
     run: dict,
     video: Path | None = None,
     viewer: Path | None = None,
-    stills: Iterable[tuple[Moment, UInt8[np.ndarray, "height width 3"]]] = (),
+    stills: Iterable[tuple[Highlight, UInt8[np.ndarray, "height width 3"]]] = (),
 ) -> None:
     """Write the page.
 
     Parameters
     ----------
     conversation : Conversation
-        With motion, in `head`'s space.
+        With motion in `head`'s space.
+    path : path
+        Appears only when complete.
     turns : DataFrame
-        As `dualtalk.audio.turns.turn_table` makes it.
+        From `dualtalk.audio.turns.turn_table`.
     figures : dict
-        As `dualtalk.metrics.conversation_summary.motion_figures` makes it: {name: {"a", "b", "unit", "range"}}.
+        From `dualtalk.metrics.conversation_summary.motion_figures`: {name: {"a", "b", "unit", "range"}}.
     run : dict
-        How the conversation was made: `notes` are shown first, everything else at the foot.
+        How the conversation was made. `notes` are shown at the top of the page, everything else at the end.
     video : Path, optional
-        An mp4. It goes into the page, or, beyond 60 MB, is expected beside it under the same name.
+        An mp4 file. It is embedded up to 60 MB; a larger one must stay beside the page.
     viewer : Path, optional
-        A page beside this one that shows the same in 3D, to be linked.
-    stills : pairs of Moment and image
-        Frames with what they show.
+        The 3D viewer of this conversation in the same folder; the page links to it.
+    stills : pairs of Highlight and (height, width, 3) uint8 image
+
+    Raises
+    ------
+    InputError
+        A participant has no motion, or `path` cannot be written.
     """
-    embedded = video is not None and Path(video).stat().st_size <= LARGEST_EMBEDDED_BYTES
+    embedded = video is not None and Path(video).stat().st_size <= MAX_EMBEDDED_VIDEO_BYTES
     data = {
         "name": conversation.name,
         "durationS": conversation.duration_s,
@@ -67,30 +70,33 @@ def write_report(
         "speech": {
             label: person.speech_segments for label, person in zip(PARTY, conversation.participants, strict=True)
         },
-        "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
-        "curves": [_packed(curve) for curve in curves(conversation, head)],
+        "turns": json_types(turns.to_dict("records")),
+        "curves": [_quantized(series) for series in time_series(conversation, head)],
         "stills": [
-            {"timeS": moment.frame / MOTION_FPS, "caption": moment.caption, "image": jpeg_uri(image, STILL_WIDTH)}
-            for moment, image in stills
+            {
+                "timeS": highlight.frame / MOTION_FPS,
+                "caption": highlight.caption,
+                "image": jpeg_data_uri(image, STILL_WIDTH_PX),
+            }
+            for highlight, image in stills
         ],
-        "figures": plain({"Talk": talk_figures(conversation, turns), "Motion": figures}),
-        "run": plain(run),
+        "figures": json_types({"Turn-taking": turn_taking_figures(conversation, turns), "Motion": figures}),
+        "run": json_types(run),
         "video": {"embedded": embedded, "file": Path(video).name} if video else None,
         "viewer": Path(viewer).name if viewer else None,
     }
-    parts = {
-        "title": markup_text(f"{conversation.name} – two people in conversation"),
-        "styles": "\n".join((PAGE / name).read_text() for name in STYLES),
-        "scripts": "\n".join((PAGE / name).read_text() for name in SCRIPTS),
-        "data": json_text(data),
-        "video": base64.b64encode(Path(video).read_bytes()).decode() if embedded else "",
-    }
-    with written_whole(path) as partial:
-        partial.write_text(filled((PAGE / "page.html").read_text(), parts))
+    write_page(
+        path,
+        "conversation_report/page.html",
+        title=f"{conversation.name} – conversation report",
+        data=data,
+        video=base64.b64encode(Path(video).read_bytes()).decode() if video and embedded else "",
+        has_loop=False,
+    )
 
 
-def _packed(curve: Curve) -> dict:
-    """Whole numbers of the last decimal that matters: a third of the size of decimal fractions."""
-    scale = 10**curve.digits
-    columns = {label: np.rint(getattr(curve, label) * scale).astype(int).tolist() for label in PARTY}
-    return {"title": curve.title, "unit": curve.unit, "scale": scale, "digits": curve.digits, **columns}
+def _quantized(series: TimeSeries) -> dict:
+    """Values as integer multiples of the last decimal, which takes a third of the size of decimal fractions."""
+    scale = 10**series.digits
+    columns = {label: np.rint(getattr(series, label) * scale).astype(int).tolist() for label in PARTY}
+    return {"title": series.title, "unit": series.unit, "scale": scale, "digits": series.digits, **columns}

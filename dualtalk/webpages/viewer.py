@@ -1,10 +1,10 @@
-"""One page that shows a conversation in 3D, with sound: a file that asks nothing of any network.
+"""The 3D viewer: one page that plays a conversation in 3D with sound and makes no network requests.
 
-It holds both people as the glTF file that `export` writes, their voices as one sound, what the shaders need to
-paint them as the film does, and who speaks when. The page's own policy forbids it to fetch anything. Its scripts
-are built from `source/` by `make viewer`; three.js (MIT) is in them, uPlot (MIT) beside them.
+The page contains the glTF file that `dualtalk.export` writes, both voices as one stereo sound, the material of
+each vertex for the renderer's shaders, and the speech segments. Its script is built from `viewer_source/` by
+`make viewer` and contains three.js (MIT); the charts use uPlot (MIT).
 
-Numbers travel gzipped in base64: arrays one after the other, each with its type and length in the page's data.
+Arrays travel as gzipped base64: one after another, with the type and the length of each in the page's data.
 """
 
 import base64
@@ -23,28 +23,22 @@ from dualtalk.export.formats import Export
 from dualtalk.export.gltf import write_glb
 from dualtalk.head import Head
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
-from dualtalk.io.atomic import written_whole
 from dualtalk.metrics.events import find_swings
-from dualtalk.render.materials import parts, vertex_attributes
+from dualtalk.render.materials import draw_groups, vertex_attributes
 from dualtalk.render.scene import APPEARANCES
 from dualtalk.render.surface import Surface
 from dualtalk.timebase import MOTION_FPS
-from dualtalk.webpages.conversation_data import Curve, curves
-from dualtalk.webpages.template import filled, json_text, markup_text, plain
-from dualtalk.webpages.viewer_audio import MEDIA_TYPE, encoded_sound
+from dualtalk.webpages.conversation_data import TimeSeries, time_series
+from dualtalk.webpages.template import json_types, write_page
+from dualtalk.webpages.viewer_audio import MEDIA_TYPE, encode_stereo_aac
 from dualtalk.webpages.viewer_presets import preset_data, presets
 
-RENDER = files("dualtalk.render")
-ASSETS = files("dualtalk.webpages") / "assets"
-PAGE = ASSETS / "viewer"
-REPORT = ASSETS / "conversation_report"
-STYLES = (REPORT / "uplot.min.css", REPORT / "page.css", PAGE / "viewer.css")
-CHARTS = tuple(REPORT / name for name in ("uplot.min.js", "view.js", "charts.js"))
 SHADERS = ("light.glsl", "head.vert.glsl", "head.frag.glsl", "eye.vert.glsl", "eye.frag.glsl")
-# Curves go in as 16-bit integers.
-LARGEST_INTEGER = 2**15 - 1
-# The fastest level that is within a few percent of the smallest file.
+# Curves are embedded as 16-bit integers.
+MAX_INT16 = 2**15 - 1
+# The fastest level whose files are within a few percent of the smallest.
 GZIP_LEVEL = 6
+NO_BLENDSHAPES = "FLAME expressions are not ARKit blendshapes, so the page has no blendshape curves"
 
 
 def write_viewer(
@@ -55,105 +49,105 @@ def write_viewer(
     silent: bool = False,
     notes: Sequence[str] = (),
 ) -> list[str]:
-    """Write the page; gives the notes it shows: what it lacks, a line each.
+    """Write the page and return the notes that it shows, one line each.
 
     Parameters
     ----------
     conversation : Conversation
         With motion. Motion of the open head is fitted to a FLAME `head`.
     path : path
-        Appears only when whole.
+        Appears only when complete.
     silent : bool
-        There is no sound to be heard.
-    notes : texts to be shown with those that arise here
+        Whether to leave out the sound.
+    notes : sequence of str
+        Shown before the notes that arise here.
 
     Raises
     ------
     InputError
-        FLAME's motion is to be shown without a FLAME file, motion has no frame, or `path` cannot be written.
+        FLAME motion without a FLAME `head`, motion without frames, or `path` cannot be written.
     """
-    export, fitted = Export(dict(zip(PARTY, conversation.participants, strict=True)), head).fitted()
-    shown = conversation.with_motion(*export.motions.values())
-    quantities, lacking = _quantities(conversation, shown, head)
-    told = [*notes, *fitted, *lacking]
-    surface = Surface.of(head)
-    arrays = {"source": surface.source.astype(np.uint32)}
-    faces = dict(zip(("head", "eyes", "hem"), parts(surface), strict=True))
-    arrays |= {name: part.astype(np.uint32) for name, part in faces.items()}
-    arrays |= {
-        f"paint_{label}": vertex_attributes(surface, appearance)
-        for label, appearance in zip(PARTY, APPEARANCES, strict=True)
-    }
-    arrays["curves"] = np.stack([_integers(one) for one in quantities])
-    turns = turn_table(*(person.speech for person in shown.participants), shown.duration_s)
+    export, fitting_notes = Export.of(conversation, head).retargeted()
+    retargeted = conversation.with_motion(*export.motions.values())
+    series, series_notes = _series(conversation, retargeted, head)
+    all_notes = [*notes, *fitting_notes, *series_notes]
+    arrays = _arrays(head, series)
+    participants = dict(zip(PARTY, retargeted.participants, strict=True))
+    turns = turn_table(*(person.speech for person in retargeted.participants), retargeted.duration_s)
     data = {
-        "name": shown.name,
-        "durationS": shown.duration_s,
+        "name": retargeted.name,
+        "durationS": retargeted.duration_s,
         "fps": MOTION_FPS,
-        "frames": shown.frames,
-        "speech": {label: person.speech_segments for label, person in zip(PARTY, shown.participants, strict=True)},
-        "turns": [plain(row._asdict()) for row in turns.itertuples(index=False)],
-        "nods": {label: _nods(person) for label, person in zip(PARTY, shown.participants, strict=True)},
-        "notes": told,
+        "frames": retargeted.frames,
+        "speech": {label: person.speech_segments for label, person in participants.items()},
+        "turns": json_types(turns.to_dict("records")),
+        "nods": {label: _nods(person) for label, person in participants.items()},
+        "notes": all_notes,
         "sound": None if silent else MEDIA_TYPE,
         "presets": [preset_data(preset, head) for preset in presets()],
         "curves": [
-            {"title": one.title, "unit": one.unit, "digits": one.digits, "scale": 10**one.digits}
-            for one in quantities
+            {"title": one.title, "unit": one.unit, "digits": one.digits, "scale": 10**one.digits} for one in series
         ],
-        "units": list(ARKIT_UNITS) if not lacking else [],
         "arrays": [[name, array.dtype.name, array.size] for name, array in arrays.items()],
-        "shaders": {name.removesuffix(".glsl"): (RENDER / name).read_text() for name in SHADERS},
+        "shaders": {name.removesuffix(".glsl"): (files("dualtalk.render") / name).read_text() for name in SHADERS},
     }
-    voices = np.stack([person.audio for person in shown.participants])
-    texts = {
-        "title": markup_text(f"{shown.name} – two people in 3D"),
-        "styles": "\n".join(file.read_text() for file in STYLES),
-        "charts": "\n".join(file.read_text() for file in CHARTS),
-        "viewer": (PAGE / "viewer.min.js").read_text(),
-        "data": json_text(data),
-        "arrays": _packed(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())),
-        "glb": _packed(_glb(export)),
-        "sound": "" if silent else base64.b64encode(encoded_sound(voices)).decode(),
-    }
-    with written_whole(path) as partial:
-        partial.write_text(filled((PAGE / "viewer.html").read_text(), texts))
-    return told
+    voices = np.stack([person.audio for person in retargeted.participants])
+    write_page(
+        path,
+        "viewer/page.html",
+        title=f"{retargeted.name} – 3D viewer",
+        data=data,
+        has_loop=True,
+        arrays=_gzip_base64(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())),
+        glb=_gzip_base64(_glb(export)),
+        sound="" if silent else base64.b64encode(encode_stereo_aac(voices)).decode(),
+    )
+    return all_notes
 
 
-def _packed(content: bytes) -> str:
+def _arrays(head: Head, series: Sequence[TimeSeries]) -> dict[str, np.ndarray]:
+    """The page's arrays by name: mesh corners, triangles, materials and curves."""
+    surface = Surface.of(head)
+    arrays = {"source": surface.source.astype(np.uint32)}
+    for name, faces in zip(("head", "eyes", "hem"), draw_groups(surface), strict=True):
+        arrays[name] = faces.astype(np.uint32)
+    for label, appearance in zip(PARTY, APPEARANCES, strict=True):
+        arrays[f"material_{label}"] = vertex_attributes(surface, appearance)
+    arrays["curves"] = np.stack([_int16(one) for one in series])
+    return arrays
+
+
+def _gzip_base64(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, GZIP_LEVEL, mtime=0)).decode()
 
 
 def _glb(export: Export) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dialogue.glb"
-        write_glb(path, export.head, export.motions, export.appearances, export.placements)
+        write_glb(path, export.skinned_head, export.motions, export.appearances, export.placements)
         return path.read_bytes()
 
 
 def _nods(person: Participant) -> list[list[float]]:
-    swings = find_swings(person.motion.head_rotvec_rad)
+    """Start and end of each nod in seconds."""
+    swings = find_swings(person.required_motion.head_rotvec_rad)
     return [[swing.first / MOTION_FPS, swing.end / MOTION_FPS] for swing in swings if swing.kind == "nod"]
 
 
-def _quantities(heard: Conversation, shown: Conversation, head: Head) -> tuple[list[Curve], list[str]]:
-    """What can be drawn over time, those of the report first; and what cannot."""
-    made = curves(shown, head)
-    for title, axis in (
-        ("Head turn, to the own left is positive", 1),
-        ("Head tilt, to the own right is positive", 2),
-    ):
-        a, b = (np.degrees(person.motion.head_rotvec_rad[:, axis]) for person in shown.participants)
-        made.append(Curve(title, "°", a, b, 1))
-    if any(person.motion.space != "open" for person in heard.participants):
-        lacking = "FLAME’s expressions are not ARKit’s units, so those have no curves here"
-        return made, [lacking]
-    a, b = (arkit_from_motion(person.motion).T for person in heard.participants)
-    return made + [Curve(unit, "", *both, 3) for unit, *both in zip(ARKIT_UNITS, a, b, strict=True)], []
+def _series(original: Conversation, retargeted: Conversation, head: Head) -> tuple[list[TimeSeries], list[str]]:
+    """The curves that the page can plot, those of the conversation report first; and notes on missing curves."""
+    series = time_series(retargeted, head)
+    for title, axis in (("Head yaw (positive is to the person's left)", 1), ("Head roll (positive is right)", 2)):
+        a, b = (np.degrees(person.required_motion.head_rotvec_rad[:, axis]) for person in retargeted.participants)
+        series.append(TimeSeries(title, "°", a, b, 1))
+    motions = [person.required_motion for person in original.participants]
+    if any(motion.space != "open" for motion in motions):
+        return series, [NO_BLENDSHAPES]
+    a, b = (arkit_from_motion(motion).T for motion in motions)
+    return series + [TimeSeries(unit, "", *both, 3) for unit, *both in zip(ARKIT_UNITS, a, b, strict=True)], []
 
 
-def _integers(curve: Curve) -> np.ndarray:
-    """(2, frame) int16 of the last decimal that matters."""
-    scaled = np.rint(np.stack([curve.a, curve.b]) * 10.0**curve.digits)
-    return np.clip(scaled, -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.int16)
+def _int16(series: TimeSeries) -> np.ndarray:
+    """(2, frame) int16: integer multiples of the last decimal."""
+    scaled = np.rint(np.stack([series.a, series.b]) * 10.0**series.digits)
+    return np.clip(scaled, -MAX_INT16, MAX_INT16).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Both voices as one small sound that every browser plays: AAC, A left and B right as in the film."""
+"""Both voices as one small stereo sound that every browser plays: AAC, A left and B right, as in the video."""
 
 import subprocess
 import tempfile
@@ -12,13 +12,15 @@ from dualtalk.errors import DualTalkError
 from dualtalk.render.encode import AUDIO_OUT_HZ, ffmpeg_path
 from dualtalk.timebase import AUDIO_RATE_HZ
 
-BITS_A_SECOND = 96_000
+BIT_RATE_BPS = 96_000
 MEDIA_TYPE = "audio/mp4"
 
 
-def encoded_sound(voices: Float32[np.ndarray, "2 sample"]) -> bytes:
-    """An m4a file. The two channels share nothing, so that one can be heard without a trace of the other, and
-    nothing in it tells when or by which version it was made.
+def encode_stereo_aac(voices: Float32[np.ndarray, "2 sample"]) -> bytes:
+    """Encode two 16 kHz voices as an m4a file.
+
+    Joint stereo is off, so that neither channel leaks into the other when one is muted. The file contains no time
+    stamp and no encoder version: the same voices give the same bytes.
 
     Raises
     ------
@@ -32,12 +34,12 @@ def encoded_sound(voices: Float32[np.ndarray, "2 sample"]) -> bytes:
         soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
         command = [
             *(ffmpeg_path(), "-y", "-loglevel", "error", "-i", str(stereo), "-map_metadata", "-1"),
-            *("-c:a", "aac", "-b:a", str(BITS_A_SECOND), "-ar", str(AUDIO_OUT_HZ)),
+            *("-c:a", "aac", "-b:a", str(BIT_RATE_BPS), "-ar", str(AUDIO_OUT_HZ)),
             *("-aac_ms", "0", "-aac_is", "0", "-fflags", "+bitexact", "-flags:a", "+bitexact"),
             *("-movflags", "+faststart", str(out)),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if process.returncode:
+            lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
             raise DualTalkError(f"ffmpeg could not encode the sound: {lines[-1]}")
         return out.read_bytes()

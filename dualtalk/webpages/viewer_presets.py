@@ -1,6 +1,6 @@
-"""Where the viewer's camera can be put at once: the film's two stagings, and over either person's shoulder.
+"""The viewer's camera presets: the video's two views, and one over each person's shoulder.
 
-Everything is worked out here, by the code that the film uses, so that both show the same.
+They are computed by the renderer's own code, so that the viewer and the video agree.
 """
 
 from dataclasses import dataclass, replace
@@ -9,33 +9,34 @@ from dualtalk.head.head import Head
 from dualtalk.render.materials import KEY_LIGHT, RIM_LIGHT
 from dualtalk.render.scene import APPEARANCES, Camera, CameraLayout, Scene, Viewport, camera_layout
 
-# How fast the backdrop darkens to the sides; in a frame that two portraits share, each has half the width.
-SPLIT_FALLOFF, WHOLE_FALLOFF = 1.0, 0.8
+# How fast the backdrop darkens toward the sides; two portraits that share a frame have half the width each.
+SPLIT_FALLOFF, SINGLE_FALLOFF = 1.0, 0.8
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A staging as a choice.
+    """A camera layout to choose from.
 
     Attributes
     ----------
     name, label : str
-        For the program and for people.
+        Identifier and display text.
     camera_layout : CameraLayout
-    tints : for each view, the people whose colours its backdrop has, left and right
-    narrowest_aspect : float
-        Width over height that a view must have; in a narrower one the camera steps back.
+    tints : tuple of (int, int)
+        For each viewport, the people whose background colours tint the left and the right of its backdrop.
+    min_aspect : float
+        Smallest width over height for which the camera is placed; in a narrower viewport it moves back.
     """
 
     name: str
     label: str
     camera_layout: CameraLayout
     tints: tuple[tuple[int, int], ...]
-    narrowest_aspect: float
+    min_aspect: float
 
 
 def presets() -> tuple[Preset, ...]:
-    """In the order of their keys, from 1."""
+    """The presets in the order of their keys, from 1."""
     split, facing = camera_layout("split"), camera_layout("face-to-face")
     return (
         Preset("split", "Split", split, ((0, 0), (1, 1)), 0.75),
@@ -46,17 +47,17 @@ def presets() -> tuple[Preset, ...]:
 
 
 def _over_shoulder(facing: CameraLayout, person: int) -> CameraLayout:
-    """Behind `person` and a little above their eyes; their partner's face in the middle of the frame."""
+    """Behind `person`, a little above eye level, with the partner's face in the middle of the frame."""
     side = (-1, 1)[person]
     camera = Camera((side * 0.62, 0.07, 0.3), (side * -0.24, -0.05, 0.0), 0.5)
     return replace(facing, viewports=(Viewport(camera, (0, 1), 0.0, 1.0),))
 
 
 def preset_data(preset: Preset, head: Head) -> dict:
-    """A preset as the page reads it: matrices a column after the other, colours 0 to 255."""
+    """A preset for the page's script: matrices in column-major order, colours 0 to 255, metres and radians."""
     scene = Scene(head, preset.camera_layout)
-    falloff = SPLIT_FALLOFF if len(preset.camera_layout.viewports) > 1 else WHOLE_FALLOFF
-    people = [
+    falloff = SPLIT_FALLOFF if len(preset.camera_layout.viewports) > 1 else SINGLE_FALLOFF
+    participants = [
         {
             "world_from_head": [float(value) for value in scene.world_from_head(person).T.flat],
             "key_light": scene.light_from(person, KEY_LIGHT).tolist(),
@@ -64,18 +65,18 @@ def preset_data(preset: Preset, head: Head) -> dict:
         }
         for person in range(2)
     ]
-    views = [
+    viewports = [
         {
-            "position_m": list(view.camera.position_m),
-            "target_m": list(view.camera.target_m),
-            "vertical_view_rad": view.camera.vertical_view_rad,
-            "people": list(view.participants),
-            "left": view.left,
-            "right": view.right,
+            "position_m": list(viewport.camera.position_m),
+            "target_m": list(viewport.camera.target_m),
+            "vertical_fov_rad": viewport.camera.vertical_fov_rad,
+            "participants": list(viewport.participants),
+            "left": viewport.left,
+            "right": viewport.right,
             "tints": [list(APPEARANCES[person].background) for person in tints],
             "falloff": falloff,
-            "narrowest_aspect": preset.narrowest_aspect,
+            "min_aspect": preset.min_aspect,
         }
-        for view, tints in zip(preset.camera_layout.viewports, preset.tints, strict=True)
+        for viewport, tints in zip(preset.camera_layout.viewports, preset.tints, strict=True)
     ]
-    return {"name": preset.name, "label": preset.label, "people": people, "views": views}
+    return {"name": preset.name, "label": preset.label, "participants": participants, "viewports": viewports}

@@ -1,5 +1,5 @@
-// The timeline and the curves below it, and which curves there are. View, Gestures, Timeline, Overview, CurveChart,
-// element and clockText are the report's: the page has them before this script.
+// The timeline, the curves below it, and the buttons that select curves. TimeWindow, Gestures, Timeline, Overview,
+// CurveChart and the helpers of base.js are global: the page loads them before this script.
 
 const CURVE_PX = 84;
 
@@ -8,7 +8,7 @@ export class ChartsPanel {
     Object.assign(this, { data, onSeek, open: new Map(), timeS: 0 });
     this.box = document.getElementById("stack");
     this.curves = document.getElementById("curves");
-    this.view = new View(data.durationS);
+    this.view = new TimeWindow(data.durationS);
     this.timeline = new Timeline(document.getElementById("timeline"), data, this.view);
     this.overview = new Overview(document.getElementById("overview"), data, this.view);
     this.times = Array.from({ length: data.frames }, (_, frame) => (frame + 0.5) / data.fps);
@@ -17,16 +17,16 @@ export class ChartsPanel {
     });
     this.chips = data.curves.map(curve => this.chip(curve));
     document.getElementById("chips").append(...this.chips.map(({ button }) => button));
-    this.view.listeners.push(() => this.soon(() => this.draw()));
-    new ResizeObserver(() => this.soon(() => this.rebuild())).observe(this.box);
+    this.view.listeners.push(() => scheduleDraw(() => this.draw()));
+    new ResizeObserver(() => scheduleDraw(() => this.rebuild())).observe(this.box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.rebuild());
     this.rebuild();
   }
 
-  // A button that shows or hides a curve, with both people's values of the moment as bars.
+  // A button that shows or hides a curve, with both people's current values as bars.
   chip(curve) {
     const bars = ["a", "b"].map(person => element("i", { className: person }));
-    const text = curve.title.split(",")[0];
+    const text = curve.title.split(" (")[0];
     const button = element("button", { type: "button", className: "chip", ariaPressed: "false" }, text, ...bars);
     button.addEventListener("click", () => this.toggle(curve, button));
     const ends = ["a", "b"].map(person => curve[person].reduce(
@@ -37,24 +37,19 @@ export class ChartsPanel {
   }
 
   toggle(curve, button) {
-    const shown = this.open.get(curve);
-    button.ariaPressed = String(!shown);
-    if (shown) {
-      shown.box.remove();
-      shown.chart.destroy();
+    const chart = this.open.get(curve);
+    button.ariaPressed = String(!chart);
+    if (chart) {
+      chart.box.remove();
+      chart.chart.destroy();
       this.open.delete(curve);
     } else {
-      const chart = new CurveChart(this.curves, curve, this.times, this.view, CURVE_PX);
-      this.open.set(curve, chart);
-      chart.build();
-      chart.draw();
+      const added = new CurveChart(this.curves, curve, this.times, this.view, CURVE_PX);
+      this.open.set(curve, added);
+      added.build();
+      added.draw();
     }
-    this.say();
-  }
-
-  soon(draw) {
-    cancelAnimationFrame(this.pending);
-    this.pending = requestAnimationFrame(draw);
+    this.showValues();
   }
 
   rebuild() {
@@ -66,17 +61,17 @@ export class ChartsPanel {
     this.timeline.draw();
     this.overview.draw();
     for (const chart of this.open.values()) chart.draw();
-    this.place();
+    this.placePlayhead();
   }
 
-  moveTo(timeS, playing) {
+  setTime(timeS, playing) {
     this.timeS = timeS;
     if (playing) this.view.follow(timeS);
-    this.place();
-    this.say();
+    this.placePlayhead();
+    this.showValues();
   }
 
-  place() {
+  placePlayhead() {
     const head = document.getElementById("playhead"), { timeS, view } = this;
     head.style.transform = `translateX(${this.gestures.pixelOf(timeS)}px)`;
     head.hidden = timeS < view.startS || timeS > view.endS;
@@ -104,11 +99,11 @@ export class ChartsPanel {
     if (atS !== null) line.style.transform = `translateX(${this.gestures.pixelOf(atS)}px)`;
   }
 
-  // The values of the moment, in the curves' corners and in the chips.
-  say() {
+  // The current values, in the corners of the curves and on the buttons.
+  showValues() {
     const frame = Math.min(Math.floor(this.timeS * this.data.fps), this.data.frames - 1);
-    for (const chart of this.open.values()) chart.say(frame);
-    if (!document.getElementById("units").open) return;
+    for (const chart of this.open.values()) chart.showValues(frame);
+    if (!document.getElementById("channels").open) return;
     for (const { curve, bars, low, high } of this.chips)
       ["a", "b"].forEach((person, number) => {
         bars[number].style.transform = `scaleX(${Math.max(0, (curve[person][frame] - low) / (high - low))})`;

@@ -1,6 +1,6 @@
-// What time it is in the conversation: the sound's own clock, or where there is none, the computer's.
+// The playback clock: the audio element's own clock, or the system clock if the page has no sound.
 
-// Plays nothing, at the wanted speed.
+// Plays no sound, at the selected speed.
 export class SilentClock {
   constructor(durationS, onChange) {
     Object.assign(this, { durationS, onChange, paused: true, speed: 1, sinceS: 0, startMs: 0 });
@@ -38,20 +38,20 @@ export class SilentClock {
     this.speed = speed;
   }
 
-  hear() {}
+  setAudible() {}
 }
 
-// A stereo sound, a person a channel. The element keeps the voices' pitch at half speed; the graph behind it, made
-// when first played since browsers want a gesture for that, lets either be muted.
+// A stereo sound with one person per channel. The audio element preserves the voices' pitch at half speed. The audio
+// graph behind it mutes either channel; it is created on first play, because browsers require a user gesture for it.
 export class SoundClock {
   constructor(bytes, type, onChange) {
     this.element = new Audio(URL.createObjectURL(new Blob([bytes], { type })));
     this.element.preservesPitch = true;
-    this.heard = [true, true];
+    this.audible = [true, true];
     for (const event of ["play", "pause", "ended"]) this.element.addEventListener(event, onChange);
   }
 
-  // What reaches the ear left the element some time ago.
+  // Subtracts the output latency: the sound leaves the speakers later than it leaves the element.
   get timeS() {
     const delayS = this.element.paused ? 0 : (this.context?.outputLatency ?? 0) * this.element.playbackRate;
     return Math.max(this.element.currentTime - delayS, 0);
@@ -64,7 +64,7 @@ export class SoundClock {
     this.context = new AudioContext({ latencyHint: "interactive" });
     const splitter = this.context.createChannelSplitter(2), merger = this.context.createChannelMerger(2);
     this.context.createMediaElementSource(this.element).connect(splitter);
-    this.gains = this.heard.map((on, channel) => {
+    this.gains = this.audible.map((on, channel) => {
       const gain = new GainNode(this.context, { gain: Number(on) });
       splitter.connect(gain, channel).connect(merger, 0, channel);
       return gain;
@@ -82,8 +82,8 @@ export class SoundClock {
   seek(toS) { this.element.currentTime = toS; }
   setSpeed(speed) { this.element.playbackRate = speed; }
 
-  hear(person, on) {
-    this.heard[person] = on;
+  setAudible(person, on) {
+    this.audible[person] = on;
     this.gains?.[person].gain.setTargetAtTime(Number(on), this.context.currentTime, 0.01);
   }
 }

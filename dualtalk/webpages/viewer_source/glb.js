@@ -1,4 +1,4 @@
-// Reads binary glTF 2.0 as our exporter writes it: one buffer, sparse accessors kept sparse, since most blend shapes
+// Reads binary glTF 2.0 files of dualtalk's exporter: one buffer; sparse accessors stay sparse, because most blendshapes
 // move few vertices. Source: Khronos Group, glTF 2.0 specification, sections 3.6 and 4.
 
 const TYPES = { 5121: Uint8Array, 5123: Uint16Array, 5125: Uint32Array, 5126: Float32Array };
@@ -16,8 +16,8 @@ export class Glb {
   }
 
   view(index, componentType, length, offset = 0) {
-    const begins = this.start + (this.document.bufferViews[index].byteOffset ?? 0) + offset;
-    return new TYPES[componentType](this.buffer, begins, length);
+    const byteStart = this.start + (this.document.bufferViews[index].byteOffset ?? 0) + offset;
+    return new TYPES[componentType](this.buffer, byteStart, length);
   }
 
   values(index) {
@@ -25,13 +25,13 @@ export class Glb {
     return this.view(bufferView, componentType, count * WIDTHS[type], byteOffset);
   }
 
-  // What a displacement moves, and how far: corners, and three numbers for each.
+  // The corners that a displacement offsets, and three numbers for each corner.
   displacement(index) {
     const { count, componentType, sparse } = this.document.accessors[index];
-    if (!sparse) return { corners: Uint32Array.from({ length: count }, (_, corner) => corner), moves: this.values(index) };
+    if (!sparse) return { corners: Uint32Array.from({ length: count }, (_, corner) => corner), offsets: this.values(index) };
     return {
       corners: this.view(sparse.indices.bufferView, sparse.indices.componentType, sparse.count),
-      moves: this.view(sparse.values.bufferView, componentType, 3 * sparse.count),
+      offsets: this.view(sparse.values.bufferView, componentType, 3 * sparse.count),
     };
   }
 }

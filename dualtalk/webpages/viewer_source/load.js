@@ -1,4 +1,4 @@
-// What the page holds, unpacked: data, arrays, glTF, sound.
+// Unpacks the page's data, arrays, glTF file and sound.
 
 const bytesOf = id => Uint8Array.from(atob(document.getElementById(id).textContent), letter => letter.charCodeAt(0));
 
@@ -7,7 +7,7 @@ async function unzipped(id) {
   return new Response(stream).arrayBuffer();
 }
 
-const KINDS = { float32: Float32Array, uint32: Uint32Array, int16: Int16Array };
+const ARRAY_TYPES = { float32: Float32Array, uint32: Uint32Array, int16: Int16Array };
 
 export async function load() {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -15,7 +15,7 @@ export async function load() {
   const arrays = {};
   let offset = 0;
   for (const [name, kind, size] of data.arrays) {
-    arrays[name] = new KINDS[kind](packed, offset, size);
+    arrays[name] = new ARRAY_TYPES[kind](packed, offset, size);
     offset += arrays[name].byteLength;
   }
   data.curves.forEach((curve, number) => {

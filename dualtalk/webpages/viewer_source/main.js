@@ -1,4 +1,4 @@
-// The page: the stage, the sound, the timeline, and what ties them together.
+// The page: connects the 3D scene, the sound, the timeline and the controls.
 
 import { ChartsPanel } from "./charts_panel.js";
 import { SilentClock, SoundClock } from "./clock.js";
@@ -8,11 +8,10 @@ import { Person } from "./person.js";
 import { Stage } from "./stage.js";
 
 const PEOPLE = ["a", "b"];
-// Values in words need no more; the picture moves at the screen's own rate.
-const WORDS_MS = 80;
-// How soon the time a frame takes follows what the last one took.
+// Interval of text updates; the picture is drawn at the screen's refresh rate.
+const TEXT_UPDATE_MS = 80;
+// Weight of the last frame in the running mean of the frame time, and the longest frame time that it takes into account.
 const FRAME_SMOOTHING = 0.1, SLOWEST_MS = 100;
-const byId = id => document.getElementById(id);
 
 class Viewer {
   constructor({ data, arrays, glb, sound }) {
@@ -26,7 +25,7 @@ class Viewer {
     this.drift = new Drift();
     this.muted = [false, false];
     this.loopSpan = null;
-    this.shownWordsMs = 0;
+    this.lastTextMs = 0;
     this.writeHeader();
     this.connectControls();
     new ResizeObserver(() => this.stage.resize()).observe(this.stage.box);
@@ -39,7 +38,7 @@ class Viewer {
     const clock = new SoundClock(sound, this.data.sound, changed);
     clock.element.addEventListener("error", () => {
       this.clock = new SilentClock(this.data.durationS, changed);
-      this.note("This browser cannot play the sound of this page; there is none.");
+      this.note("This browser cannot play the sound of this page, so playback is silent.");
     });
     return clock;
   }
@@ -48,10 +47,10 @@ class Viewer {
 
   get timeS() { return Math.min(this.clock.timeS, this.data.durationS); }
 
-  // Motion belongs to the middle of its frame, as sound does.
+  // A motion frame stands for the middle of its 0.04 s.
   frameAt(timeS) { return timeS * this.data.fps - 0.5; }
 
-  // A picture stays until the next: it shows the middle of that time, and is as early at first as it is late at last.
+  // A picture stays on the screen until the next one, so it shows the middle of that interval.
   leadS() { return this.clock.speed * this.frameMs / 2000; }
 
   tick(nowMs) {
@@ -61,22 +60,22 @@ class Viewer {
       this.lastMs = null;
       return;
     }
-    if (playing) this.goRound();
+    if (playing) this.applyLoop();
     if (playing && this.lastMs) {
       this.frameMs += FRAME_SMOOTHING * (Math.min(nowMs - this.lastMs, SLOWEST_MS) - this.frameMs);
-      this.stage.took(nowMs - this.lastMs);
-      this.drift.replaced(this.timeS, nowMs);
+      this.stage.recordFrameTime(nowMs - this.lastMs);
+      this.drift.recordReplaced(this.timeS, nowMs);
     }
     this.lastMs = playing ? nowMs : null;
     this.dirty = false;
-    const timeS = this.timeS, shownS = playing ? timeS + this.leadS() : timeS;
-    this.stage.pose(this.frameAt(shownS));
+    const timeS = this.timeS, drawnS = playing ? timeS + this.leadS() : timeS;
+    this.stage.pose(this.frameAt(drawnS));
     this.stage.draw();
-    if (playing) this.drift.drew(shownS, this.timeS, this.clock.speed);
+    if (playing) this.drift.recordDrawn(drawnS, this.timeS, this.clock.speed);
     this.showTime(timeS, nowMs, playing);
   }
 
-  goRound() {
+  applyLoop() {
     if (this.loopSpan && this.timeS >= this.loopSpan[1]) this.jump(this.loopSpan[0]);
   }
 
@@ -116,11 +115,11 @@ class Viewer {
 
   setMuted(person, muted) {
     this.muted[person] = muted;
-    this.clock.hear(person, !muted);
+    this.clock.setAudible(person, !muted);
     this.showState();
   }
 
-  // Nobody, A, B, and round again.
+  // Cycles through nobody, A and B.
   muteNext() {
     const next = this.muted[0] ? [false, true] : this.muted[1] ? [false, false] : [true, false];
     next.forEach((muted, person) => this.setMuted(person, muted));
@@ -132,7 +131,7 @@ class Viewer {
     this.showState();
   }
 
-  // The turn at this moment, or the one to come, or the last.
+  // Loops the current turn, or the next one, or the last one.
   toggleLoop() {
     if (this.loopSpan) {
       this.setLoop(null);
@@ -151,25 +150,25 @@ class Viewer {
     this.showState();
   }
 
-  toggleWhole() {
+  toggleFullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else this.stage.box.requestFullscreen?.();
   }
 
-  // ---- what is said
+  // ---- text
 
   writeHeader() {
     byId("name").textContent = this.data.name;
     const turns = this.data.turns.filter(turn => turn.kind === "turn").length;
-    byId("summary").textContent = `${clockText(this.data.durationS)} of conversation, ${turns} ${turns === 1 ? "turn" : "turns"}`;
-    this.data.notes.forEach(text => this.note(text));
-    const marks = [["a", "A’s voice"], ["b", "B’s voice"], ["both", "both speak"], ["dashed", "backchannel"],
-      ["gap", "nobody speaks between turns"], ["wave", "nod"]];
+    byId("summary").textContent = `${clockText(this.data.durationS)} of conversation, ${counted(turns, "turn")}`;
+    writeNotes(this.data.notes);
+    const marks = [["a", "A’s voice"], ["b", "B’s voice"], ["both", "overlap"], ["dashed", "backchannel"],
+      ["gap", "gap between turns"], ["wave", "nod"]];
     byId("legend").append(...marks.map(([mark, text]) =>
       element("span", { className: "entry" }, element("i", { className: mark }), text)));
   }
 
-  note(text) { byId("notes").append(element("li", { textContent: text })); }
+  note(text) { writeNotes([text]); }
 
   connectControls() {
     this.presets = this.data.presets.map((preset, number) => {
@@ -180,13 +179,13 @@ class Viewer {
     byId("presets").append(...this.presets);
     const pressed = {
       play: () => this.togglePlay(), speed: () => this.toggleSpeed(), "loop-turn": () => this.toggleLoop(),
-      whole: () => this.toggleWhole(), "mute-a": () => this.setMuted(0, !this.muted[0]),
+      fullscreen: () => this.toggleFullscreen(), "mute-a": () => this.setMuted(0, !this.muted[0]),
       "mute-b": () => this.setMuted(1, !this.muted[1]),
     };
     for (const [id, act] of Object.entries(pressed)) byId(id).addEventListener("click", act);
     byId("mute-a").hidden = byId("mute-b").hidden = !this.data.sound;
-    byId("whole").hidden = !document.fullscreenEnabled;
-    byId("units").addEventListener("toggle", () => this.panel.say());
+    byId("fullscreen").hidden = !document.fullscreenEnabled;
+    byId("channels").addEventListener("toggle", () => this.panel.showValues());
     document.addEventListener("keydown", event => this.key(event), true);
     this.showState();
   }
@@ -195,7 +194,7 @@ class Viewer {
     const second = event.shiftKey ? 5 : 1;
     const keys = {
       " ": () => this.togglePlay(), m: () => this.muteNext(), l: () => this.toggleLoop(), h: () => this.toggleSpeed(),
-      f: () => this.toggleWhole(),
+      f: () => this.toggleFullscreen(),
       ArrowLeft: () => this.seek(this.timeS - second), ArrowRight: () => this.seek(this.timeS + second),
       Home: () => this.seek(0), ",": () => this.step(-1), ".": () => this.step(1),
       "+": () => this.panel.view.zoom(this.timeS, 0.6), "-": () => this.panel.view.zoom(this.timeS, 1 / 0.6),
@@ -226,15 +225,15 @@ class Viewer {
       const speaks = this.data.speech[person].some(([startS, endS]) => startS <= timeS && timeS < endS);
       byId(`plate-${person}`).classList.toggle("speaks", speaks);
     });
-    if (playing && nowMs - this.shownWordsMs < WORDS_MS) return;
-    this.shownWordsMs = nowMs;
+    if (playing && nowMs - this.lastTextMs < TEXT_UPDATE_MS) return;
+    this.lastTextMs = nowMs;
     byId("time").textContent = `${clockText(timeS, 1)} / ${clockText(this.data.durationS, 1)}`;
-    this.panel.moveTo(timeS, playing);
+    this.panel.setTime(timeS, playing);
   }
 }
 
-// How far the picture is from the sound, measured while it plays: `drawnMs` once a frame is drawn, `replacedMs` when
-// the next one is about to take its place, so at its oldest. Positive: the sound is ahead.
+// The offset between picture and sound during playback: `drawnMs` when a frame is drawn, `replacedMs` just before the next
+// frame replaces it, when the offset is largest. Positive: the sound is ahead.
 class Drift {
   constructor() { this.reset(); }
 
@@ -242,14 +241,14 @@ class Drift {
 
   interrupted() { this.last = null; }
 
-  drew(shownS, heardS, speed) {
-    this.drawnMs.push(1000 * (heardS - shownS) / speed);
-    this.last = { shownS, speed, atMs: performance.now() };
+  recordDrawn(drawnS, soundS, speed) {
+    this.drawnMs.push(1000 * (soundS - drawnS) / speed);
+    this.last = { drawnS, speed, atMs: performance.now() };
   }
 
-  replaced(heardS, nowMs) {
+  recordReplaced(soundS, nowMs) {
     if (!this.last) return;
-    this.replacedMs.push(1000 * (heardS - this.last.shownS) / this.last.speed);
+    this.replacedMs.push(1000 * (soundS - this.last.drawnS) / this.last.speed);
     if (this.lastMs) this.framesMs.push(nowMs - this.lastMs);
     this.lastMs = nowMs;
   }
@@ -258,20 +257,20 @@ class Drift {
     const largest = values => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const mean = values => values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
     return {
-      frames: this.drawnMs.length, framesASecond: 1000 / mean(this.framesMs),
+      frames: this.drawnMs.length, framesPerSecond: 1000 / mean(this.framesMs),
       largestDrawnMs: largest(this.drawnMs), largestReplacedMs: largest(this.replacedMs),
       meanReplacedMs: mean(this.replacedMs), slowestFrameMs: largest(this.framesMs),
     };
   }
 }
 
-// For scripts and for those who check: see docs/viewer.md.
-function exposed(viewer) {
+// The scripting interface; see docs/viewer.md.
+function scriptInterface(viewer) {
   return {
     viewer,
     get timeS() { return viewer.timeS; },
     get drift() { return viewer.drift.summary; },
-    get sharpness() { return viewer.stage.sharpness; },
+    get pixelRatio() { return viewer.stage.playPixelRatio; },
     resetDrift: () => viewer.drift.reset(),
     play: () => viewer.clock.play(), pause: () => viewer.clock.pause(), seek: timeS => viewer.seek(timeS),
     show: name => viewer.show(name),
@@ -286,13 +285,13 @@ function exposed(viewer) {
 }
 
 function failed(error) {
-  byId("notes").append(element("li", { textContent: `This page cannot be shown here: ${error.message}` }));
+  writeNotes([`This browser cannot show this page: ${error.message}`]);
   throw error;
 }
 
 window.dualtalkViewer = { ready: load().then(loaded => {
   const viewer = new Viewer(loaded);
   window.dualtalkViewer = Object.defineProperties({ ready: window.dualtalkViewer.ready },
-    Object.getOwnPropertyDescriptors(exposed(viewer)));
+    Object.getOwnPropertyDescriptors(scriptInterface(viewer)));
   document.body.classList.add("ready");
 }).catch(failed) };

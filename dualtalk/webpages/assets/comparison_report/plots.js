@@ -1,6 +1,4 @@
-"use strict";
-
-// A dot and its interval for every row of a measure; and curves around transitions.
+// Point plots with confidence intervals, one per measure, and curves around role transitions.
 
 class DotPlot {
   constructor(parent, data, measure, index) {
@@ -11,16 +9,16 @@ class DotPlot {
     parent.append(figure);
   }
 
-  // What the dashed line shows: the value that is wanted, or else the reference's.
+  // The value of the dashed line: the ideal value 1, or the ground truth.
   target() {
-    const truth = this.data.rows.find(row => row.name === this.data.reference);
-    return this.measure.wanted === "one" ? 1 : truth?.figures[this.index][0] ?? null;
+    const groundTruth = this.data.rows.find(row => row.name === this.data.reference);
+    return this.measure.wanted === "one" ? 1 : groundTruth?.figures[this.index][0] ?? null;
   }
 
-  // Systems and the target decide the scale, and controls as far as they are not beyond all measure.
+  // The range covers all systems and the target, and those baselines that are not far outside.
   range(rows) {
-    const shown = rows.filter(row => row.protocol !== "control" || row.name === this.data.reference);
-    const inner = [this.target(), ...shown.flatMap(row => row.figures[this.index])].filter(value => value !== null);
+    const required = rows.filter(row => row.protocol !== "control" || row.name === this.data.reference);
+    const inner = [this.target(), ...required.flatMap(row => row.figures[this.index])].filter(value => value !== null);
     let low = Math.min(...inner), high = Math.max(...inner);
     const room = 1.5 * (high - low || Math.abs(high) || 1);
     for (const row of rows) {
@@ -37,16 +35,16 @@ class DotPlot {
     const middles = this.drawing.begin(rows.map(row => [row.name, row.protocol === "control" ? "quiet" : ""]));
     const [low, high] = this.range(rows), target = this.target();
     const x = this.drawing.axis(low, high, 60);
-    if (target !== null) this.drawing.line(x(target), 0, x(target), this.drawing.bottom, "var(--reference)", "3 3");
+    if (target !== null) this.drawing.line(x(target), 0, x(target), this.drawing.bottom, "var(--ground-truth)", "3 3");
     rows.forEach((row, place) => this.row(row, middles[place], x, low, high));
   }
 
   row(row, y, x, low, high) {
     const [value, from, to] = row.figures[this.index];
     const inside = end => Math.min(Math.max(end, low), high);
-    const beyond = value < low || value > high;
-    if (from !== null && !beyond) this.drawing.line(x(inside(from)), y, x(inside(to)), y, row.colour);
-    if (beyond)
+    const isOutside = value < low || value > high;
+    if (from !== null && !isOutside) this.drawing.line(x(inside(from)), y, x(inside(to)), y, row.colour);
+    if (isOutside)
       this.drawing.add("text", { x: x(inside(value)) + (value > high ? -2 : 2), y: y + 4, class: "quiet",
         "text-anchor": value > high ? "end" : "start" }, value > high ? `${numberText(value)} ▸` : `◂ ${numberText(value)}`);
     else this.drawing.add("circle", { cx: x(value), cy: y, r: 4, style: `fill:${row.colour}` });
@@ -92,7 +90,7 @@ class CurvePlot {
   }
 }
 
-// The moment of the transition.
+// Marks the time of the transition.
 function markZero(chart, colour) {
   const x = chart.valToPos(0, "x", true), { top, height } = chart.bbox;
   chart.ctx.save();

@@ -1,6 +1,4 @@
-"use strict";
-
-// One person of one clip: who speaks, where roles change, and a row of events for the reference and each system.
+// One person of one clip: speech, role transitions, and one row of events for the ground truth and for each system.
 
 const KINDS = ["nod", "shake", "smile", "laugh", "frown", "surprise"];
 const SPEECH_PX = 10, EVENT_PX = 6;
@@ -8,9 +6,9 @@ const SPEECH_PX = 10, EVENT_PX = 6;
 class Raster {
   constructor(parent, timeline, person) {
     Object.assign(this, { timeline, person });
-    const about = `${timeline.clip}, speaker ${person.speaker}`;
-    const box = element("div", { className: "raster" }, element("h3", { textContent: about }));
-    this.drawing = new RowDrawing(box, `Events of ${about}`);
+    const label = `${timeline.clip}, speaker ${person.speaker}`;
+    const box = element("div", { className: "raster" }, element("h3", { textContent: label }));
+    this.drawing = new RowDrawing(box, `Events of ${label}`);
     parent.append(box);
   }
 
@@ -34,9 +32,9 @@ class Raster {
   }
 
   transition(kind, x) {
-    const mark = drawn("line", { x1: x, x2: x, y1: 0, y2: this.drawing.bottom,
+    const mark = svgElement("line", { x1: x, x2: x, y1: 0, y2: this.drawing.bottom,
       style: "stroke:var(--quiet);stroke-width:1", "stroke-dasharray": kind.includes("to") ? "" : "2 3" });
-    mark.append(drawn("title", {}, kind));
+    mark.append(svgElement("title", {}, kind));
     this.drawing.svg.append(mark);
   }
 }

@@ -1,17 +1,15 @@
-"use strict";
-
-// What dot plots and rasters have in common: rows with whole names beside them, over an axis.
+// The base of point plots and rasters: rows with their full names at the left, above a common axis.
 
 const AXIS_PX = 20, END_PX = 12;
 
-function drawn(tag, attributes, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+function svgElement(tag, attributes, text) {
+  const created = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value);
+  if (text !== undefined) created.textContent = text;
+  return created;
 }
 
-// Round numbers between two ends, at most `count` of them.
+// At most `count` round numbers between two ends.
 function ticksBetween(low, high, count) {
   const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough);
@@ -23,13 +21,14 @@ function ticksBetween(low, high, count) {
 function tickText(value) { return Number(value.toPrecision(3)).toString().replace("-", "−"); }
 
 class RowDrawing {
-  constructor(parent, about) {
+  constructor(parent, label) {
     this.names = element("div", { className: "names" });
-    this.svg = drawn("svg", { role: "img", "aria-label": about });
+    this.svg = svgElement("svg", { role: "img", "aria-label": label });
     parent.append(element("div", { className: "rows" }, this.names, this.svg));
   }
 
-  // Empty rows of these names and their class; names wrap, so rows differ in height: gives the middle of each.
+  // Clears the drawing and adds one row for each [name, class]. Names wrap, so rows differ in height; returns the vertical
+  // middle of each row.
   begin(rows) {
     this.names.replaceChildren(...rows.map(([textContent, className]) => element("div", { textContent, className })));
     Object.assign(this, { width: this.svg.clientWidth, bottom: this.names.offsetHeight });
@@ -40,7 +39,7 @@ class RowDrawing {
     return [...this.names.children].map(name => name.offsetTop + name.offsetHeight / 2);
   }
 
-  add(tag, attributes, text) { this.svg.append(drawn(tag, attributes, text)); }
+  add(tag, attributes, text) { this.svg.append(svgElement(tag, attributes, text)); }
 
   axis(low, high, spacingPx, unit = "") {
     const x = value => (value - low) / (high - low) * (this.width - END_PX);

@@ -1,34 +1,32 @@
-"use strict";
+// The style of each system, and a button for each that shows or hides its curves, events and still images.
 
-// How each system looks, and which of them the curves, events and pictures show: a button for each.
+const COLOURS = 12, INITIALLY_SHOWN = 6;
 
-const COLOURS = 12, CHOSEN_AT_FIRST = 6;
-
-// Those that are best most often, in the table's order.
-function oftenBest(systems) {
-  const ranked = [...systems].sort((one, two) => two.best.length - one.best.length).slice(0, CHOSEN_AT_FIRST);
+// The systems that are best in most measures, in the table's order.
+function mostOftenBest(systems) {
+  const ranked = [...systems].sort((one, two) => two.best.length - one.best.length).slice(0, INITIALLY_SHOWN);
   return systems.filter(row => ranked.includes(row));
 }
 
-// The chosen come first, so that no two of them share a colour; past the last colour, lines are dotted.
-function giveLooks(data, systems, chosen) {
-  const order = [...chosen, ...systems.filter(row => !chosen.includes(row))];
+// The systems shown initially get different colours; systems beyond the number of colours get dotted lines.
+function assignStyles(data, systems, initial) {
+  const order = [...initial, ...systems.filter(row => !initial.includes(row))];
   order.forEach((row, place) => Object.assign(row,
     { colour: `var(--s${place % COLOURS})`, line: place < COLOURS ? "solid" : "dotted" }));
   for (const row of data.rows.filter(one => one.protocol === "control"))
-    Object.assign(row, row.name === data.reference ? { colour: "var(--reference)", line: "dashed" }
-      : { colour: "var(--control)", line: "solid" });
+    Object.assign(row, row.name === data.reference ? { colour: "var(--ground-truth)", line: "dashed" }
+      : { colour: "var(--baseline)", line: "solid" });
 }
 
-// A system's line and its name.
+// A legend entry: the system's line and its name.
 function legendEntry(tag, row, properties = {}) {
   return element(tag, { className: "entry", ...properties },
     element("i", { style: `border-top:3px ${row.line} ${row.colour}` }), element("span", { textContent: row.name }));
 }
 
-class Choice {
-  constructor(parent, systems, chosen, changed) {
-    Object.assign(this, { names: new Set(chosen.map(row => row.name)), changed });
+class SystemSelection {
+  constructor(parent, systems, initial, changed) {
+    Object.assign(this, { names: new Set(initial.map(row => row.name)), changed });
     parent.append(...systems.map(row => this.button(row)));
   }
 

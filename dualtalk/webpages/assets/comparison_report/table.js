@@ -1,17 +1,7 @@
-"use strict";
+// The table of results: one row per system, one column per measure of the selected group.
 
-// The table of figures: a row a system, a column a measure of the family that is shown.
-
-const PROTOCOLS = { "partner-given": "Partner given", "closed-loop": "Closed loop: both people predicted", control: "Controls" };
+const PROTOCOLS = { "partner-given": "Partner given: the partner is the ground truth", "closed-loop": "Closed loop: both people are predicted", control: "Baselines" };
 const SIGNS = { lower: "↓", higher: "↑", one: "→1", reference: "≈" };
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-const byId = id => document.getElementById(id);
 
 function numberText(value) {
   if (value === null) return "–";
@@ -23,8 +13,8 @@ function numberText(value) {
 
 class Table {
   constructor(parent, data) {
-    Object.assign(this, { parent, data, sortedBy: null, turned: false });
-    this.truth = data.rows.find(row => row.name === data.reference);
+    Object.assign(this, { parent, data, sortedBy: null, reversed: false });
+    this.groundTruth = data.rows.find(row => row.name === data.reference);
   }
 
   show(family) {
@@ -38,24 +28,24 @@ class Table {
       measure.family === family && this.data.rows.some(row => row.figures[index][0] !== null));
   }
 
-  // How far a figure is from what is wanted; what was not measured comes last.
+  // The distance of a value from the ideal value; missing values come last.
   distance(row, index) {
     const value = row.figures[index][0], { wanted } = this.data.measures[index];
     if (value === null) return Infinity;
     if (wanted === "lower") return value;
     if (wanted === "higher") return -value;
-    return Math.abs(value - (wanted === "one" ? 1 : this.truth.figures[index][0] ?? 0));
+    return Math.abs(value - (wanted === "one" ? 1 : this.groundTruth.figures[index][0] ?? 0));
   }
 
   sort(index) {
-    this.turned = this.sortedBy === index && !this.turned;
+    this.reversed = this.sortedBy === index && !this.reversed;
     this.sortedBy = index;
     this.draw();
   }
 
   ordered(rows) {
     if (this.sortedBy === null) return rows;
-    const sign = this.turned ? -1 : 1;
+    const sign = this.reversed ? -1 : 1;
     return [...rows].sort((one, two) => {
       const [near, far] = [one, two].map(row => this.distance(row, this.sortedBy));
       return near === far ? 0 : sign * (near < far ? -1 : 1);
@@ -79,12 +69,12 @@ class Table {
 
   heading(columns) {
     return element("tr", {}, element("th", { scope: "col", textContent: "" }), ...columns.map(({ measure, index }) => {
-      const mark = this.sortedBy === index ? (this.turned ? " ▾" : " ▴") : "";
+      const mark = this.sortedBy === index ? (this.reversed ? " ▾" : " ▴") : "";
       const button = element("button", { type: "button", title: `${measure.formula}. Better: ${measure.wantedText}.` },
         shortName(measure) + mark,
         element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` }));
       button.addEventListener("click", () => this.sort(index));
-      const sorted = this.sortedBy === index ? (this.turned ? "descending" : "ascending") : "none";
+      const sorted = this.sortedBy === index ? (this.reversed ? "descending" : "ascending") : "none";
       return element("th", { scope: "col", ariaSort: sorted }, button);
     }));
   }
@@ -100,11 +90,11 @@ class Table {
     const name = element("th", { scope: "row", title: row.about },
       element("div", { className: "name" }, dot, element("span", { textContent: row.name })));
     if (row.samples > 1) name.append(element("small", { textContent: `${row.samples} samples` }));
-    return element("tr", { className: row.protocol === "control" ? "control" : "" }, name, ...cells);
+    return element("tr", { className: row.protocol === "control" ? "baseline" : "" }, name, ...cells);
   }
 }
 
-// Without what its family says already.
+// The measure's name without the name of its group.
 function shortName(measure) {
   const around = measure.family.replace("Around: ", "");
   return measure.name.startsWith(`${around}: `) ? measure.name.slice(around.length + 2) : measure.name;

@@ -1,11 +1,8 @@
-"use strict";
+// The conversation report: header, video, still images, measures, and the connection of the charts to the video.
 
-// The page itself: header, player, moments, figures; and what ties the charts to the video.
-
-const byId = id => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const frames = data.curves[0].a.length;
-const view = new View(data.durationS);
+const view = new TimeWindow(data.durationS);
 const video = byId("video");
 let timeS = 0;
 
@@ -13,34 +10,34 @@ function loadVideo() {
   if (!data.video) return;
   video.hidden = false;
   if (data.video.embedded) {
-    // A blob, since some browsers cannot seek in a data: address.
+    // A blob, because some browsers cannot seek in a data: URI.
     const bytes = Uint8Array.from(atob(byId("video-base64").textContent), letter => letter.charCodeAt(0));
     video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
   } else {
     video.src = encodeURIComponent(data.video.file);
     byId("video-aside").hidden = false;
-    byId("video-aside").textContent = `The video is too long to be kept in this page; it is read from `
-      + `${data.video.file}, which belongs in the same folder.`;
+    byId("video-aside").textContent = `The video is too large for this page. It is loaded from ${data.video.file}, `
+      + `which must be in the same folder.`;
   }
-  video.addEventListener("seeked", () => moveTo(video.currentTime));
+  video.addEventListener("seeked", () => setTime(video.currentTime));
   video.addEventListener("play", () => requestAnimationFrame(tick));
 }
 
 function tick() {
-  moveTo(video.currentTime);
+  setTime(video.currentTime);
   if (!video.paused) requestAnimationFrame(tick);
 }
 
-function moveTo(newS) {
+function setTime(newS) {
   timeS = newS;
   if (!video.paused) view.follow(timeS);
   placePlayhead();
 }
 
 function seek(newS) {
-  const wantedS = Math.min(Math.max(newS, 0), data.durationS);
-  if (data.video) video.currentTime = wantedS;
-  moveTo(wantedS);
+  const targetS = Math.min(Math.max(newS, 0), data.durationS);
+  if (data.video) video.currentTime = targetS;
+  setTime(targetS);
 }
 
 function togglePlay() {
@@ -54,14 +51,14 @@ function writeHeader() {
   byId("name").textContent = data.name;
   const turns = data.turns.filter(turn => turn.kind === "turn").length;
   const share = floorShares();
-  byId("summary").textContent = `${clockText(data.durationS)} of conversation, ${turns} `
-    + `${turns === 1 ? "turn" : "turns"}, seed ${data.run.seed ?? "unknown"}`;
+  byId("summary").textContent = `${clockText(data.durationS)} of conversation, ${counted(turns, "turn")}, `
+    + `seed ${data.run.seed ?? "unknown"}`;
   if (data.viewer) {
-    const link = element("a", { href: encodeURIComponent(data.viewer), textContent: "Look around in 3D" });
+    const link = element("a", { href: encodeURIComponent(data.viewer), textContent: "3D viewer" });
     byId("summary").append(" · ", link);
   }
-  byId("notes").append(...(data.run.notes ?? []).map(note => element("li", { textContent: note })));
-  const parts = [["a", "A speaks"], ["both", "both speak"], ["b", "B speaks"], ["nobody", "silence"]];
+  writeNotes(data.run.notes ?? []);
+  const parts = [["a", "A speaks"], ["both", "overlap"], ["b", "B speaks"], ["nobody", "mutual silence"]];
   byId("floor").append(...parts.map(([who, label]) => {
     const percent = Math.round(100 * share[who]);
     const text = percent >= 15 ? `${label} ${percent} %` : percent >= 5 ? `${percent} %` : "";
@@ -73,21 +70,21 @@ function writeHeader() {
 }
 
 function floorShares() {
-  const said = { a: new Uint8Array(frames), b: new Uint8Array(frames) };
+  const speaking = { a: new Uint8Array(frames), b: new Uint8Array(frames) };
   for (const person of PEOPLE)
     for (const [startS, endS] of data.speech[person])
-      said[person].fill(1, Math.round(startS * data.fps), Math.round(endS * data.fps));
+      speaking[person].fill(1, Math.round(startS * data.fps), Math.round(endS * data.fps));
   const count = { a: 0, b: 0, both: 0, nobody: 0 };
   for (let frame = 0; frame < frames; frame++)
-    count[said.a[frame] ? (said.b[frame] ? "both" : "a") : (said.b[frame] ? "b" : "nobody")]++;
+    count[speaking.a[frame] ? (speaking.b[frame] ? "both" : "a") : (speaking.b[frame] ? "b" : "nobody")]++;
   return Object.fromEntries(Object.entries(count).map(([who, n]) => [who, n / frames]));
 }
 
-// ---- moments and figures
+// ---- highlights and measures
 
 function writeStrip() {
   byId("strip").append(...data.stills.map(still => {
-    const button = element("button", { type: "button", title: "Go there" },
+    const button = element("button", { type: "button", title: "Seek to this frame" },
       element("img", { src: still.image, alt: still.caption }),
       element("span", {}, element("b", { textContent: clockText(still.timeS, 1) }), ` ${still.caption}`));
     button.addEventListener("click", () => { seek(still.timeS); view.follow(still.timeS); });
@@ -118,12 +115,12 @@ function figureCell(figure, person) {
   return element("td", {
     className: outside ? "outside" : "",
     textContent: outside ? `${text} ${value < low ? "▼" : "▲"}` : text,
-    title: outside ? "outside the range" : "",
+    title: outside ? "outside the expected range" : "",
   });
 }
 
 function writeFigures() {
-  const head = element("tr", {}, ...["", "A", "B", "unit", "wanted"].map((text, column) =>
+  const head = element("tr", {}, ...["", "A", "B", "unit", "expected range"].map((text, column) =>
     element("th", { textContent: text, scope: "col", className: ["", "a", "b", "", ""][column] })));
   const table = element("table", {}, element("thead", {}, head));
   for (const [group, figures] of Object.entries(data.figures)) {
@@ -137,19 +134,7 @@ function writeFigures() {
         element("td", { textContent: rangeText(figure.range, figure.unit), className: "unit" })));
     if (Object.keys(figures).length) table.append(body);
   }
-  byId("figures").append(element("h2", { textContent: "Figures" }), element("div", { className: "wide" }, table));
-}
-
-function writeRun() {
-  const list = element("dl", {});
-  const add = (key, value) => list.append(element("dt", { textContent: key }), element("dd", { textContent: value }));
-  for (const [key, value] of Object.entries(data.run)) {
-    if (key === "notes") continue;
-    if (value && typeof value === "object" && !Array.isArray(value))
-      for (const [inner, text] of Object.entries(value)) add(`${key}: ${inner}`, String(text));
-    else add(key, Array.isArray(value) ? value.join(", ") : String(value));
-  }
-  byId("run").append(list);
+  byId("figures").append(element("h2", { textContent: "Measures" }), element("div", { className: "wide" }, table));
 }
 
 // ---- charts
@@ -168,45 +153,45 @@ function placePlayhead() {
   stack.ariaValueMax = data.durationS;
   stack.ariaValueNow = timeS;
   stack.ariaValueText = clockText(timeS, 1);
-  if (byId("hover").hidden) sayValues(timeS);
+  if (byId("hover").hidden) showValues(timeS);
 }
 
-function sayValues(atS) {
+function showValues(atS) {
   const frame = Math.min(Math.floor(atS * data.fps), frames - 1);
-  for (const chart of charts) chart.say(frame);
+  for (const chart of charts) chart.showValues(frame);
 }
 
 function hover(atS, event) {
   byId("hover").hidden = tip.hidden = atS === null;
-  if (atS === null) { sayValues(timeS); return; }
+  if (atS === null) { showValues(timeS); return; }
   byId("hover").style.transform = `translateX(${gestures.pixelOf(atS)}px)`;
-  sayValues(atS);
+  showValues(atS);
   tip.replaceChildren(element("b", { textContent: clockText(atS, 2) }),
-    ...happening(atS).map(text => element("div", { textContent: text })));
+    ...eventsAt(atS).map(text => element("div", { textContent: text })));
   const right = event.clientX > innerWidth - 260;
   tip.style.left = `${event.clientX + (right ? -tip.offsetWidth - 14 : 14)}px`;
   tip.style.top = `${event.clientY + 18}px`;
 }
 
-function happening(atS) {
-  const seen = data.turns.filter(turn => turn.kind !== "utterance" && turn.start_s <= atS && atS < turn.end_s);
-  return seen.map(turn => {
+function eventsAt(atS) {
+  const current = data.turns.filter(turn => turn.kind !== "utterance" && turn.start_s <= atS && atS < turn.end_s);
+  return current.map(turn => {
     const who = turn.person ? `${turn.person.toUpperCase()}: ` : "";
     const span = `${turn.kind}, ${(turn.end_s - turn.start_s).toFixed(2)} s`;
     if (turn.offset_s === null) return who + span;
     const how = turn.offset_s < 0 ? "before" : "after";
-    return `${who}${span}, began ${Math.abs(turn.offset_s).toFixed(2)} s ${how} the other's end`;
+    return `${who}${span}, onset ${Math.abs(turn.offset_s).toFixed(2)} s ${how} the partner's offset`;
   });
 }
 
 function writeLegend() {
-  const entries = [["a", "A’s voice"], ["b", "B’s voice"], ["both", "both speak"], ["dashed", "backchannel"],
-    ["gap", "nobody speaks between turns"]];
+  const entries = [["a", "A’s voice"], ["b", "B’s voice"], ["both", "overlap"], ["dashed", "backchannel"],
+    ["gap", "gap between turns"]];
   byId("legend").append(...entries.map(([mark, text]) =>
     element("span", { className: "entry" }, element("i", { className: mark }), text)));
 }
 
-function drawView() {
+function drawCharts() {
   timeline.draw();
   overview.draw();
   for (const chart of charts) chart.draw();
@@ -215,13 +200,7 @@ function drawView() {
 
 function rebuild() {
   for (const chart of charts) chart.build();
-  drawView();
-}
-
-let pending = 0;
-function soon(draw) {
-  cancelAnimationFrame(pending);
-  pending = requestAnimationFrame(draw);
+  drawCharts();
 }
 
 const KEYS = {
@@ -248,9 +227,9 @@ writeHeader();
 writeLegend();
 writeStrip();
 writeFigures();
-writeRun();
+writeRun({ ...data.run, notes: undefined });
 loadVideo();
 rebuild();
-view.listeners.push(() => soon(drawView));
-new ResizeObserver(() => soon(rebuild)).observe(stack);
+view.listeners.push(() => scheduleDraw(drawCharts));
+new ResizeObserver(() => scheduleDraw(rebuild)).observe(stack);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rebuild);

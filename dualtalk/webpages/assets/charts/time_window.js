@@ -1,28 +1,26 @@
-"use strict";
-
-// The span of time all charts show, and the gestures that change it.
+// The time window that all charts show, and the gestures that change it.
 
 const GUTTER_PX = 56, RIGHT_PX = 20;
-const SHORTEST_SPAN_S = 0.4;
-// The curves of an hour are a hedge: long talk opens on its beginning, with the overview to go on from there.
-const FIRST_SPAN_S = 120;
+const MIN_SPAN_S = 0.4;
+// A long conversation opens on this many seconds from its beginning; the overview moves the window.
+const INITIAL_SPAN_S = 120;
 const CLICK_PX = 4;
-// A wheel that was already scrolling the page goes on scrolling it.
+// While the page scrolls, the wheel keeps scrolling the page.
 const SCROLLING_MS = 400;
 
-class View {
+class TimeWindow {
   constructor(durationS) {
     this.durationS = durationS;
     this.startS = 0;
-    this.endS = Math.min(durationS, FIRST_SPAN_S);
+    this.endS = Math.min(durationS, INITIAL_SPAN_S);
     this.listeners = [];
   }
 
   get spanS() { return this.endS - this.startS; }
-  get whole() { return this.spanS >= this.durationS - 1e-6; }
+  get isWhole() { return this.spanS >= this.durationS - 1e-6; }
 
   show(startS, endS) {
-    const span = Math.min(Math.max(endS - startS, Math.min(SHORTEST_SPAN_S, this.durationS)), this.durationS);
+    const span = Math.min(Math.max(endS - startS, Math.min(MIN_SPAN_S, this.durationS)), this.durationS);
     this.startS = Math.min(Math.max(startS, 0), this.durationS - span);
     this.endS = this.startS + span;
     for (const listener of this.listeners) listener();
@@ -40,7 +38,8 @@ class View {
 }
 
 class Gestures {
-  // `surface` is the element all charts stand in; `onSeek`, `onHover` take a time in seconds (null: left).
+  // `surface` is the element that contains all charts. `onSeek` and `onHover` receive a time in seconds; `onHover` receives
+  // null when the pointer leaves.
   constructor(surface, selection, view, { onSeek, onHover }) {
     Object.assign(this, { surface, selection, view, onSeek, onHover });
     this.touches = new Map();
@@ -49,7 +48,7 @@ class Gestures {
     addEventListener("scroll", () => { this.lastScroll = performance.now(); }, { passive: true });
     surface.addEventListener("wheel", event => this.wheel(event), { passive: false });
     surface.addEventListener("pointerdown", event => this.down(event));
-    surface.addEventListener("pointermove", event => this.moved(event));
+    surface.addEventListener("pointermove", event => this.move(event));
     surface.addEventListener("pointerup", event => this.up(event));
     surface.addEventListener("pointercancel", event => this.cancel(event));
     surface.addEventListener("pointerleave", () => this.onHover(null));
@@ -68,12 +67,12 @@ class Gestures {
   wheel(event) {
     const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
     if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
-      if (this.view.whole) return;
+      if (this.view.isWhole) return;
       event.preventDefault();
       this.view.move(sideways / this.plotWidth * this.view.spanS);
       return;
     }
-    if (this.view.whole && event.deltaY > 0) return;
+    if (this.view.isWhole && event.deltaY > 0) return;
     if (!event.ctrlKey && performance.now() - this.lastScroll < SCROLLING_MS) return;
     event.preventDefault();
     // A pinch on a touchpad arrives as small wheel steps with ctrl.
@@ -84,24 +83,24 @@ class Gestures {
     if (event.button) return;
     this.surface.setPointerCapture(event.pointerId);
     if (event.pointerType === "touch") this.touches.set(event.pointerId, event.clientX);
-    this.drag = { x: event.clientX, startS: this.timeAt(event.clientX), far: this.touches.size > 1 };
+    this.drag = { x: event.clientX, startS: this.timeAt(event.clientX), isDrag: this.touches.size > 1 };
   }
 
-  moved(event) {
+  move(event) {
     this.onHover(this.timeAt(event.clientX), event);
     if (!this.drag) return;
-    if (Math.abs(event.clientX - this.drag.x) > CLICK_PX) this.drag.far = true;
-    if (this.touches.has(event.pointerId)) this.touchMoved(event);
-    else if (this.drag.far) this.select(this.drag.startS, this.timeAt(event.clientX));
+    if (Math.abs(event.clientX - this.drag.x) > CLICK_PX) this.drag.isDrag = true;
+    if (this.touches.has(event.pointerId)) this.moveTouch(event);
+    else if (this.drag.isDrag) this.select(this.drag.startS, this.timeAt(event.clientX));
   }
 
-  touchMoved(event) {
+  moveTouch(event) {
     const before = [...this.touches.values()];
     const movedPx = event.clientX - this.touches.get(event.pointerId);
     this.touches.set(event.pointerId, event.clientX);
     const after = [...this.touches.values()];
     if (after.length === 1) {
-      if (this.drag.far) this.view.move(-movedPx / this.plotWidth * this.view.spanS);
+      if (this.drag.isDrag) this.view.move(-movedPx / this.plotWidth * this.view.spanS);
     } else {
       const apart = xs => Math.max(Math.abs(xs[0] - xs[1]), 10);
       this.view.zoom(this.timeAt((after[0] + after[1]) / 2), apart(before) / apart(after));
@@ -116,7 +115,7 @@ class Gestures {
     this.selection.hidden = true;
     if (!drag) return;
     const endS = this.timeAt(event.clientX);
-    if (!drag.far) this.onSeek(endS);
+    if (!drag.isDrag) this.onSeek(endS);
     else if (!touch) this.view.show(Math.min(drag.startS, endS), Math.max(drag.startS, endS));
   }
 

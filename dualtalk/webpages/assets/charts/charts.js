@@ -1,28 +1,12 @@
-"use strict";
-
-// What is drawn: who speaks when, the overview, and the curves.
+// The charts over time: the timeline of speech and turns, the overview, and the curves.
 
 const PEOPLE = ["a", "b"];
 const AXIS_PX = 22, ROW_PX = 44, LANE_PX = 12;
 const TIMELINE_PX = AXIS_PX + 2 * ROW_PX + LANE_PX + 6;
 const QUIET_DB = -62, LOUD_DB = -12;
-// Where a pixel is longer than this, single phrases cannot be seen: the share of speech in it is drawn.
-const COARSE_S = 0.5;
+// If a pixel is longer than this, phrases are too short to draw: the timeline shows the fraction of speech per pixel.
+const MAX_SECONDS_PER_PX = 0.5;
 const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-function clockText(timeS, digits = 0) {
-  const whole = timeS + 0.5 * 10 ** -digits;
-  const minutes = Math.floor(whole / 60), hours = Math.floor(minutes / 60);
-  const cut = Math.floor((whole - minutes * 60) * 10 ** digits) / 10 ** digits;
-  const seconds = cut.toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
-  return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
-}
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -31,20 +15,20 @@ function colours() {
     .map(name => [name, read(name)]));
 }
 
-// A canvas as sharp as the screen, cleared, in CSS pixels.
-function prepared(canvas, height) {
-  const width = canvas.clientWidth, sharp = devicePixelRatio || 1;
-  canvas.width = Math.round(width * sharp);
-  canvas.height = Math.round(height * sharp);
+// Clears a canvas, sets it to the screen's resolution, and returns its context in CSS pixels and its width.
+function prepareCanvas(canvas, height) {
+  const width = canvas.clientWidth, ratio = devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
   canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d");
-  pen.scale(sharp, sharp);
-  pen.font = "12px system-ui, sans-serif";
-  return [pen, width];
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.font = "12px system-ui, sans-serif";
+  return [context, width];
 }
 
-// A function of time: seconds spoken until then, to a tenth of a second.
-function spokenUntil(spans, durationS) {
+// Returns a function of time: the seconds of speech up to that time, in steps of 0.1 s.
+function cumulativeSpeech(spans, durationS) {
   const sums = new Float32Array(Math.ceil(durationS * 10) + 2);
   for (const [startS, endS] of spans)
     for (let tenth = Math.round(startS * 10); tenth < Math.round(endS * 10); tenth++) sums[tenth + 1] = 0.1;
@@ -56,110 +40,110 @@ class Timeline {
   constructor(canvas, data, view) {
     Object.assign(this, { canvas, data, view });
     this.loudness = data.curves.find(curve => curve.title === "Loudness");
-    this.spokenS = Object.fromEntries(PEOPLE.map(person => [person, spokenUntil(data.speech[person], data.durationS)]));
+    this.spokenS = Object.fromEntries(PEOPLE.map(person => [person, cumulativeSpeech(data.speech[person], data.durationS)]));
   }
 
   rowTop(person) { return AXIS_PX + (person === "a" ? 0 : ROW_PX + LANE_PX); }
 
   draw() {
-    const [pen, width] = prepared(this.canvas, TIMELINE_PX);
+    const [context, width] = prepareCanvas(this.canvas, TIMELINE_PX);
     const ink = colours();
     this.plotWidth = width - GUTTER_PX - RIGHT_PX;
-    this.drawAxis(pen, ink);
-    for (const person of PEOPLE) this.drawName(pen, ink, person);
-    pen.save();
-    pen.beginPath();
-    pen.rect(GUTTER_PX, 0, this.plotWidth, TIMELINE_PX);
-    pen.clip();
-    this.drawLane(pen, ink);
-    for (const person of PEOPLE) this.drawPerson(pen, ink, person);
-    pen.restore();
+    this.drawAxis(context, ink);
+    for (const person of PEOPLE) this.drawName(context, ink, person);
+    context.save();
+    context.beginPath();
+    context.rect(GUTTER_PX, 0, this.plotWidth, TIMELINE_PX);
+    context.clip();
+    this.drawLane(context, ink);
+    for (const person of PEOPLE) this.drawPerson(context, ink, person);
+    context.restore();
   }
 
   x(timeS) { return GUTTER_PX + (timeS - this.view.startS) / this.view.spanS * this.plotWidth; }
 
-  seen(startS, endS) { return endS >= this.view.startS && startS <= this.view.endS; }
+  isVisible(startS, endS) { return endS >= this.view.startS && startS <= this.view.endS; }
 
-  drawAxis(pen, ink) {
-    const wanted = this.view.spanS / Math.max(this.plotWidth / 80, 1);
-    const step = TICK_STEPS_S.find(one => one >= wanted) ?? TICK_STEPS_S.at(-1);
-    pen.textAlign = "center";
+  drawAxis(context, ink) {
+    const minStep = this.view.spanS / Math.max(this.plotWidth / 80, 1);
+    const step = TICK_STEPS_S.find(one => one >= minStep) ?? TICK_STEPS_S.at(-1);
+    context.textAlign = "center";
     for (let tick = Math.ceil(this.view.startS / step); tick * step <= this.view.endS; tick++) {
       const x = this.x(tick * step);
-      pen.fillStyle = ink.line;
-      pen.fillRect(Math.round(x), AXIS_PX - 4, 1, TIMELINE_PX - AXIS_PX + 4);
-      pen.fillStyle = ink.quiet;
-      const text = clockText(tick * step, step < 1 ? 1 : 0), half = pen.measureText(text).width / 2;
-      pen.fillText(text, Math.min(x, GUTTER_PX + this.plotWidth + RIGHT_PX - half - 2), 12);
+      context.fillStyle = ink.line;
+      context.fillRect(Math.round(x), AXIS_PX - 4, 1, TIMELINE_PX - AXIS_PX + 4);
+      context.fillStyle = ink.quiet;
+      const text = clockText(tick * step, step < 1 ? 1 : 0), half = context.measureText(text).width / 2;
+      context.fillText(text, Math.min(x, GUTTER_PX + this.plotWidth + RIGHT_PX - half - 2), 12);
     }
   }
 
-  drawName(pen, ink, person) {
-    pen.textAlign = "center";
-    pen.fillStyle = ink[person];
-    pen.font = "700 20px system-ui, sans-serif";
-    pen.fillText(person.toUpperCase(), GUTTER_PX / 2, this.rowTop(person) + ROW_PX / 2 + 7);
-    pen.font = "12px system-ui, sans-serif";
+  drawName(context, ink, person) {
+    context.textAlign = "center";
+    context.fillStyle = ink[person];
+    context.font = "700 20px system-ui, sans-serif";
+    context.fillText(person.toUpperCase(), GUTTER_PX / 2, this.rowTop(person) + ROW_PX / 2 + 7);
+    context.font = "12px system-ui, sans-serif";
   }
 
-  drawPerson(pen, ink, person) {
+  drawPerson(context, ink, person) {
     const top = this.rowTop(person), middle = top + ROW_PX / 2;
-    if (this.view.spanS / this.plotWidth > COARSE_S) {
-      this.drawShare(pen, ink[person], person, middle);
+    if (this.view.spanS / this.plotWidth > MAX_SECONDS_PER_PX) {
+      this.drawSpeechFraction(context, ink[person], person, middle);
       return;
     }
     for (const [startS, endS] of this.data.speech[person]) {
-      if (!this.seen(startS, endS)) continue;
-      pen.fillStyle = ink[`${person}-soft`];
-      this.bar(pen, startS, endS, top + 2, ROW_PX - 4);
-      pen.fill();
-      this.drawVoice(pen, ink[person], person, startS, endS, middle);
+      if (!this.isVisible(startS, endS)) continue;
+      context.fillStyle = ink[`${person}-soft`];
+      this.bar(context, startS, endS, top + 2, ROW_PX - 4);
+      context.fill();
+      this.drawVoice(context, ink[person], person, startS, endS, middle);
     }
-    pen.strokeStyle = ink[person];
-    pen.setLineDash([3, 3]);
+    context.strokeStyle = ink[person];
+    context.setLineDash([3, 3]);
     for (const turn of this.data.turns) {
       if (turn.kind !== "backchannel" || turn.person !== person) continue;
-      if (!this.seen(turn.start_s, turn.end_s)) continue;
-      this.bar(pen, turn.start_s, turn.end_s, top + 2, ROW_PX - 4);
-      pen.stroke();
+      if (!this.isVisible(turn.start_s, turn.end_s)) continue;
+      this.bar(context, turn.start_s, turn.end_s, top + 2, ROW_PX - 4);
+      context.stroke();
     }
-    pen.setLineDash([]);
+    context.setLineDash([]);
     for (const [startS, endS] of this.data.nods?.[person] ?? [])
-      if (this.seen(startS, endS)) this.drawNod(pen, ink.ink, startS, endS, top + ROW_PX - 5);
+      if (this.isVisible(startS, endS)) this.drawNod(context, ink.ink, startS, endS, top + ROW_PX - 5);
   }
 
-  // A small wave, as the head goes.
-  drawNod(pen, colour, startS, endS, middle) {
+  // A nod as a small wave.
+  drawNod(context, colour, startS, endS, middle) {
     const left = this.x(startS), right = Math.max(this.x(endS), left + 6), waves = 2;
-    pen.strokeStyle = colour;
-    pen.lineWidth = 1.5;
-    pen.beginPath();
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.beginPath();
     for (let step = 0; step <= 8 * waves; step++)
-      pen.lineTo(left + step / (8 * waves) * (right - left), middle + 3 * Math.sin(step * Math.PI / 4));
-    pen.stroke();
-    pen.lineWidth = 1;
+      context.lineTo(left + step / (8 * waves) * (right - left), middle + 3 * Math.sin(step * Math.PI / 4));
+    context.stroke();
+    context.lineWidth = 1;
   }
 
-  bar(pen, startS, endS, top, height) {
+  bar(context, startS, endS, top, height) {
     const left = this.x(startS), width = Math.max(this.x(endS) - left, 2);
-    pen.beginPath();
-    pen.roundRect(left, top, width, height, Math.min(6, width / 2));
+    context.beginPath();
+    context.roundRect(left, top, width, height, Math.min(6, width / 2));
   }
 
-  drawShare(pen, colour, person, middle) {
+  drawSpeechFraction(context, colour, person, middle) {
     const perPx = this.view.spanS / this.plotWidth, spokenS = this.spokenS[person];
-    pen.fillStyle = colour;
+    context.fillStyle = colour;
     for (let x = 0; x < this.plotWidth; x++) {
       const startS = this.view.startS + x * perPx;
       const half = (spokenS(startS + perPx) - spokenS(startS)) / perPx * (ROW_PX / 2 - 2);
-      pen.fillRect(GUTTER_PX + x, middle - half, 1, 2 * half);
+      context.fillRect(GUTTER_PX + x, middle - half, 1, 2 * half);
     }
   }
 
-  // The voice as its loudness, a bar a pixel, the loudest frame of each.
-  drawVoice(pen, colour, person, startS, endS, middle) {
+  // The loudness of the voice: one bar per pixel, with the loudest frame of the pixel.
+  drawVoice(context, colour, person, startS, endS, middle) {
     const { fps } = this.data, levels = this.loudness[person], perPx = this.view.spanS / this.plotWidth;
-    pen.fillStyle = colour;
+    context.fillStyle = colour;
     const last = Math.min(this.x(endS), GUTTER_PX + this.plotWidth);
     for (let x = Math.max(Math.floor(this.x(startS)), GUTTER_PX); x < last; x++) {
       const timeS = this.view.startS + (x - GUTTER_PX) * perPx;
@@ -168,19 +152,19 @@ class Timeline {
       for (let frame = first; frame <= Math.max((timeS + perPx) * fps - 1, first); frame++)
         level = Math.max(level, levels[frame] ?? QUIET_DB);
       const half = Math.max(Math.min((level - QUIET_DB) / (LOUD_DB - QUIET_DB), 1), 0.03) * (ROW_PX / 2 - 6);
-      pen.fillRect(x, middle - half, 1, 2 * half);
+      context.fillRect(x, middle - half, 1, 2 * half);
     }
   }
 
-  // Between the people: filled where both speak, a thin line where the floor is empty.
-  drawLane(pen, ink) {
+  // Between the two people: a bar for overlap, a thin line for gaps.
+  drawLane(context, ink) {
     const top = AXIS_PX + ROW_PX, middle = top + LANE_PX / 2;
     for (const turn of this.data.turns) {
-      if (!this.seen(turn.start_s, turn.end_s)) continue;
+      if (!this.isVisible(turn.start_s, turn.end_s)) continue;
       const left = this.x(turn.start_s), width = Math.max(this.x(turn.end_s) - left, 1.5);
-      pen.fillStyle = turn.kind === "overlap" ? ink.both : ink.quiet;
-      if (turn.kind === "overlap") pen.fillRect(left, top + 2, width, LANE_PX - 4);
-      if (turn.kind === "gap") pen.fillRect(left, middle - 1, width, 2);
+      context.fillStyle = turn.kind === "overlap" ? ink.both : ink.quiet;
+      if (turn.kind === "overlap") context.fillRect(left, top + 2, width, LANE_PX - 4);
+      if (turn.kind === "gap") context.fillRect(left, middle - 1, width, 2);
     }
   }
 }
@@ -188,37 +172,37 @@ class Timeline {
 class Overview {
   constructor(canvas, data, view) {
     Object.assign(this, { canvas, data, view });
-    let held = null;
+    let grabbedS = null;
     const timeAt = event => (event.offsetX - GUTTER_PX) / this.plotWidth * data.durationS;
     canvas.addEventListener("pointerdown", event => {
       canvas.setPointerCapture(event.pointerId);
       const timeS = timeAt(event);
       const inside = timeS >= view.startS && timeS <= view.endS;
-      held = inside ? timeS - view.startS : view.spanS / 2;
-      view.show(timeS - held, timeS - held + view.spanS);
+      grabbedS = inside ? timeS - view.startS : view.spanS / 2;
+      view.show(timeS - grabbedS, timeS - grabbedS + view.spanS);
     });
     canvas.addEventListener("pointermove", event => {
-      if (held !== null) view.show(timeAt(event) - held, timeAt(event) - held + view.spanS);
+      if (grabbedS !== null) view.show(timeAt(event) - grabbedS, timeAt(event) - grabbedS + view.spanS);
     });
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { grabbedS = null; });
   }
 
   draw() {
     const height = 22;
-    const [pen, width] = prepared(this.canvas, height);
+    const [context, width] = prepareCanvas(this.canvas, height);
     const ink = colours();
     this.plotWidth = width - GUTTER_PX - RIGHT_PX;
     const x = timeS => GUTTER_PX + timeS / this.data.durationS * this.plotWidth;
     PEOPLE.forEach((person, row) => {
-      pen.fillStyle = ink[person];
+      context.fillStyle = ink[person];
       for (const [startS, endS] of this.data.speech[person])
-        pen.fillRect(x(startS), 5 + row * 7, Math.max(x(endS) - x(startS), 0.7), 5);
+        context.fillRect(x(startS), 5 + row * 7, Math.max(x(endS) - x(startS), 0.7), 5);
     });
-    pen.strokeStyle = ink.ink;
-    pen.lineWidth = 1.5;
-    pen.beginPath();
-    pen.roundRect(x(this.view.startS), 1, Math.max(x(this.view.endS) - x(this.view.startS), 4), height - 2, 4);
-    pen.stroke();
+    context.strokeStyle = ink.ink;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.roundRect(x(this.view.startS), 1, Math.max(x(this.view.endS) - x(this.view.startS), 4), height - 2, 4);
+    context.stroke();
   }
 }
 
@@ -234,7 +218,7 @@ class CurveChart {
     this.columns = [times, ...PEOPLE.map(person => curve[person].map(value => value / curve.scale))];
   }
 
-  // Rebuilt when the width or the colours change; a change of view only moves the scale.
+  // Rebuilt when the width or the colours change; a new time window only changes the scale.
   build() {
     this.chart?.destroy();
     const ink = colours();
@@ -253,8 +237,8 @@ class CurveChart {
 
   draw() { this.chart.setScale("x", { min: this.view.startS, max: this.view.endS }); }
 
-  // Values at a frame, in the chart's corner.
-  say(frame) {
+  // Shows the values of a frame in the chart's corner.
+  showValues(frame) {
     const { curve } = this;
     this.values.replaceChildren(...PEOPLE.map(person => element("span", {
       className: person,

@@ -1,0 +1,99 @@
+"""The export formats by name: the bundled ones and those of other packages.
+
+An exporter receives a `dualtalk.export.Export` and an empty folder, writes files into the folder, and returns
+notes: one line for each thing that the format does not keep exactly. It writes motion in the motion's own space.
+It retargets motion to another head only if the format is defined in that head's expressions and the user gave a
+head file.
+
+Another package adds a format with an entry point that names an `Exporter`:
+
+    [project.entry-points."dualtalk.exporters"]
+    my-format = "my_package.module:EXPORTER"
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualtalk.errors import InputError
+from dualtalk.plugins import Registry
+from dualtalk.timebase import MOTION_FPS
+
+if TYPE_CHECKING:
+    from dualtalk.export.contents import Export
+
+# The rate of the motion, and the rate at which the Live Link Face app records.
+LIVE_LINK_RATES_FPS = (MOTION_FPS, 60)
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """An export format.
+
+    Attributes
+    ----------
+    help : str
+        A few words: which programs read the format, or what it contains.
+    write : callable (Export, Path) -> list of str
+        Writes into an empty folder and returns notes, one line for each thing that is not exact. Raises InputError
+        if the motion cannot be written, and SetupError if a package is missing.
+    rates_fps : tuple of int
+        Frame rates that `write` supports.
+    """
+
+    help: str
+    write: "Callable[[Export, Path], list[str]]"
+    rates_fps: tuple[int, ...] = (MOTION_FPS,)
+
+
+def _bundled(function: str) -> "Callable[[Export, Path], list[str]]":
+    """A writer of `dualtalk.export.formats`, imported when it is first called."""
+
+    def write(export: "Export", folder: Path) -> list[str]:
+        return getattr(import_module("dualtalk.export.formats"), function)(export, folder)
+
+    return write
+
+
+EXPORTERS: Registry[Exporter] = Registry(
+    "dualtalk.exporters",
+    "format",
+    {
+        "arkit-csv": Exporter("Live Link Face", _bundled("write_arkit_csv"), LIVE_LINK_RATES_FPS),
+        "glb": Exporter("glTF 2.0", _bundled("write_glb_dialogue")),
+        "usd": Exporter("UsdSkel", _bundled("write_usd_dialogue")),
+        "flame-npz": Exporter("the layout of DualTalk, Peng et al. 2025", _bundled("write_flame_npz")),
+        "parquet": Exporter("a table row per frame", _bundled("write_parquet")),
+        "csv": Exporter("the same table as text", _bundled("write_csv")),
+        "obj": Exporter("a mesh per frame", _bundled("write_obj")),
+        "ply": Exporter("a mesh per frame, with colours", _bundled("write_ply")),
+    },
+)
+
+
+def format_help() -> str:
+    """One line for the command line: every format, and what each bundled one is. Imports no plug-in."""
+    described = {name: f"{name} ({exporter.help})" for name, exporter in EXPORTERS.builtin.items()}
+    return ", ".join(described.get(name, name) for name in EXPORTERS.names())
+
+
+def check_format(name: str, fps: int = MOTION_FPS) -> None:
+    """Check that a format exists and supports a frame rate.
+
+    Raises
+    ------
+    InputError
+        There is no format `name`, or it cannot be written at `fps`.
+    """
+    names = EXPORTERS.names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"unknown format {name!r}; available: {', '.join(names)}{hint}")
+    rates_fps = EXPORTERS[name].rates_fps
+    if fps not in rates_fps:
+        supported = " or ".join(str(rate) for rate in rates_fps)
+        raise InputError(f"{name} has {supported} frames a second, not {fps}; check --fps")
