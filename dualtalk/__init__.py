@@ -19,7 +19,10 @@ _PUBLIC = {
     "Participant": "dualtalk.core",
     "load_head": "dualtalk.head",
     "load_model": "dualtalk.models.checkpoint",
+    "SimulationOptions": "dualtalk.simulation",
+    "SimulationReport": "dualtalk.simulation",
     "simulate": "dualtalk.simulation",
+    "simulate_to_folder": "dualtalk.simulation",
 }
 __all__ = list(_PUBLIC)
 

@@ -162,7 +162,7 @@ def test_no_gl_library_names_the_package(inputs, outputs, monkeypatch):
     "stage",
     [
         "audio.recording.conversation_from_recording",
-        "simulation.simulate",
+        "simulation.simulator.simulate",
         "render.render_conversation",
         "webpages.conversation_report.write_report",
     ],

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from dualtalk import __version__
 from dualtalk.cli import app
-from dualtalk.cli.result_dir import RESULTS, result_folder
 from dualtalk.errors import InputError
+from dualtalk.io.result_folder import result_folder
+from dualtalk.simulation.pipeline import RESULTS
 
 
 def run(*arguments):
@@ -44,13 +45,30 @@ def test_every_verb_explains_itself(verb):
     assert verb in run("--help").stdout
 
 
-def test_help_imports_nothing_heavy():
+HEAVY = ("torch", "pandas", "pyannote", "moderngl", "lightning", "transformers")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "--help"],
+        ["prepare", "--help"],
+        ["export", "--help"],
+        ["simulate", "absent.wav", "--out", "out"],
+        ["render", "a.npz", "b.npz", "--out", "video.avi"],
+        ["view", "absent"],
+        ["export", "absent", "--format", "glb"],
+    ],
+)
+def test_help_and_bad_paths_load_no_heavy_package(arguments, tmp_path):
     script = (
         "import sys; from typer.testing import CliRunner; from dualtalk.cli import app;"
-        "CliRunner().invoke(app, ['simulate', '--help']);"
-        "print([name for name in ('torch', 'pandas', 'pyannote', 'moderngl') if name in sys.modules])"
+        "result = CliRunner().invoke(app, sys.argv[1:]);"
+        f"print(result.exit_code, [name for name in {HEAVY} if name in sys.modules])"
     )
-    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
+    command = [sys.executable, "-c", script, *arguments]
+    status = 0 if "--help" in arguments else 2
+    assert subprocess.check_output(command, text=True, cwd=tmp_path).strip() == f"{status} []"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--seed", "x"], ["a.wav"], ["a.wav", "b.wav", "c.wav", "--out", "o"]])
@@ -59,7 +77,7 @@ def test_wrong_usage_exits_with_2(arguments):
 
 
 def test_results_appear_whole(tmp_path):
-    with result_folder(tmp_path / "out", overwrite=False) as folder:
+    with result_folder(tmp_path / "out", overwrite=False, results=RESULTS) as folder:
         (folder / "run.json").write_text("{}")
         assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "run.json"]
@@ -71,7 +89,7 @@ def test_a_failed_run_leaves_what_was_there(tmp_path, failure):
     (tmp_path / "out" / "run.json").write_text("former")
 
     def fail():
-        with result_folder(tmp_path / "out", overwrite=True) as folder:
+        with result_folder(tmp_path / "out", overwrite=True, results=RESULTS) as folder:
             (folder / "run.json").write_text("new")
             raise failure
 
@@ -85,11 +103,11 @@ def test_overwriting_replaces_results_only(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("former")
-    with result_folder(out, overwrite=True) as folder:
+    with result_folder(out, overwrite=True, results=RESULTS) as folder:
         (folder / "report.html").write_text("new")
     assert [path.name for path in out.iterdir()] == ["report.html"]
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"), result_folder(out, overwrite=True):
+    with pytest.raises(InputError, match=r"thesis\.tex"), result_folder(out, overwrite=True, results=RESULTS):
         pass
     assert (out / "thesis.tex").read_text() == "years of work"
 

@@ -16,6 +16,7 @@ from dualtalk.models.baselines import Mirror, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.peng2025 import Peng2025, Peng2025Config
+from dualtalk.simulation import simulate
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import predict_split, shortened
 
@@ -120,3 +121,14 @@ def test_a_motion_without_eyes_is_the_same_motion(store):
     assert not fewer.eyes_rotvec_rad.any()
     with pytest.raises(InputError, match="the motion has no eyes"):
         fewer.to_layout(motion.layout)
+
+
+@pytest.mark.parametrize("model", ["default", "rules"])
+def test_swapping_the_people_swaps_motion_and_identities(store, model):
+    conversation = store.conversation("test001").with_motion(None, None)
+    straight = simulate(conversation, model=model, seed=3)
+    swapped = simulate(conversation.swap_roles(), model=model, seed=3).swap_roles()
+    for one, other in zip(straight.participants, swapped.participants, strict=True):
+        assert np.allclose(one.motion.coefficients, other.motion.coefficients, atol=1e-5)
+        assert np.array_equal(one.motion.identity, other.motion.identity)
+    assert not np.array_equal(straight.a.motion.identity, straight.b.motion.identity)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualtalk.cli.options import HeadOption, OverwriteOption, ResultFolder, WorkersOption
-from dualtalk.cli.result_dir import result_folder
-from dualtalk.cli.versions import recorded_versions
+from dualtalk.io.result_folder import result_folder
+from dualtalk.io.run_record import recorded_versions
 
 if TYPE_CHECKING:
     from dualtalk.evaluation.runner import Evaluation

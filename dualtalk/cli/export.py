@@ -8,9 +8,9 @@ import typer
 
 import dualtalk
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
-from dualtalk.cli.result_dir import result_folder
 from dualtalk.cli.simulated_folder import PARTY, refuse_without_motion
 from dualtalk.export.registry import check_format, format_help
+from dualtalk.io.result_folder import result_folder
 
 RECORD = "export.json"
 

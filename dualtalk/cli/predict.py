@@ -9,7 +9,7 @@ import typer
 import dualtalk
 from dualtalk.choices import Protocol
 from dualtalk.cli.options import ModeOption, MotionSeedOption, OverwriteOption
-from dualtalk.cli.result_dir import result_folder
+from dualtalk.io.result_folder import result_folder
 
 RECORD = "prediction.json"
 

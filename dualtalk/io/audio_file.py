@@ -17,6 +17,21 @@ from dualtalk.timebase import AUDIO_RATE_HZ
 UNKNOWN_RIFF_BYTES = 0xFFFFFF00
 
 
+def check_audio_file(path: str | os.PathLike) -> None:
+    """Raise `InputError` unless `path` is a file that is not empty and has the header of an audio file."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; wanted an audio file")
+    if not path.is_file():
+        raise InputError(f"no audio file at {path}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); was its download or recording cut off?")
+    try:
+        soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path} is not audio that can be read ({error.error_string})") from error
+
+
 def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     """Samples of an audio file at 16 kHz, one row a channel.
 
@@ -26,12 +41,7 @@ def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
         No such file, not audio, no samples, or samples that are not finite.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; wanted an audio file")
-    if not path.is_file():
-        raise InputError(f"no audio file at {path}")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); was its download or recording cut off?")
+    check_audio_file(path)
     try:
         promised = soundfile.info(path).frames
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)

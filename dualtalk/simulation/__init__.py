@@ -1,8 +1,22 @@
-"""From two voices to the motion of both people.
+"""Simulation: from the audio of two people to the motion of both.
 
+`simulate` returns a conversation; `simulate_to_folder` also writes the video, the pages and a record of the run.
 The package is called simulation, not simulate, so that `dualtalk.simulate` is the function.
 """
 
-from dualtalk.simulation.simulate import simulate
+from importlib import import_module
 
-__all__ = ["simulate"]
+# Loaded on first use: the closed loop, which training uses too, needs neither a renderer nor the pages.
+_PUBLIC = {
+    "SimulationOptions": "dualtalk.simulation.pipeline",
+    "SimulationReport": "dualtalk.simulation.pipeline",
+    "simulate": "dualtalk.simulation.simulator",
+    "simulate_to_folder": "dualtalk.simulation.pipeline",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'dualtalk.simulation' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

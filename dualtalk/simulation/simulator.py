@@ -1,0 +1,91 @@
+"""`simulate`: the audio of two people in, a conversation with the motion of both out."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dualtalk.animator import animate
+from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.choices import Mode
+from dualtalk.core import Conversation, HeadMotion
+from dualtalk.errors import InputError
+from dualtalk.head import Head, load_head, retarget
+from dualtalk.head.identity import draw_identity
+from dualtalk.models.checkpoint import DEFAULT, load_model
+from dualtalk.simulation.closed_loop import close_the_loop
+
+Source = Conversation | str | os.PathLike | Sequence[str | os.PathLike]
+RULES = "rules"
+# Identities have a random stream of their own beside that of motion.
+IDENTITY_STREAM = 1
+
+
+def simulate(
+    source: Source, *, head: str | Head = "open", model: str = DEFAULT, mode: Mode = "sample", seed: int = 0
+) -> Conversation:
+    """Simulate the head motion of both people of a conversation.
+
+    Parameters
+    ----------
+    source : Conversation, path, or two paths
+        A mono recording (it is diarized), a stereo recording (one person per channel), or one file per person.
+    head : str or Head
+        "open", the path of a FLAME file, or a head that is already loaded. The motion is in this head's space.
+    model : str
+        "default", the bundled pretrained model; "rules", the rule-based animator; or the path of a model file that
+        `dualtalk train` wrote.
+    mode : "mean" or "sample"
+        A trained model's deterministic prediction, or a stochastic sample. The animator has no modes.
+    seed : int
+        The same source and seed give the same motion, to the byte. Each person's motion and identity depend on the
+        seed and on that person's audio, so that swapping the people swaps both.
+
+    Returns
+    -------
+    Conversation
+        The same audio and speech, with motion at 25 frames a second.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, there is no such model or mode, or the model's motion does not fit the head.
+    """
+    trained = None if model == RULES else load_model(_existing(model))
+    conversation = source if isinstance(source, Conversation) else _read(source)
+    target = load_head(head) if isinstance(head, str | os.PathLike) else head
+    if trained is None:
+        animated = animate(conversation, seed).conversation
+    else:
+        animated = close_the_loop(conversation, trained, mode, seed)
+    motions = []
+    for person, own_seed in zip(animated.participants, conversation.participant_seeds(seed), strict=True):
+        identity = draw_identity(np.random.default_rng([*own_seed, IDENTITY_STREAM]))
+        motions.append(_for_head(replace(person.motion, identity=identity), target))
+    return animated.with_motion(*motions)
+
+
+def _existing(model: str) -> str:
+    if model != DEFAULT and not Path(model).is_file():
+        raise InputError(
+            f"no model called {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors"
+        )
+    return model
+
+
+def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:
+    if motion.space == target.space:
+        return motion
+    if motion.space != "open":
+        raise InputError(
+            f"the model predicts motion of space {motion.space!r}, {target.name} is of {target.space!r}; give the "
+            "path of a FLAME file as the head"
+        )
+    return retarget(motion, load_head("open"), target)
+
+
+def _read(source: str | os.PathLike | Sequence[str | os.PathLike]) -> Conversation:
+    paths = [source] if isinstance(source, str | os.PathLike) else list(source)
+    return conversation_from_recording(paths)[0]
