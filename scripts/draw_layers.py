@@ -11,10 +11,10 @@ PICTURE = ROOT / "docs" / "layers.svg"
 WIDTH, ROW, GAP, MARGIN = 720, 34, 6, 16
 # What a group of layers is for, by its lowest layer: colour and label.
 GROUPS = {
-    "webpages": ("#cfe3f5", "programs and pages"),
-    "metrics": ("#d6ecd2", "drawing and measuring"),
-    "data": ("#fbe6c8", "training and simulation"),
-    "animator": ("#f5d9e3", "corpora and stores"),
+    "doctor": ("#cfe3f5", "command line"),
+    "simulation": ("#fbe6c8", "training and simulation"),
+    "metrics": ("#d6ecd2", "pages, rendering, metrics"),
+    "animator": ("#f5d9e3", "corpora and training data"),
     "errors": ("#e4e0f3", "types, signals and models"),
 }
 
