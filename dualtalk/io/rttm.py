@@ -1,13 +1,23 @@
-"""Who speaks when, as RTTM files: one line a speech segment, in seconds."""
+"""Speaker diarization as RTTM files: one line per speech segment, in seconds.
+
+pyannote.database parses the lines. It drops incomplete lines silently and fails on comments, so lines are checked
+here first.
+"""
 
 import os
-from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
-from pyannote.core import Annotation, Segment
+from pyannote.core import Annotation
+from pyannote.database.util import load_rttm
 
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
+
+# type, recording, channel, start, duration, orthography, speaker type, speaker, ...
+START, DURATION, FEWEST_FIELDS = 3, 4, 8
+# pyannote.core ignores shorter segments.
+SHORTEST_S = 1e-6
 
 
 def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
@@ -17,25 +27,45 @@ def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
 
 
 def read_rttm(path: str | os.PathLike) -> Annotation:
-    """Read one recording's RTTM; the recording's name becomes the annotation's uri."""
+    """Read the RTTM file of one recording; the recording's name becomes the annotation's uri.
+
+    Raises
+    ------
+    InputError
+        No such file, or a malformed line.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no RTTM file at {path}")
-    annotation = Annotation(uri=None)
-    for number, (uri, span, label) in enumerate(rttm_lines(path.read_text(), path), start=1):
-        annotation.uri = uri
-        annotation[span, number] = label
-    return annotation
+    return parse_rttm(path.read_text(), path)
 
 
-def rttm_lines(text: str, source: str | os.PathLike) -> Iterator[tuple[str, Segment, str]]:
-    """Recording, span and label of each line; `source` is named in errors."""
+def parse_rttm(text: str, source: str | os.PathLike) -> Annotation:
+    """Parse the text of an RTTM file, as `read_rttm` does; `source` is its name in errors.
+
+    Only SPEAKER lines count. A text without any gives an empty annotation.
+    """
+    lines = []
+    segments = 0
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split()
-        if not words or words[0] != "SPEAKER":
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
             continue
         try:
-            start_s = float(words[3])
-            yield words[1], Segment(start_s, start_s + float(words[4])), words[7]
+            float(fields[START])
+            segments += float(fields[DURATION]) > SHORTEST_S
+            fields[FEWEST_FIELDS - 1]
         except (IndexError, ValueError) as error:
             raise InputError(f"{source}, line {number}: not an RTTM line: {line!r}") from error
+        lines.append(" ".join(fields))
+    merged = Annotation()
+    for recording in load_rttm(StringIO("\n".join(lines))).values() if lines else ():
+        merged.uri = recording.uri
+        merged.update(recording)
+    parsed = sum(isinstance(label, str) for _, _, label in merged.itertracks(yield_label=True))
+    if parsed < segments:
+        raise InputError(
+            f"{source}: {parsed} of {segments} segments could be parsed; is a recording or a speaker named NA, "
+            "null or None, which stand for missing values?"
+        )
+    return merged

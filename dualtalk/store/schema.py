@@ -22,6 +22,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 from dualtalk.io.audio_file import write_wave
-from dualtalk.io.rttm import rttm_lines, write_rttm
+from dualtalk.io.rttm import parse_rttm, write_rttm
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test", "ood")
@@ -236,13 +237,19 @@ def read_speech(path: Path) -> tuple[list[Segment], list[Segment]]:
     """When speaker 1 and speaker 2 speak, from a clip's RTTM."""
     if not path.is_file():
         raise InputError(f"{path} is missing; prepare the store again")
+    return _cached_speech(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _cached_speech(path: Path, modified_ns: int) -> tuple[list[Segment], list[Segment]]:
+    """`read_speech`, parsed once for all windows of a clip."""
     return parse_speech(path.read_text(), path)
 
 
 def parse_speech(text: str, source: str | os.PathLike) -> tuple[list[Segment], list[Segment]]:
     """The same, from the text of an RTTM; `source` is named in errors."""
     spans: dict[str, list[Segment]] = {label: [] for label in PARTY}
-    for _, span, label in rttm_lines(text, source):
+    for span, _, label in parse_rttm(text, source).itertracks(yield_label=True):
         if label not in spans:
             raise InputError(f"{source} names {label}; wanted {' and '.join(PARTY)}")
         spans[label].append(span)
