@@ -74,7 +74,7 @@ def test_a_model_that_cannot_be_streamed_is_not_filmed(make_store, tmp_path, fil
     small = ["--model.model.init_args.config.hidden_dim", 8, "--data.num_workers", 0, "--data.window_frames", 10]
     result = CliRunner().invoke(app, ["train", *map(str, [*options, *small, "--sample-video-every-n-steps", 1])])
     assert result.exit_code == 2
-    assert "DualTalk needs the whole recording before its first frame" in result.stderr
+    assert "Peng2025 needs the whole recording before its first frame" in result.stderr
     assert "--sample-video-every-n-steps" in result.stderr
 
 

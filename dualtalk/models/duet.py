@@ -468,7 +468,8 @@ class Duet(ConversationModel):
             flow = criterion.masked_mean(error.square() * criterion.coefficient_weights, valid)
             losses["flow"] = criterion.flow_weight * flow
             lips = criterion.lip_vertex_error(error * self.residual_normalizer.std, valid)
-            losses["flow_lip_vertex"] = criterion.flow_lip_vertex_weight * lips
+            # A flow weight of zero turns both losses off.
+            losses["flow_lip_vertex"] = criterion.flow_lip_vertex_weight * bool(criterion.flow_weight) * lips
         return losses
 
     def _mean_after(
