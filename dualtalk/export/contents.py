@@ -11,7 +11,7 @@ from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.skinned import SkinnedHead
 from dualtalk.io.audio_file import write_wave
-from dualtalk.render.scene import APPEARANCES, Appearance, camera_layout
+from dualtalk.render.scene import APPEARANCES, Appearance, camera_layout, eye_midpoint_m
 from dualtalk.timebase import MOTION_FPS
 
 
@@ -57,9 +57,8 @@ class Export:
         """
         if len(self.participants) == 1:
             return {label: np.eye(4, dtype=np.float32) for label in self.participants}
-        eyes_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
-        placements = camera_layout("face-to-face").placements
-        return {label: placements[PARTY.index(label)].world_from_head(eyes_m) for label in self.participants}
+        anchor_m, placements = eye_midpoint_m(self.head), camera_layout("face-to-face").placements
+        return {label: placements[PARTY.index(label)].world_from_head(anchor_m) for label in self.participants}
 
     @property
     def skinned_head(self) -> SkinnedHead:

@@ -1,18 +1,20 @@
-"""Both people in one binary glTF 2.0 file: mesh, skin, blend shapes by name, and their animation.
+"""Both participants in one binary glTF 2.0 file: mesh, skin, named morph targets and animation.
 
-Source: Khronos Group, glTF 2.0 specification, sections 3.6 (accessors, sparse ones included), 3.7 (meshes,
-skins), 3.11 (animations), 4 (the binary container). Only its core is used, no extension, so that every reader will
-do. Displacements are sparse, since most blend shapes leave most of a face alone, and both people share them.
+Source: Khronos Group, glTF 2.0 specification, sections 3.6 (accessors, sparse accessors), 3.7 (meshes, skins),
+3.11 (animations) and 4 (binary container). The file uses no extensions, so every glTF reader can load it. Morph
+targets are sparse accessors, because most blendshapes move few vertices, and both participants share them.
 
-A person is a mesh node without a transform, and a node named after them that places their joints in the scene.
-The first animation, `dialogue`, moves both, as most viewers play one; those after it, named after a person, move
-that one, and lie in the same bytes.
+A participant consists of a mesh node without a transform and a node with their label that places their joints in
+the scene. The first animation, `dialogue`, contains both participants, because most viewers play one animation.
+The other animations have the labels of the participants, contain one each, and reference the same accessors.
 """
 
 import json
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ SKIN_ROUGHNESS = 0.75
 
 
 class _Binary:
-    """Accessors, and the bytes they lie in."""
+    """The accessors, and the bytes of the binary buffer."""
 
     def __init__(self) -> None:
         self.bytes = bytearray()
@@ -55,8 +57,11 @@ class _Binary:
     def add(
         self, array: np.ndarray, target: int | None = None, *, bounded: bool = False, normalized: bool = False
     ) -> int:
-        """Index of a new accessor; `bounded` where the format wants its range, `normalized` for integers that
-        stand for 0 to 1."""
+        """Add an accessor and return its index.
+
+        `bounded` adds the minimum and maximum, which some accessors require; `normalized` marks integers that
+        represent 0 to 1.
+        """
         accessor = _described(array, bounded)
         accessor["bufferView"] = self.view(array, target)
         if normalized:
@@ -64,17 +69,17 @@ class _Binary:
         self.accessors.append(accessor)
         return len(self.accessors) - 1
 
-    def add_displacement(self, moves_m: np.ndarray) -> int:
-        """(corner, 3) as a sparse accessor, or a plain one where that is smaller."""
-        moved = np.flatnonzero(moves_m.any(axis=1))
-        if not 0 < len(moved) < 0.8 * len(moves_m):
-            return self.add(moves_m, VERTICES, bounded=True)
-        accessor = _described(moves_m, bounded=True)
-        indices = moved.astype(_index_type(len(moves_m)))
+    def add_displacement(self, offsets_m: np.ndarray) -> int:
+        """Add (corner, 3) displacements as a sparse accessor, or as a dense one if that is smaller."""
+        nonzero = np.flatnonzero(offsets_m.any(axis=1))
+        if not 0 < len(nonzero) < 0.8 * len(offsets_m):
+            return self.add(offsets_m, VERTICES, bounded=True)
+        accessor = _described(offsets_m, bounded=True)
+        indices: np.ndarray = nonzero.astype(_index_type(len(offsets_m)))
         accessor["sparse"] = {
-            "count": len(moved),
+            "count": len(nonzero),
             "indices": {"bufferView": self.view(indices), "componentType": COMPONENTS[indices.dtype]},
-            "values": {"bufferView": self.view(moves_m[moved])},
+            "values": {"bufferView": self.view(offsets_m[nonzero])},
         }
         self.accessors.append(accessor)
         return len(self.accessors) - 1
@@ -99,34 +104,39 @@ def _index_type(count: int) -> type:
 def write_glb(
     path: str | os.PathLike,
     head: SkinnedHead,
-    people: dict[str, HeadMotion],
-    appearances: dict[str, Appearance],
-    placements: dict[str, np.ndarray],
+    motions: Mapping[str, HeadMotion],
+    appearances: Mapping[str, Appearance],
+    placements: Mapping[str, np.ndarray],
 ) -> None:
-    """Write people by name, each with their appearance and the (4, 4) matrix that places their head in the scene.
+    """Write the participants.
+
+    Parameters
+    ----------
+    motions, appearances, placements : mapping
+        By participant label; a placement is the (4, 4) matrix from head to scene coordinates, metres.
 
     Raises
     ------
     InputError
-        A motion is of another space than `head`'s, or has no frame.
+        A motion is in another space than `head` or has no frames.
     """
     binary = _Binary()
     surface, shapes = Surface.of(head), BlendShapes.of(head)
     shared = _shared(binary, head, surface, shapes)
-    document = {
+    document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": f"dualtalk {dualtalk.__version__}"},
         "scene": 0,
         "scenes": [{"nodes": []}],
         "materials": [_material()],
     }
     document |= {part: [] for part in ("nodes", "meshes", "skins", "animations")}
-    for name, motion in people.items():
+    for name, motion in motions.items():
         rigged = RiggedMotion.of(head, motion)
         mesh = _mesh(binary, head, surface, rigged, appearances[name], shared)
         document["meshes"].append({"name": name, **mesh, "extras": {"targetNames": list(shapes.names)}})
-        _add_person(document, binary, name, rigged, placements[name])
-    if len(people) > 1:
-        document["animations"].insert(0, _together(document["animations"]))
+        _add_participant(document, binary, name, rigged, placements[name])
+    if len(motions) > 1:
+        document["animations"].insert(0, _combined(document["animations"]))
     document["buffers"] = [{"byteLength": len(binary.bytes)}]
     document |= {"bufferViews": binary.viewports, "accessors": binary.accessors}
     with written_whole(path) as partial:
@@ -134,29 +144,29 @@ def write_glb(
 
 
 def _material() -> dict:
-    """What the vertices' colours are seen on."""
+    """The material of the vertex colours."""
     surface = {"metallicFactor": 0.0, "roughnessFactor": SKIN_ROUGHNESS}
     return {"name": "head", "pbrMetallicRoughness": surface, "doubleSided": True}
 
 
 def _shared(binary: _Binary, head: SkinnedHead, surface: Surface, shapes: BlendShapes) -> dict:
-    """Accessors that are the same for both people."""
-    corners = surface.faces.astype(_index_type(len(surface.source))).reshape(-1)
+    """Accessors that both participants share."""
+    corners: np.ndarray = surface.faces.astype(_index_type(len(surface.source))).reshape(-1)
     joints, weights = _influences(head.arrays.weights)
     return {
         "indices": binary.add(corners, TRIANGLES),
         "joints": binary.add(joints[surface.source], VERTICES),
         "weights": binary.add(weights[surface.source], VERTICES),
-        "targets": [binary.add_displacement(moves_m[surface.source]) for moves_m in shapes.moves_m],
+        "targets": [binary.add_displacement(offsets_m[surface.source]) for offsets_m in shapes.offsets_m],
     }
 
 
 def _influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(vertex, 4) joints and their weights, heaviest first."""
+    """(vertex, 4) joint indices and weights, largest weight first."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    heaviest = np.take_along_axis(weights, joints, axis=1).astype(np.float64)
-    heaviest /= heaviest.sum(axis=1, keepdims=True)
-    return np.where(heaviest > 0, joints, 0).astype(np.uint8), heaviest.astype(np.float32)
+    largest = np.take_along_axis(weights, joints, axis=1).astype(np.float64)
+    largest /= largest.sum(axis=1, keepdims=True)
+    return np.where(largest > 0, joints, 0).astype(np.uint8), largest.astype(np.float32)
 
 
 def _mesh(
@@ -183,12 +193,14 @@ def _mesh(
     return {"primitives": [primitive], "weights": [0.0] * len(shared["targets"])}
 
 
-def _add_person(document: dict, binary: _Binary, name: str, rigged: RiggedMotion, place: np.ndarray) -> None:
-    """Add nodes, skin and animation of the mesh last added."""
+def _add_participant(
+    document: dict, binary: _Binary, name: str, rigged: RiggedMotion, placement: np.ndarray
+) -> None:
+    """Add the nodes, the skin and the animation of the mesh that was added last."""
     nodes, mesh = document["nodes"], len(document["meshes"]) - 1
     placed, first = len(nodes), len(nodes) + 1
-    moved = {} if np.array_equal(place, np.eye(4)) else {"matrix": place.T.reshape(-1).tolist()}
-    nodes.append({"name": name, **moved, "children": [first]})
+    transform = {} if np.array_equal(placement, np.eye(4)) else {"matrix": placement.T.reshape(-1).tolist()}
+    nodes.append({"name": name, **transform, "children": [first]})
     for joint, label in enumerate(JOINTS):
         node = {"name": f"{name}_{label}", "translation": rigged.offsets_m[0, joint].tolist()}
         children = [first + child for child, parent in enumerate(PARENTS) if parent == joint]
@@ -197,10 +209,10 @@ def _add_person(document: dict, binary: _Binary, name: str, rigged: RiggedMotion
     nodes.append({"name": f"{name}_head", "mesh": mesh, "skin": len(document["skins"])})
     document["scenes"][0]["nodes"] += [placed, body]
 
-    unbind = np.tile(np.eye(4, dtype=np.float32), (len(JOINTS), 1, 1))
-    # Matrices are stored a column after the other.
-    unbind[:, 3, :3] = -rigged.joints_m
-    skin = {"joints": list(range(first, body)), "skeleton": first, "inverseBindMatrices": binary.add(unbind)}
+    inverse_bind = np.tile(np.eye(4, dtype=np.float32), (len(JOINTS), 1, 1))
+    # glTF stores matrices in column-major order.
+    inverse_bind[:, 3, :3] = -rigged.joints_m
+    skin = {"joints": list(range(first, body)), "skeleton": first, "inverseBindMatrices": binary.add(inverse_bind)}
     document["skins"].append({"name": name, **skin})
     document["animations"].append({"name": name, **_animation(binary, rigged, first, body)})
 
@@ -210,9 +222,9 @@ def _animation(binary: _Binary, rigged: RiggedMotion, first: int, body: int) -> 
     times = binary.add(times_s, bounded=True)
     tracks = [(body, "weights", rigged.weights.reshape(-1))]
     for joint in range(len(JOINTS)):
-        turns, offsets = rigged.quaternions_xyzw[:, joint], rigged.offsets_m[:, joint]
+        rotations, offsets = rigged.quaternions_xyzw[:, joint], rigged.offsets_m[:, joint]
         if joint:
-            tracks.append((first + joint, "rotation", turns))
+            tracks.append((first + joint, "rotation", rotations))
         if (offsets != offsets[0]).any():
             tracks.append((first + joint, "translation", offsets))
     samplers = [
@@ -225,9 +237,10 @@ def _animation(binary: _Binary, rigged: RiggedMotion, first: int, body: int) -> 
     return {"samplers": samplers, "channels": channels}
 
 
-def _together(animations: list[dict]) -> dict:
-    """One animation that does what all of them do."""
-    samplers, channels = [], []
+def _combined(animations: list[dict]) -> dict:
+    """One animation with the channels of all animations."""
+    samplers: list[dict] = []
+    channels: list[dict] = []
     for animation in animations:
         channels += [
             channel | {"sampler": channel["sampler"] + len(samplers)} for channel in animation["channels"]

@@ -1,7 +1,7 @@
-"""A mesh file for every frame, .obj or .ply, through trimesh.
+"""One mesh file per frame, .obj or .ply.
 
-trimesh writes the first; the others differ from it by their vertices alone, and those are put in their place: a
-minute is thousands of files, and formatting each anew would take as many times longer.
+trimesh encodes a first file. All other files differ only in their vertices, so this module encodes the vertices
+and reuses the rest, which is many times faster than encoding each of the thousands of files of a minute in full.
 """
 
 from collections.abc import Callable
@@ -17,50 +17,55 @@ from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
 from dualtalk.render.scene import Appearance
 
-FRAMES_AT_ONCE = 64
-# Decimals of a coordinate in .obj: a hundredth of a millimetre.
+CHUNK_FRAMES = 64
+# Decimals of a coordinate in .obj: 0.01 mm.
 DECIMALS = 5
-LARGEST_M = 10.0
+MAX_COORDINATE_M = 10.0
 
 
 def write_mesh_sequence(folder: Path, head: Head, motion: HeadMotion, suffix: str, appearance: Appearance) -> None:
-    """Write `000000.obj` and so on: metres, the head's own coordinates, vertices and faces in the head's order.
+    """Write `000000.obj` and so on into a new folder.
 
-    .ply is binary and has the colours of the regions on the faces; .obj is text, and shape alone.
+    Metres, in the head's own coordinates, with the head's order of vertices and faces. .ply is binary and has a
+    colour per face; .obj is text without colours.
 
     Raises
     ------
     InputError
-        The motion is of another space, or has no frames.
+        The motion is in another space or has no frames.
     """
     if not motion.frames:
-        raise InputError("the motion has no frames; was it cut to nothing?")
+        raise InputError("the motion has no frames; is the recording shorter than 0.04 s?")
     folder.mkdir()
     encode = {".ply": _ply, ".obj": _obj}[suffix](head, appearance)
-    for first in range(0, motion.frames, FRAMES_AT_ONCE):
-        for number, vertices in enumerate(head.vertices(motion[first : first + FRAMES_AT_ONCE]), first):
+    for first in range(0, motion.frames, CHUNK_FRAMES):
+        for number, vertices in enumerate(head.vertices(motion[first : first + CHUNK_FRAMES]), first):
             (folder / f"{number:06d}{suffix}").write_bytes(encode(vertices))
 
 
 def _ply(head: Head, appearance: Appearance) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
     colours = np.array([(*appearance.colour(region), 255) for region in Region], np.uint8)[head.regions]
     mesh = trimesh.Trimesh(head.template, head.faces, face_colors=colours, process=False)
-    header, end, body = mesh.export(file_type="ply").partition(b"end_header\n")
+    content = mesh.export(file_type="ply")
+    assert isinstance(content, bytes)
+    header, end, body = content.partition(b"end_header\n")
     faces = body[head.template.nbytes :]
     return lambda vertices: b"".join((header, end, vertices.astype("<f4").tobytes(), faces))
 
 
 def _obj(head: Head, appearance: Appearance) -> Callable[[Float32[np.ndarray, "vertex 3"]], bytes]:
-    text = trimesh.Trimesh(head.template, head.faces, process=False).export(file_type="obj").encode()
+    content = trimesh.Trimesh(head.template, head.faces, process=False).export(file_type="obj")
+    assert isinstance(content, str)
+    text = content.encode()
     faces = text[text.index(b"\nf ") + 1 :]
     digits = np.array([list(b"%0*d" % (DECIMALS, number)) for number in range(10**DECIMALS)], np.uint8)
     line = np.frombuffer(b"v" + b"  0.00000" * 3 + b"\n", np.uint8)
 
     def encode(vertices: Float32[np.ndarray, "vertex 3"]) -> bytes:
         scaled = np.rint(vertices.astype(np.float64) * 10**DECIMALS).astype(np.int64)
-        if np.abs(vertices).max() >= LARGEST_M - 1:
+        if np.abs(vertices).max() >= MAX_COORDINATE_M - 1:
             raise InputError(
-                f"a vertex of {head.name} is {np.abs(vertices).max():g} m away; is the head in metres?"
+                f"a vertex of {head.name} is {np.abs(vertices).max():g} m from the origin; is the head in metres?"
             )
         whole, part = np.divmod(np.abs(scaled), 10**DECIMALS)
         lines = np.tile(line, (len(vertices), 1))

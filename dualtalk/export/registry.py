@@ -76,8 +76,12 @@ EXPORTERS: Registry[Exporter] = Registry(
 
 def format_help() -> str:
     """One line for the command line: every format, and what each bundled one is. Imports no plug-in."""
-    described = {name: f"{name} ({exporter.help})" for name, exporter in EXPORTERS.builtin.items()}
-    return ", ".join(described.get(name, name) for name in EXPORTERS.names())
+
+    def described(name: str) -> str:
+        exporter = EXPORTERS.builtin.get(name)
+        return f"{name} ({exporter.help})" if isinstance(exporter, Exporter) else name
+
+    return ", ".join(map(described, EXPORTERS.names()))
 
 
 def check_format(name: str, fps: int = MOTION_FPS) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ def write_published_npz(path: str | os.PathLike, motion: HeadMotion) -> None:
     are not valid. Camera, light, texture and identity coefficients beyond 100 are not written.
     """
     own = motion.to_numpy()
-    arrays = {name: own[name] for name in ("exp", "pose", "shape", "eyes", "valid") if name in own}
+    kept = ("exp", "pose", "shape", "eyes", "valid")
+    arrays: dict[str, Any] = {name: own[name] for name in kept if name in own}
     arrays["shape"] = np.tile(own["shape"][:PUBLISHED_IDENTITIES], (motion.frames, 1))
     with written_whole(path) as partial:
         np.savez(partial, **arrays)

@@ -1,11 +1,11 @@
-"""Both people in one USD file: UsdSkel skeletons, blend shapes and animation, 25 frames a second, y up, metres.
+"""Both participants in one USD file: UsdSkel skeletons, blendshapes and animation; 25 frames a second, metres.
 
-The one place that imports pxr, which the extra `usd` installs. Source: Pixar, "UsdSkel", sections on the schemas
-and on skinning. Blend shapes and joints are those of `rig.py`; colours go with the faces, as materials meet along
-edges.
+Only this module imports pxr, which the extra `usd` installs. Source: Pixar, "UsdSkel", sections on schemas and
+skinning. `rig.py` defines joints and blendshapes. Colours are per face, because materials meet along edges.
 """
 
 import os
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,12 +19,12 @@ from dualtalk.io.atomic import written_whole
 from dualtalk.render.scene import Appearance
 from dualtalk.timebase import MOTION_FPS
 
-# How far a face may move out of the box around it at rest.
-REACH_M = 0.05
+# Margin around the rest mesh for the extent attribute.
+EXTENT_MARGIN_M = 0.05
 
 
 def _pxr() -> SimpleNamespace:
-    """The modules of usd-core that are used.
+    """The modules of usd-core that this file uses.
 
     Raises
     ------
@@ -42,24 +42,29 @@ def _pxr() -> SimpleNamespace:
 def write_usd(
     path: str | os.PathLike,
     head: SkinnedHead,
-    people: dict[str, HeadMotion],
-    appearances: dict[str, Appearance],
-    placements: dict[str, np.ndarray],
+    motions: Mapping[str, HeadMotion],
+    appearances: Mapping[str, Appearance],
+    placements: Mapping[str, np.ndarray],
 ) -> None:
-    """Write people by name, each with their appearance and the (4, 4) matrix that places their head in the scene.
+    """Write the participants.
 
-    The suffix decides between text (.usda) and binary (.usdc, .usd). Each person's sound is looked for beside the
-    file, as `a.wav` for a person named a.
+    The suffix selects text (.usda) or binary (.usdc, .usd). The file references the voice of participant a as
+    `a.wav` in its own folder.
+
+    Parameters
+    ----------
+    motions, appearances, placements : mapping
+        By participant label; a placement is the (4, 4) matrix from head to scene coordinates, metres.
 
     Raises
     ------
     SetupError
         usd-core is not installed.
     InputError
-        A motion is of another space than `head`'s, or has no frame.
+        A motion is in another space than `head` or has no frames.
     """
     pxr = _pxr()
-    rigged = {name: RiggedMotion.of(head, motion) for name, motion in people.items()}
+    rigged = {name: RiggedMotion.of(head, motion) for name, motion in motions.items()}
     with written_whole(path) as partial:
         stage = pxr.Usd.Stage.CreateNew(str(partial))
         pxr.UsdGeom.SetStageUpAxis(stage, pxr.UsdGeom.Tokens.y)
@@ -67,22 +72,22 @@ def write_usd(
         stage.SetTimeCodesPerSecond(MOTION_FPS)
         stage.SetFramesPerSecond(MOTION_FPS)
         stage.SetStartTimeCode(0)
-        stage.SetEndTimeCode(max(motion.frames for motion in people.values()) - 1)
+        stage.SetEndTimeCode(max(motion.frames for motion in motions.values()) - 1)
         world = pxr.UsdGeom.Xform.Define(stage, "/dialogue")
         stage.SetDefaultPrim(world.GetPrim())
         for name, motion in rigged.items():
-            _add_person(pxr, stage, f"/dialogue/{name}", head, motion, appearances[name], placements[name])
+            _add_participant(pxr, stage, f"/dialogue/{name}", head, motion, appearances[name], placements[name])
         stage.GetRootLayer().Save()
-        # The layer holds the file open under its temporary name.
+        # The layer keeps the file open under its temporary name.
         del stage
 
 
-def _add_person(
-    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearance: Appearance, place: np.ndarray
+def _add_participant(
+    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearance: Appearance, placement: np.ndarray
 ) -> None:
     root = pxr.UsdSkel.Root.Define(stage, at)
-    # USD's matrices act on rows.
-    root.AddTransformOp().Set(pxr.Gf.Matrix4d(place.T.astype(float).tolist()))
+    # USD matrices multiply row vectors.
+    root.AddTransformOp().Set(pxr.Gf.Matrix4d(placement.T.astype(float).tolist()))
     skeleton = _skeleton(pxr, stage, f"{at}/skeleton", rigged)
     shapes = BlendShapes.of(head)
     animation = _animation(pxr, stage, f"{at}/skeleton/animation", rigged, shapes.names)
@@ -105,12 +110,12 @@ def _joint_paths() -> list[str]:
 def _skeleton(pxr, stage, at: str, rigged: RiggedMotion):
     skeleton = pxr.UsdSkel.Skeleton.Define(stage, at)
     skeleton.CreateJointsAttr(_joint_paths())
-    skeleton.CreateBindTransformsAttr([_moved(pxr, place) for place in rigged.joints_m])
-    skeleton.CreateRestTransformsAttr([_moved(pxr, offset) for offset in rigged.offsets_m[0]])
+    skeleton.CreateBindTransformsAttr([_translation(pxr, place) for place in rigged.joints_m])
+    skeleton.CreateRestTransformsAttr([_translation(pxr, offset) for offset in rigged.offsets_m[0]])
     return skeleton
 
 
-def _moved(pxr, place_m: np.ndarray):
+def _translation(pxr, place_m: np.ndarray):
     return pxr.Gf.Matrix4d(1).SetTranslate(pxr.Gf.Vec3d(*place_m.tolist()))
 
 
@@ -119,10 +124,10 @@ def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...
     animation.CreateJointsAttr(_joint_paths())
     animation.CreateBlendShapesAttr(list(shapes))
     animation.CreateScalesAttr([(1, 1, 1)] * len(JOINTS))
-    turns, offsets = animation.CreateRotationsAttr(), animation.CreateTranslationsAttr()
+    rotations, offsets = animation.CreateRotationsAttr(), animation.CreateTranslationsAttr()
     weights = animation.CreateBlendShapeWeightsAttr()
     for frame in range(len(rigged.weights)):
-        turns.Set([pxr.Gf.Quatf(w, x, y, z) for x, y, z, w in rigged.quaternions_xyzw[frame].tolist()], frame)
+        rotations.Set([pxr.Gf.Quatf(w, x, y, z) for x, y, z, w in rigged.quaternions_xyzw[frame].tolist()], frame)
         offsets.Set(pxr.Vt.Vec3fArray.FromNumpy(rigged.offsets_m[frame]), frame)
         weights.Set(pxr.Vt.FloatArray.FromNumpy(rigged.weights[frame]), frame)
     return animation
@@ -135,16 +140,16 @@ def _mesh(pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearan
     mesh.CreateFaceVertexIndicesAttr(pxr.Vt.IntArray.FromNumpy(head.faces.reshape(-1)))
     mesh.CreateSubdivisionSchemeAttr(pxr.UsdGeom.Tokens.none)
     mesh.CreateDoubleSidedAttr(True)
-    extent = np.stack([rigged.rest_m.min(axis=0) - REACH_M, rigged.rest_m.max(axis=0) + REACH_M])
+    extent = np.stack([rigged.rest_m.min(axis=0) - EXTENT_MARGIN_M, rigged.rest_m.max(axis=0) + EXTENT_MARGIN_M])
     mesh.CreateExtentAttr(pxr.Vt.Vec3fArray.FromNumpy(extent))
-    painted = (np.array([appearance.colour(region) for region in Region], np.float32) / 255) ** 2.2
+    linear = (np.array([appearance.colour(region) for region in Region], np.float32) / 255) ** 2.2
     colours = mesh.CreateDisplayColorPrimvar(pxr.UsdGeom.Tokens.uniform)
-    colours.Set(pxr.Vt.Vec3fArray.FromNumpy(painted[head.regions]))
+    colours.Set(pxr.Vt.Vec3fArray.FromNumpy(linear[head.regions]))
     return mesh
 
 
 def _bind(pxr, stage, mesh, skeleton, head: SkinnedHead, shapes: BlendShapes) -> None:
-    """Tie the mesh to its joints and blend shapes."""
+    """Bind the mesh to its joints and blendshapes."""
     binding = pxr.UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
     count, weights = len(JOINTS), head.arrays.weights.astype(np.float32)
@@ -153,11 +158,11 @@ def _bind(pxr, stage, mesh, skeleton, head: SkinnedHead, shapes: BlendShapes) ->
     binding.CreateJointWeightsPrimvar(False, count).Set(pxr.Vt.FloatArray.FromNumpy(weights.reshape(-1)))
     binding.CreateGeomBindTransformAttr(pxr.Gf.Matrix4d(1))
     targets = []
-    for name, moves_m in zip(shapes.names, shapes.moves_m, strict=True):
-        moved = np.flatnonzero(moves_m.any(axis=1)).astype(np.int32)
+    for name, offsets_m in zip(shapes.names, shapes.offsets_m, strict=True):
+        nonzero = np.flatnonzero(offsets_m.any(axis=1)).astype(np.int32)
         shape = pxr.UsdSkel.BlendShape.Define(stage, mesh.GetPath().AppendChild(name))
-        shape.CreateOffsetsAttr(pxr.Vt.Vec3fArray.FromNumpy(moves_m[moved]))
-        shape.CreatePointIndicesAttr(pxr.Vt.IntArray.FromNumpy(moved))
+        shape.CreateOffsetsAttr(pxr.Vt.Vec3fArray.FromNumpy(offsets_m[nonzero]))
+        shape.CreatePointIndicesAttr(pxr.Vt.IntArray.FromNumpy(nonzero))
         targets.append(shape.GetPath())
     binding.CreateBlendShapesAttr(list(shapes.names))
     binding.CreateBlendShapeTargetsRel().SetTargets(targets)

@@ -24,7 +24,7 @@ AUDIO_OUT_HZ = 48_000
 @contextmanager
 def open_video(
     path: str | os.PathLike, size: tuple[int, int], voices: Float32[np.ndarray, "2 sample"]
-) -> Iterator[Callable[[Image], object]]:
+) -> Iterator[Callable[[Image], None]]:
     """Yield a function that writes one frame; when the context ends, the video is at `path`.
 
     Any exception inside the context, Ctrl-C included, terminates ffmpeg and leaves no file.
@@ -48,9 +48,15 @@ def open_video(
             process = subprocess.Popen(
                 _command(size, stereo, partial), stdin=subprocess.PIPE, stderr=messages, start_new_session=True
             )
+            pipe = process.stdin
+            assert pipe is not None  # because of stdin=PIPE
+
+            def write(image: Image) -> None:
+                pipe.write(image.data)
+
             try:
-                yield process.stdin.write
-                process.stdin.close()
+                yield write
+                pipe.close()
                 status = process.wait()
             except BrokenPipeError:
                 status = process.wait()
@@ -65,8 +71,9 @@ def open_video(
 def _terminate(process: subprocess.Popen) -> None:
     process.kill()
     process.wait()
-    with suppress(BrokenPipeError):
-        process.stdin.close()
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:

@@ -5,6 +5,7 @@ materials. Frames are rendered upside down, so that reading them back gives the 
 """
 
 from importlib.resources import files
+from typing import Any
 
 import moderngl
 import numpy as np
@@ -31,9 +32,9 @@ def create_context() -> moderngl.Context:
         EGL or GL is not installed, or provides no 3.3 context.
     """
     try:
-        return moderngl.create_context(
-            standalone=True, require=330, backend="egl", libegl="libEGL.so.1", libgl="libGL.so.1"
-        )
+        # The stubs of moderngl give all settings one wrong type.
+        settings: dict[str, Any] = {"backend": "egl", "libegl": "libEGL.so.1", "libgl": "libGL.so.1"}
+        return moderngl.create_context(standalone=True, require=330, **settings)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise SetupError(
@@ -120,7 +121,9 @@ class ModernGLRenderer:
         for person in viewport.participants:
             for program in (self.head_program, self.eye_program):
                 for name, value in self.uniforms[viewport, person].items():
-                    program[name].write(value)
+                    uniform = program[name]
+                    assert isinstance(uniform, moderngl.Uniform)
+                    uniform.write(value)
             for vertex_array, flags in self.vertex_arrays[person]:
                 self.context.enable_only(flags)
                 vertex_array.render()

@@ -193,6 +193,12 @@ def camera_layout(view: str) -> CameraLayout:
     return layouts[view]()
 
 
+def eye_midpoint_m(head: Head) -> Float32[np.ndarray, "3"]:
+    """The midpoint between the eyeballs' centres, by which a head is placed."""
+    left, right = head.eyes
+    return ((left.centre_m + right.centre_m) / 2).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """Everything that a renderer needs before the first frame.
@@ -217,8 +223,7 @@ class Scene:
 
     def world_from_head(self, person: int) -> Float32[np.ndarray, "4 4"]:
         """Matrix from a person's head coordinates to the world."""
-        anchor_m = np.mean([eye.centre_m for eye in self.head.eyes], axis=0, dtype=np.float32)
-        return self.camera_layout.placements[person].world_from_head(anchor_m)
+        return self.camera_layout.placements[person].world_from_head(eye_midpoint_m(self.head))
 
     def light_from(self, person: int, toward: tuple[float, float, float]) -> Float32[np.ndarray, "3"]:
         """Unit direction in the world toward a light, given relative to `person`.

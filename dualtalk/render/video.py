@@ -6,7 +6,7 @@ use does not grow with the length of the conversation.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -63,14 +63,15 @@ def render_conversation(
     gl_renderer = open_renderer(scene, renderer)
     try:
         with ThreadPoolExecutor(1) as writer, open_video(path, size, voices) as write:
-            pending = None
+            pending: Future[None] | None = None
             for done, image in enumerate(_rendered_frames(conversation, scene, gl_renderer), start=1):
                 if pending:
                     pending.result()
                 pending = writer.submit(write, image)
                 if progress:
                     progress(done, conversation.frames)
-            pending.result()
+            if pending:
+                pending.result()
     finally:
         gl_renderer.close()
 

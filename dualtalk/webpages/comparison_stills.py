@@ -67,7 +67,9 @@ def worst_strips(evaluation: Evaluation, head: Head) -> list[Strip]:
 def _frames(job: Job, name: str, moment: Moment) -> list[Float32[np.ndarray, "frame 56"]]:
     """The frames of the ground truth, then those of the system's first sample."""
     system = next(one for one in job.systems if one.name == name)
-    own = read_clip(job.files, listen=False)[moment.person].motion.coefficients[job.first : job.end]
+    motion = read_clip(job.files, listen=False)[moment.person].motion
+    assert motion is not None  # preflight keeps only clips with motion
+    own = motion.coefficients[job.first : job.end]
     made = predicted(job, system, moment.person)[0]
     at = moment.frame - job.first + np.array(OFFSET_FRAMES)
     return [own[at], made[at]]

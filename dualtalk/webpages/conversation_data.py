@@ -1,5 +1,6 @@
 """The data of the conversation report: time series, frames for the still images, and turn-taking statistics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -53,21 +54,31 @@ class Highlight:
 
 def time_series(conversation: Conversation, head: Head) -> list[TimeSeries]:
     """Lip aperture (mm), loudness (dB), head pitch (degrees), and blinks if the head has ARKit's blendshapes."""
-    participants, frames = conversation.participants, conversation.frames
+    frames = conversation.frames
+
+    def aperture_mm(person: Participant) -> np.ndarray:
+        return 1000 * head.lip_gap(person.required_motion)
+
+    def loudness(person: Participant) -> np.ndarray:
+        return loudness_db(person.audio)[:frames]
 
     def pitch_deg(person: Participant) -> np.ndarray:
         return np.degrees(person.required_motion.head_rotvec_rad[:, 0])
 
+    def blink(person: Participant) -> np.ndarray:
+        return _blendshape_pair(person, head, "eyeBlink")
+
+    def series_of(title: str, unit: str, digits: int, quantity: Callable[[Participant], np.ndarray]) -> TimeSeries:
+        a, b = map(quantity, conversation.participants)
+        return TimeSeries(title, unit, a, b, digits)
+
     series = [
-        TimeSeries(
-            "Lip aperture", "mm", *(1000 * head.lip_gap(person.required_motion) for person in participants), 1
-        ),
-        TimeSeries("Loudness", "dB", *(loudness_db(person.audio)[:frames] for person in participants), 0),
-        TimeSeries("Head pitch (positive is down)", "°", *map(pitch_deg, participants), 1),
+        series_of("Lip aperture", "mm", 1, aperture_mm),
+        series_of("Loudness", "dB", 0, loudness),
+        series_of("Head pitch (positive is down)", "°", 1, pitch_deg),
     ]
     if _has_blendshape_pair(head, "eyeBlink"):
-        blinks = (_blendshape_pair(person, head, "eyeBlink") for person in participants)
-        series.append(TimeSeries("Blink", "", *blinks, 2))
+        series.append(series_of("Blink", "", 2, blink))
     return series
 
 

@@ -36,8 +36,8 @@ def write_page(path: str | os.PathLike, template: str, **values: Any) -> None:
         The template's variables: text, which is escaped, and `data`, a dict of JSON types. A missing variable is
         an error.
     """
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
-        _environment().get_template(template).stream(values).dump(file)
+    with written_whole(path) as partial:
+        _environment().get_template(template).stream(values).dump(str(partial), encoding="utf-8")
 
 
 @cache

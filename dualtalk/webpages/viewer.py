@@ -73,7 +73,8 @@ def write_viewer(
     all_notes = [*notes, *fitting_notes, *series_notes]
     arrays = _arrays(head, series)
     participants = dict(zip(PARTY, retargeted.participants, strict=True))
-    turns = turn_table(*(person.speech for person in retargeted.participants), retargeted.duration_s)
+    a, b = retargeted.participants
+    turns = turn_table(a.speech, b.speech, retargeted.duration_s)
     data = {
         "name": retargeted.name,
         "durationS": retargeted.duration_s,
@@ -143,8 +144,8 @@ def _series(original: Conversation, retargeted: Conversation, head: Head) -> tup
     motions = [person.required_motion for person in original.participants]
     if any(motion.space != "open" for motion in motions):
         return series, [NO_BLENDSHAPES]
-    a, b = (arkit_from_motion(motion).T for motion in motions)
-    return series + [TimeSeries(unit, "", *both, 3) for unit, *both in zip(ARKIT_UNITS, a, b, strict=True)], []
+    columns = zip(ARKIT_UNITS, *(arkit_from_motion(motion).T for motion in motions), strict=True)
+    return series + [TimeSeries(name, "", a, b, 3) for name, a, b in columns], []
 
 
 def _int16(series: TimeSeries) -> np.ndarray:
