@@ -1,9 +1,12 @@
-"""Options with a fixed set of values, which the command line and the library share.
+"""Labels, and options with a fixed set of values, which the command line and the library share.
 
 They stand in a module of their own that imports nothing, so that `dualtalk VERB --help` loads no heavy package.
 """
 
 from typing import Literal
+
+# Labels of the two participants, in files, tables and messages.
+PARTY = ("a", "b")
 
 # `mean` is a model's deterministic prediction, `sample` a stochastic one.
 Mode = Literal["mean", "sample"]

@@ -19,15 +19,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from pyannote.core import Annotation, Segment, Timeline
 
+from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
-from dualtalk.io.audio_file import read_wave, write_wave
+from dualtalk.io.audio_file import write_wave
+from dualtalk.io.clip_files import ClipFiles, speech_of
 from dualtalk.io.npz import read_npz
-from dualtalk.io.rttm import read_rttm, write_rttm
+from dualtalk.io.rttm import write_rttm
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-# Labels of the two participants, in files, tables and messages.
-PARTY = ("a", "b")
 Space = Literal["flame", "open"]
 IDENTITY_COEFFICIENTS = 300
 EXPRESSION_COEFFICIENTS = 50
@@ -411,19 +411,41 @@ class Conversation:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Conversation":
-        """Read what `save` wrote."""
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise InputError(f"no conversation folder at {folder}")
-        annotation = read_rttm(folder / "turns.rttm")
-        a, b = (_load_participant(folder, label, annotation) for label in PARTY)
-        return cls(a, b, name=annotation.uri or folder.name)
+        """Read what `save` wrote.
 
+        Raises
+        ------
+        InputError
+            There is no such folder, or a file is missing or malformed.
+        """
+        return cls.from_files(ClipFiles.in_folder(folder))
 
-def _load_participant(folder: Path, label: str, annotation: Annotation) -> Participant:
-    motion_path = folder / f"{label}.npz"
-    return Participant(
-        audio=read_wave(folder / f"{label}.wav")[0],
-        speech=annotation.label_timeline(label) if label in annotation.labels() else Timeline(),
-        motion=HeadMotion.load(motion_path) if motion_path.exists() else None,
-    )
+    @classmethod
+    def from_files(cls, files: ClipFiles, *, fill_missing: bool = False) -> "Conversation":
+        """Read the files of a clip.
+
+        Parameters
+        ----------
+        files : ClipFiles
+        fill_missing : bool
+            Replace missing audio with silence as long as the motion, and missing turns with no speech.
+
+        Raises
+        ------
+        InputError
+            A file is malformed, or missing and cannot be replaced.
+        """
+        motions = [None if path is None else HeadMotion.load(path) for path in files.motions]
+        annotation, audio = files.read_annotation(), files.read_audio()
+        if annotation is None and not fill_missing:
+            raise InputError(f"{files.clip} has no RTTM file with the speech turns")
+        participants = []
+        for label, motion, samples in zip(PARTY, motions, audio, strict=True):
+            if samples is None and motion is not None and fill_missing:
+                samples = np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
+            if samples is None:
+                raise InputError(f"{files.clip} has no wav file of person {label}")
+            participants.append(Participant(samples, speech_of(annotation, label), motion))
+        a, b = participants
+        uri = None if annotation is None else annotation.uri
+        return cls(a, b, name=uri or files.clip)

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 import dualtalk
+from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
-from dualtalk.cli.simulated_folder import PARTY, refuse_without_motion
+from dualtalk.cli.simulated_folder import refuse_without_motion
 from dualtalk.export.registry import check_format, format_help
 from dualtalk.io.result_folder import result_folder
 
@@ -43,12 +44,12 @@ def export(
     the conventions of each format.
     """
     people = PARTY if person == "both" else (person,)
+    check_format(form, fps)
     refuse_without_motion(source, people, slip="; --person {} exports the other")
     from dualtalk.core import Conversation
     from dualtalk.export import export_conversation
     from dualtalk.head import load_head
 
-    check_format(form, fps)
     out = out or source.resolve().with_name(f"{source.resolve().name}-{form}")
     with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
         conversation = Conversation.load(source)

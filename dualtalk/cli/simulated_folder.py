@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
-
-PARTY = ("a", "b")
 
 
 def refuse_without_motion(source: Path, people: Sequence[str] = PARTY, slip: str = "") -> None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
 from dualtalk.cli.output_file import refuse_unusable_file
 from dualtalk.cli.simulated_folder import refuse_without_motion
 
 if TYPE_CHECKING:
-    from dualtalk.core import Conversation
+    from dualtalk.io.clip_files import ClipFiles
 
 PAGE = "viewer.html"
 
@@ -33,44 +34,26 @@ def view(
     refuse_without_motion(source)
     out = out or source / PAGE
     refuse_unusable_file(out, (".html", ".htm"), overwrite=overwrite)
+    from dualtalk.core import Conversation
     from dualtalk.head import load_head
+    from dualtalk.io.clip_files import ClipFiles
     from dualtalk.webpages.viewer import write_viewer
 
-    conversation, silent, missing = _load(source)
-    notes = write_viewer(conversation, load_head(head), out, silent=silent, notes=missing)
+    files = ClipFiles.in_folder(source)
+    conversation = Conversation.from_files(files, fill_missing=True)
+    notes = write_viewer(conversation, load_head(head), out, silent=not any(files.waves), notes=_missing(files))
     print(f"{conversation.duration_s:.1f} s in {out}, {out.stat().st_size / 1e6:.1f} MB")
     for note in notes:
         print(f"note: {note}")
 
 
-def _load(folder: Path) -> tuple["Conversation", bool, list[str]]:
-    """The conversation, whether there is no audio at all, and notes on missing files."""
-    import numpy as np
-    from pyannote.core import Timeline
-
-    from dualtalk.core import PARTY, Conversation, HeadMotion, Participant
-    from dualtalk.io.audio_file import read_wave
-    from dualtalk.io.rttm import read_rttm
-    from dualtalk.timebase import SAMPLES_PER_FRAME
-
-    motions = {name: HeadMotion.load(folder / f"{name}.npz") for name in PARTY}
-    waves = {name: folder / f"{name}.wav" for name in PARTY if (folder / f"{name}.wav").is_file()}
-    missing = [f"{name}.wav" for name in PARTY if name not in waves]
-    turns = folder / "turns.rttm"
-    notes = (
-        [f"{' and '.join(missing)} missing, so no sound of {'either' if not waves else 'that person'}"]
-        if missing
-        else []
-    )
-    if not turns.is_file():
-        notes.append("turns.rttm missing, so nothing tells who speaks when")
-    annotation = read_rttm(turns) if turns.is_file() else None
-    people = []
-    for name, motion in motions.items():
-        audio = (
-            read_wave(waves[name])[0] if name in waves else np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
-        )
-        annotated = annotation is not None and name in annotation.labels()
-        people.append(Participant(audio, annotation.label_timeline(name) if annotated else Timeline(), motion))
-    title = annotation.uri if annotation is not None and annotation.uri else folder.resolve().name
-    return Conversation(*people, name=title), not waves, notes
+def _missing(files: "ClipFiles") -> list[str]:
+    """Notes on the missing files and what the page lacks without them."""
+    notes = []
+    missing = [f"{label}.wav" for label, path in zip(PARTY, files.waves, strict=True) if path is None]
+    if missing:
+        whose = "either person" if len(missing) == len(PARTY) else "that person"
+        notes.append(f"{' and '.join(missing)} missing, so the page has no sound of {whose}")
+    if files.turns is None:
+        notes.append("turns.rttm missing, so the page does not show who speaks when")
+    return notes

@@ -2,15 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from pyannote.core import Timeline
 
-from dualtalk.core import Conversation, HeadMotion, MotionLayout, Participant
+from dualtalk.core import Conversation, MotionLayout
 from dualtalk.errors import InputError
-from dualtalk.io.audio_file import read_wave
+from dualtalk.io.clip_files import ClipFiles
 from dualtalk.store.schema import ABOUT, EVENTS, FORMAT, MANIFEST, TURNS, clip_path, read_clip_json, read_speech
 from dualtalk.store.window_reader import Span, read_span
 
@@ -48,16 +48,12 @@ class Store:
         return read_clip_json(self._path(clip, ".json"))[1]
 
     def conversation(self, clip: str) -> Conversation:
-        """One clip, whole."""
-        people = [
-            Participant(
-                read_wave(self._path(clip, ".wav", index))[0],
-                Timeline(speech),
-                HeadMotion.load(path) if (path := self._path(clip, ".npz", index)).exists() else None,
-            )
-            for index, speech in enumerate(read_speech(self._path(clip, ".rttm")))
-        ]
-        return Conversation(*people, name=clip)
+        """One whole clip."""
+        return replace(Conversation.from_files(self.files(clip)), name=clip)
+
+    def files(self, clip: str) -> ClipFiles:
+        """Paths of the files of one clip."""
+        return ClipFiles.published(self._path(clip, "").parent, clip, self._sessions[clip])
 
     def span(self, clip: str, split: str, first: int, frames: int, layout: MotionLayout) -> Span:
         """Frames `first` to `first + frames` of a clip of `split`.
@@ -77,6 +73,10 @@ class Store:
 
     def _path(self, clip: str, suffix: str, person: int | None = None) -> Path:
         return clip_path(self.root, self._splits[clip], clip, suffix, person)
+
+    @cached_property
+    def _sessions(self) -> dict[str, str]:
+        return dict(zip(self.manifest["clip"], self.manifest["session"], strict=True))
 
     @cached_property
     def _splits(self) -> dict[str, str]:
