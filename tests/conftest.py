@@ -21,7 +21,7 @@ from smplx import FLAME
 
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.head import Head, Region, load_head
-from dualtalk.store import Draft, Store, Task, build_store, open_store
+from dualtalk.store import ClipDraft, Store, Task, build_store, open_store
 
 torch.set_num_threads(1)
 
@@ -110,7 +110,7 @@ def random_clip():
     return partial(_random_clip, "open")
 
 
-def _random_clip(space: str, task: Task) -> Draft:
+def _random_clip(space: str, task: Task) -> ClipDraft:
     """Noise that talks: `task.entry` frames of two people, told apart by their names."""
     rng = np.random.default_rng([len(task.split), *task.clip.encode()])
     seconds = task.entry / 25
@@ -120,13 +120,13 @@ def _random_clip(space: str, task: Task) -> Draft:
         motion = HeadMotion(rng.uniform(-0.3, 0.3, (task.entry, 62)).astype(np.float32), space)
         speech = Timeline([Segment(seconds * start_s, seconds * (start_s + 0.45))])
         people.append(Participant(audio, speech, motion))
-    return Draft(
+    return ClipDraft(
         conversation=Conversation(*people, name=task.clip),
         corpus="random",
         split=task.split,
         session=task.clip,
         people=(f"{task.clip}_a", f"{task.clip}_b"),
-        turns_from="corpus",
+        segmentation_source="corpus",
     )
 
 

@@ -25,7 +25,7 @@ from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 from dualtalk.head.live_link import write_live_link
 from dualtalk.io.audio_file import write_wave
 from dualtalk.preprocess.prepare import prepare
-from dualtalk.store import Draft, Task, build_store, check_store, open_store
+from dualtalk.store import ClipDraft, Task, build_store, open_store, validate_store
 from dualtalk.store.schema import SPLITS
 
 FRAMES = 100
@@ -150,7 +150,7 @@ def write_recordings(root: Path) -> None:
 
 
 def write_synthetic(root: Path) -> None:
-    def clip(task: Task) -> Draft:
+    def clip(task: Task) -> ClipDraft:
         people = []
         for seed in (0, 1):
             exp, pose = face(seed=seed)
@@ -163,7 +163,9 @@ def write_synthetic(root: Path) -> None:
             )
             people.append(Participant(voice(seed=seed), Timeline([Segment(0.5, 1.5)]), motion))
         names = (f"{task.clip}_a", f"{task.clip}_b")
-        return Draft(Conversation(*people, name=task.clip), "synthetic", task.split, task.clip, names, "synthesis")
+        return ClipDraft(
+            Conversation(*people, name=task.clip), "synthetic", task.split, task.clip, names, "synthesis"
+        )
 
     tasks = [Task(f"synthetic0_{number:06d}", split, "") for number, split in enumerate(SPLITS[:3])]
     build_store(root, {"corpus": "synthetic"}, tasks, clip, workers=0)
@@ -274,7 +276,7 @@ def test_validate_names_what_is_missing(tmp_path, name, removed, message):
 @every_corpus
 def test_a_corpus_becomes_a_valid_store(corpus, root, tmp_path):
     prepare(root, corpus.name, tmp_path / "store", workers=0)
-    assert check_store(tmp_path / "store") == []
+    assert validate_store(tmp_path / "store") == []
     store = open_store(tmp_path / "store")
     assert sorted(store.manifest["clip"]) == [clip.name for clip in corpus.index(root)]
     for row in store.manifest.itertuples():

@@ -22,8 +22,8 @@ from dualtalk.errors import InputError
 from dualtalk.preprocess.checks import check_motion
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.preprocess.splits import split_clips
-from dualtalk.store import check_store, open_store
-from dualtalk.store.schema import QUARANTINE
+from dualtalk.store import open_store, validate_store
+from dualtalk.store.schema import REJECTED
 
 RATE_HZ, FRAMES = 16_000, 100
 
@@ -59,8 +59,8 @@ def reasons(corpus: Path, out: Path) -> dict[str, str]:
     write_clip(corpus, "good")
     prepare(corpus, "dualtalk", out, workers=0)
     assert open_store(out).manifest["clip"].tolist() == ["good"]
-    assert check_store(out) == []
-    return pd.read_csv(out / QUARANTINE).set_index("clip")["reason"].to_dict()
+    assert validate_store(out) == []
+    return pd.read_csv(out / REJECTED).set_index("clip")["reason"].to_dict()
 
 
 def test_a_published_clip_is_kept_exactly(two_person_wave, corpus, tmp_path):
@@ -79,7 +79,7 @@ def test_a_published_clip_is_kept_exactly(two_person_wave, corpus, tmp_path):
     for person, audio in zip(store.conversation("clip").participants, (speech, speech[::-1]), strict=True):
         assert np.array_equal(person.audio, audio[: row.frames * 640])
     assert row.frames == 748
-    assert row.drift_a_ms == 48.0
+    assert row.av_offset_a_ms == 48.0
     assert (row.layout_a, row.layout_b) == ("dualtalk56", "")
     assert "speaker2 has no motion" in row.notes
     assert row.speech_a > 0.2
@@ -133,7 +133,7 @@ def test_duplicate_clip_names_are_rejected(corpus, tmp_path):
     write_clip(corpus / "test", "twin")
     write_clip(corpus / "train", "good")
     prepare(corpus, "dualtalk", tmp_path / "store", workers=0)
-    found = pd.read_csv(tmp_path / "store" / QUARANTINE)
+    found = pd.read_csv(tmp_path / "store" / REJECTED)
     assert found.to_numpy().tolist() == [["twin", "the corpus has 2 clips of this name"]]
 
 
@@ -172,8 +172,8 @@ def test_a_difference_of_up_to_two_frames_is_trimmed_and_reported(corpus, tmp_pa
     write_clip(corpus, "drifting", motion=arrays(FRAMES + extra_frames))
     prepare(corpus, "dualtalk", tmp_path / "store", workers=0)
     row = open_store(tmp_path / "store").manifest.iloc[0]
-    assert row["drift_a_ms"] == 40 * extra_frames
-    assert row["drift_b_ms"] == 0
+    assert row["av_offset_a_ms"] == 40 * extra_frames
+    assert row["av_offset_b_ms"] == 0
     assert row["frames"] == FRAMES + min(extra_frames, 0)
 
 
@@ -203,8 +203,8 @@ def test_crosstalk_is_reported(corpus, tmp_path, two_person_wave):
         np.savez(corpus / f"leaking_speaker{speaker}.npz", **arrays(200))
     prepare(corpus, "dualtalk", tmp_path / "store", workers=0)
     row = open_store(tmp_path / "store").manifest.iloc[0]
-    assert row["leak_a_db"] == pytest.approx(-6, abs=1.5)
-    assert row["leak_b_db"] < -15
+    assert row["crosstalk_a_db"] == pytest.approx(-6, abs=1.5)
+    assert row["crosstalk_b_db"] < -15
     assert "speaker1's channel has crosstalk" in row["notes"]
 
 
@@ -214,7 +214,7 @@ def test_names_in_any_script(corpus, tmp_path):
     prepare(corpus, "dualtalk", out, workers=0)
     store = open_store(out)
     assert store.conversation("разговор_会話").frames == FRAMES
-    assert check_store(out) == []
+    assert validate_store(out) == []
 
 
 clips = st.lists(

@@ -17,7 +17,7 @@ from dualtalk.audio.turn_statistics import turn_statistics
 from dualtalk.audio.turns import turn_table
 from dualtalk.cli import app
 from dualtalk.errors import InputError, SetupError
-from dualtalk.store import check_store, open_store
+from dualtalk.store import open_store, validate_store
 from dualtalk.synthesis import add_teacher_motion, synthesize
 from dualtalk.synthesis.clips import PEOPLE, Settings, draw_person
 from dualtalk.synthesis.dialogue import TOPICS, Writer, said_words
@@ -71,7 +71,7 @@ def test_more_hours_add_to_what_is_there(tmp_path):
 
 
 def test_the_store_is_sound(store):
-    assert check_store(store.root) == []
+    assert validate_store(store.root) == []
     assert store.manifest["split"].value_counts().to_dict() == {"train": 8, "validation": 1, "test": 1}
     assert (store.manifest["seconds"] == 30).all()
     assert (store.manifest["space"] == "open").all()
@@ -154,9 +154,9 @@ def test_words_and_pace_change_what_is_trained_on(tmp_path):
     words = list_of_words(tmp_path)
     synthesize(tmp_path / "store", hours=3 * 10 / 3600, clip_seconds=10, workers=0, words=words, pace=1.4)
     store = open_store(tmp_path / "store")
-    assert (store.about["made_by"]["words"], store.about["made_by"]["pace"]) == ("words", 1.4)
+    assert (store.metadata["generator"]["words"], store.metadata["generator"]["pace"]) == ("words", 1.4)
     for row in store.manifest.itertuples():
-        text = " ".join(line[3] for line in store.details(row.clip)["made_of"]["lines"]).lower()
+        text = " ".join(line[3] for line in store.details(row.clip)["provenance"]["lines"]).lower()
         assert ("mumble" in text or "bump" in text) == (row.split == "train")
     slow, fast = (draw_person(Settings(0, 60, pace=pace), "train", 7).voice for pace in (1.0, 1.4))
     assert fast.pace == pytest.approx(1.4 * slow.pace, abs=0.001)
@@ -303,7 +303,7 @@ def test_real_audio_gets_teacher_motion(tmp_path):
     synthesize(tmp_path / "source", hours=20 / 3600, clip_seconds=10, workers=0)
     add_teacher_motion(tmp_path / "source", tmp_path / "taught", seed=1, workers=0)
     source, taught = open_store(tmp_path / "source"), open_store(tmp_path / "taught")
-    assert check_store(taught.root) == []
+    assert validate_store(taught.root) == []
     assert taught.manifest["split"].tolist() == source.manifest["split"].tolist()
     for clip in source.manifest["clip"]:
         before, after = source.conversation(clip), taught.conversation(clip)

@@ -10,11 +10,11 @@ from dualtalk.audio.turn_statistics import turn_statistics
 from dualtalk.cli.progress import Report, Stages
 from dualtalk.cli.validate import LISTED_ERRORS
 from dualtalk.errors import Interrupted
-from dualtalk.store import Built, Store, check_store, open_store
-from dualtalk.store.schema import QUARANTINE, SPLITS
+from dualtalk.store import BuildReport, Store, open_store, validate_store
+from dualtalk.store.schema import REJECTED, SPLITS
 
 
-def build(what: str, out: Path, make: Callable[[Report], Built]) -> list[str]:
+def build(what: str, out: Path, make: Callable[[Report], BuildReport]) -> list[str]:
     """Run `make`, validate the store `out` that it wrote, and return lines that summarize it.
 
     Raises
@@ -26,14 +26,14 @@ def build(what: str, out: Path, make: Callable[[Report], Built]) -> list[str]:
         with stages.stage(what) as report:
             built = make(report)
         with stages.stage("validating") as report:
-            errors = check_store(out, report)
+            errors = validate_store(out, report)
     lines = [
         f"{out}: {built.made} clips made, {built.kept} kept in {sum(stages.seconds.values()):.1f} s",
         *_contents(open_store(out)),
     ]
-    if built.quarantined:
-        first = built.quarantined[0]
-        lines.append(f"{len(built.quarantined)} left out, listed in {out / QUARANTINE}; the first:")
+    if built.rejected:
+        first = built.rejected[0]
+        lines.append(f"{len(built.rejected)} left out, listed in {out / REJECTED}; the first:")
         lines.append(f"  {first.clip}: {first.reason}")
     count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}" if errors else "validated: no errors"
     return [*lines, *(f"error: {error}" for error in errors[:LISTED_ERRORS]), count]
@@ -57,14 +57,16 @@ def _contents(store: Store) -> list[str]:
             people = set(clips["person_a"]) | set(clips["person_b"])
             hours = clips["seconds"].sum() / 3600
             lines.append(f"  {split:<10} {len(clips):>6} clips  {hours:8.2f} h  {len(people)} people")
-    drift_ms = pd.concat([rows["drift_a_ms"], rows["drift_b_ms"]]).dropna()
-    if len(drift_ms):
+    offset_ms = pd.concat([rows["av_offset_a_ms"], rows["av_offset_b_ms"]]).dropna()
+    if len(offset_ms):
         lines.append(
-            f"  motion longer than audio by {drift_ms.min():+.0f} to {drift_ms.max():+.0f} ms before trimming"
+            f"  motion longer than audio by {offset_ms.min():+.0f} to {offset_ms.max():+.0f} ms before trimming"
         )
-    leak_db = pd.concat([rows["leak_a_db"], rows["leak_b_db"]]).dropna()
-    if len(leak_db):
-        lines.append(f"  crosstalk of the partner: median {leak_db.median():.0f} dB, maximum {leak_db.max():.0f}")
+    crosstalk_db = pd.concat([rows["crosstalk_a_db"], rows["crosstalk_b_db"]]).dropna()
+    if len(crosstalk_db):
+        lines.append(
+            f"  crosstalk of the partner: median {crosstalk_db.median():.0f} dB, maximum {crosstalk_db.max():.0f}"
+        )
     turns = turn_statistics(store.turns, float(rows["seconds"].sum()))
     lines.append(
         f"  {turns.turns_per_minute:.1f} turns and {turns.backchannels_per_minute:.1f} backchannels a minute, "

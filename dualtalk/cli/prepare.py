@@ -36,7 +36,7 @@ def prepare(
     Example: [bold]dualtalk prepare ~/DualTalk --corpus dualtalk --out stores/dualtalk[/]
 
     The same command resumes a run that was interrupted. A clip that cannot be
-    used is left out and listed with the reason in quarantine.csv.
+    used is left out and listed with the reason in rejected.csv.
     """
     from dualtalk.cli.build_store import build
     from dualtalk.parallel import available_cores

@@ -23,10 +23,10 @@ def validate(
     from dualtalk.cli.progress import Stages
     from dualtalk.corpora import get_corpus
     from dualtalk.errors import InputError
-    from dualtalk.store import check_store, open_store
+    from dualtalk.store import open_store, validate_store
 
     with Stages() as stages, stages.stage("validating") as report:
-        errors = check_store(folder, report) if corpus is None else get_corpus(corpus).validate(folder)
+        errors = validate_store(folder, report) if corpus is None else get_corpus(corpus).validate(folder)
     if errors:
         more = [f"and {len(errors) - LISTED_ERRORS} more"] if len(errors) > LISTED_ERRORS else []
         print(*errors[:LISTED_ERRORS], *more, sep="\n")

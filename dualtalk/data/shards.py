@@ -37,8 +37,9 @@ from dualtalk.data.windows import (
 from dualtalk.errors import InputError, missing_extra
 from dualtalk.io.atomic import written_whole
 from dualtalk.store import Store
+from dualtalk.store.formats import FORMAT, check_format
 from dualtalk.store.schema import clip_path, parse_speech
-from dualtalk.store.window_reader import Span, read_span
+from dualtalk.store.window_reader import ClipSpan, read_span, speech_mask
 
 try:
     import webdataset
@@ -47,7 +48,6 @@ except ModuleNotFoundError as error:
     raise missing_extra("training data", "train", error) from error
 
 INDEX = "shards.json"
-FORMAT = 1
 CLIPS_PER_SHARD, MIXED_CLIPS = 32, 16
 PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
 
@@ -111,7 +111,7 @@ def write_shards(store: Store, out: str | os.PathLike, clips_per_shard: int = CL
     content = {
         "format": FORMAT,
         "space": one_space(list(store.manifest["space"]), store.root),
-        "about": store.about,
+        "metadata": store.metadata,
         "splits": index,
     }
     with written_whole(out / INDEX) as partial:
@@ -138,15 +138,14 @@ def read_index(url: str) -> dict:
     Raises
     ------
     InputError
-        There is no index, or its format is not the one of this version.
+        There is no index, or it has a newer format.
     """
     try:
         with fsspec.open(f"{url.rstrip('/')}/{INDEX}", "rt") as file:
             content = json.load(file)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(f"no shards at {url} ({INDEX}: {error}); make them with dualtalk shard") from error
-    if content.get("format") != FORMAT:
-        raise InputError(f"{url} has shards of format {content.get('format')}; this version reads {FORMAT}")
+    check_format(content.get("format"), f"the index of {url}")
     return content
 
 
@@ -289,7 +288,10 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
             with fsspec.open(f"{self.url}/{shard.name}", "rb") as file:
                 members = ({**member, "__url__": shard.name} for member in tar_file_iterator(file))
                 wanted = itertools.islice(group_by_keys(members), some.start, some.stop)
-                found = [_Sample(sample, shard.clips[place]) for place, sample in zip(some, wanted, strict=False)]
+                found = [
+                    _Sample(sample, shard.clips[place], shard.frames[place])
+                    for place, sample in zip(some, wanted, strict=False)
+                ]
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.url}/{shard.name} cannot be read ({error}); write the shards again"
@@ -302,11 +304,11 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
 class _Sample:
     """The files of one clip, in memory."""
 
-    def __init__(self, sample: dict, clip: str) -> None:
+    def __init__(self, sample: dict, clip: str, frames: int) -> None:
         self._files = {name: content for name, content in sample.items() if name in PERSON_FILES}
-        self._speech = parse_speech(sample["rttm"].decode(), clip)
+        self._speech = speech_mask(parse_speech(sample["rttm"].decode(), clip), frames)
 
-    def span(self, first: int, frames: int, layout: MotionLayout) -> Span:
+    def span(self, first: int, frames: int, layout: MotionLayout) -> ClipSpan:
         """Frames `first` to `first + frames`."""
         return read_span(self._wave, self._motion, self._speech, first, frames, layout)
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from dualtalk.core import LAYOUTS, MotionLayout
 from dualtalk.errors import InputError
 from dualtalk.store import Store
-from dualtalk.store.window_reader import Span
+from dualtalk.store.window_reader import ClipSpan
 from dualtalk.timebase import SAMPLES_PER_FRAME
 
 
@@ -64,7 +64,7 @@ def window_count(clip_frames: int, window_frames: int, stride_frames: int) -> in
     return 1 + -(-max(clip_frames - window_frames, 0) // stride_frames)
 
 
-def as_window(span: Span, window_frames: int, clip: str, first: int, *, swap: bool) -> Window:
+def as_window(span: ClipSpan, window_frames: int, clip: str, first: int, *, swap: bool) -> Window:
     """A span as tensors, padded to `window_frames` with frames that are not valid."""
     missing = window_frames - span.valid.shape[1]
     tensors = (

@@ -26,7 +26,7 @@ from dualtalk.corpora.dualtalk_corpus import SUB_VIDEO_SUFFIX
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.store import open_store
-from dualtalk.store.schema import ABOUT, clip_path, read_clip_json, read_speech
+from dualtalk.store.schema import METADATA, clip_path, read_clip_json, read_speech
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -118,7 +118,7 @@ def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]
         raise InputError(
             f"reference {root} is {what}; wanted a store, or a folder of <clip>_speaker1.npz and .wav"
         )
-    if (root / ABOUT).is_file():
+    if (root / METADATA).is_file():
         return _of_store(root, split)
     folder = _inner(root, split)
     clips = sorted({clip for clip, _ in _by_person(folder, (".npz",))})

@@ -27,9 +27,9 @@ class AlignedClip:
 
     conversation: Conversation
     notes: tuple[str, ...]
-    turns_from: str
+    segmentation_source: str
     further_arrays: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] = ({}, {})
-    drift_ms: tuple[float, float] = (np.nan, np.nan)
+    av_offset_ms: tuple[float, float] = (np.nan, np.nan)
 
 
 def align_tracks(tracks: tuple[PersonTrack, PersonTrack], name: str, space: Space) -> AlignedClip:

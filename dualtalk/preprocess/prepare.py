@@ -17,10 +17,11 @@ from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.corpora import get_corpus
 from dualtalk.corpora.corpus import Clip, require_folder
 from dualtalk.errors import InputError
+from dualtalk.parallel import Progress
 from dualtalk.preprocess.alignment import AlignedClip, align_tracks
 from dualtalk.preprocess.splits import SplitScheme, split_clips
-from dualtalk.store import Built, Draft, Task, build_store
-from dualtalk.store.writer import Quarantined, Report
+from dualtalk.store import BuildReport, ClipDraft, Task, build_store
+from dualtalk.store.writer import Rejected
 
 
 def prepare(
@@ -33,8 +34,8 @@ def prepare(
     token: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
-    report: Report = lambda done, total: None,
-) -> Built:
+    report: Progress = lambda done, total: None,
+) -> BuildReport:
     """Write a store from a corpus.
 
     Parameters
@@ -72,23 +73,21 @@ def prepare(
     split_of = split_clips(clips, splits=splits)
     counts = Counter(clip.name for clip in clips)
     refused = [
-        Quarantined(name, f"the corpus has {count} clips of this name")
-        for name, count in counts.items()
-        if count > 1
+        Rejected(name, f"the corpus has {count} clips of this name") for name, count in counts.items() if count > 1
     ]
-    refused += [Quarantined(clip.name, clip.errors[0]) for clip in clips if clip.errors and counts[clip.name] == 1]
+    refused += [Rejected(clip.name, clip.errors[0]) for clip in clips if clip.errors and counts[clip.name] == 1]
     usable = [clip for clip in clips if counts[clip.name] == 1 and not clip.errors]
     tasks = [Task(clip.name, split_of[clip.name], _fingerprint(clip), entry=clip) for clip in usable]
     about = {
         "corpus": reader.name,
         "licence": reader.licence,
         "citation": reader.citation,
-        "made_by": {"splits": splits, "diarizer": diarizer},
+        "generator": {"splits": splits, "diarizer": diarizer},
         "version": __version__,
     }
     make = partial(_make_draft, corpus, str(root), diarizer, token)
     return build_store(
-        out, about, tasks, make, refused=refused, workers=workers, overwrite=overwrite, report=report
+        out, about, tasks, make, rejected=refused, workers=workers, overwrite=overwrite, report=report
     )
 
 
@@ -103,7 +102,7 @@ def _cached_diarizer(name: str, token: str | None) -> Diarizer:
     return load_diarizer(name, token)
 
 
-def _make_draft(corpus: str, root: str, diarizer: str, token: str | None, task: Task) -> Draft:
+def _make_draft(corpus: str, root: str, diarizer: str, token: str | None, task: Task) -> ClipDraft:
     reader, clip = get_corpus(corpus), task.entry
     assert isinstance(clip, Clip)
     data = reader.read(Path(root), clip)
@@ -112,28 +111,28 @@ def _make_draft(corpus: str, root: str, diarizer: str, token: str | None, task: 
         if data.tracks
         else _separate_recording(data.recording, clip.name, partial(_cached_diarizer, diarizer, token))
     )
-    return Draft(
+    return ClipDraft(
         conversation=aligned.conversation,
         corpus=reader.name,
         split=task.split,
         session=clip.session,
         people=clip.person_ids,
-        turns_from=aligned.turns_from,
+        segmentation_source=aligned.segmentation_source,
         further_arrays=aligned.further_arrays,
-        drift_ms=aligned.drift_ms,
+        av_offset_ms=aligned.av_offset_ms,
         notes=(*data.notes, *aligned.notes),
-        made_of={"files": [path.name for path in clip.files], **data.metadata},
+        provenance={"files": [path.name for path in clip.files], **data.metadata},
     )
 
 
 def _separate_recording(files: tuple[Path, ...], name: str, load: Callable[[], Diarizer]) -> AlignedClip:
     """Read a recording as a conversation; the diarizer is loaded only if both people share a channel."""
-    turns_from = "voice activity"
+    segmentation_source = "voice activity"
 
     def diarizer(audio: np.ndarray) -> Annotation:
-        nonlocal turns_from
-        turns_from = "diarization"
+        nonlocal segmentation_source
+        segmentation_source = "diarization"
         return load()(audio)
 
     conversation, notes = conversation_from_recording(files, diarizer)
-    return AlignedClip(replace(conversation, name=name), notes, turns_from)
+    return AlignedClip(replace(conversation, name=name), notes, segmentation_source)

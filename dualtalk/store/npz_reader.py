@@ -1,7 +1,7 @@
 """Rows of an array in an npz file, without reading the rest of it.
 
-`np.savez` stores its arrays uncompressed, one `.npy` after another in a zip, so rows lie at a known place.
-Compressed files are read whole.
+`np.savez` stores arrays uncompressed, one `.npy` after another in a zip, so rows lie at a known offset. Compressed
+files are read as a whole.
 """
 
 import io
@@ -9,6 +9,7 @@ import os
 import zipfile
 from functools import lru_cache
 from io import BufferedIOBase
+from typing import cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,12 +20,12 @@ LOCAL_HEADER_BYTES, NAME_LENGTH_AT = 30, 26
 
 
 class NpzRows:
-    """Arrays of an npz file, or of the bytes of one; a context manager.
+    """Arrays of an npz file, given by its path or as an open file; a context manager.
 
     Raises
     ------
     InputError
-        Not an npz file, or one of pickled objects.
+        Not an npz file, or one with pickled objects.
     """
 
     def __init__(self, path: str | os.PathLike | BufferedIOBase) -> None:
@@ -45,13 +46,13 @@ class NpzRows:
         return key in self._members
 
     def rows(self, key: str, first: int = 0, count: int | None = None) -> np.ndarray:
-        """Rows `first` to `first + count` of the array `key`, or as many as there are."""
+        """Rows `first` to `first + count` of the array `key`, or as many of them as there are."""
         member = self._members[key]
         if member.compress_type != zipfile.ZIP_STORED:
-            with self._zip.open(member) as file:
-                whole = npy.read_array(file, allow_pickle=False)
+            with self._zip.open(member) as compressed:
+                whole = npy.read_array(compressed, allow_pickle=False)
             return whole[first : None if count is None else first + count]
-        file = self._zip.fp
+        file = cast(BufferedIOBase, self._zip.fp)
         file.seek(member.header_offset + NAME_LENGTH_AT)
         lengths = file.read(LOCAL_HEADER_BYTES - NAME_LENGTH_AT)
         skipped = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
@@ -77,5 +78,5 @@ def _header(file: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 @lru_cache(maxsize=256)
 def _parsed_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Headers are Python literals, slow to parse, and most are alike."""
+    """Headers are Python literals, which are slow to parse, and most of them are equal."""
     return npy.read_array_header_2_0(io.BytesIO(len(header).to_bytes(4, "little") + header))

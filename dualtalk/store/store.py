@@ -5,30 +5,34 @@ import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dualtalk.core import Conversation, MotionLayout
 from dualtalk.errors import InputError
 from dualtalk.io.clip_files import ClipFiles
-from dualtalk.store.schema import ABOUT, EVENTS, FORMAT, MANIFEST, TURNS, clip_path, read_clip_json, read_speech
-from dualtalk.store.window_reader import Span, read_span
+from dualtalk.store.formats import check_format, current_columns, current_metadata
+from dualtalk.store.schema import EVENTS, MANIFEST, METADATA, TURNS, clip_path, read_clip_json, read_speech
+from dualtalk.store.window_reader import ClipSpan, read_span, speech_mask
 
 
 class Store:
-    """A store that `prepare` or `synthesize` finished.
+    """A finished store, opened with `open_store`.
 
     Attributes
     ----------
     root : Path
-    about : dict
-        Corpus, licence, citation, how it was made.
+    metadata : dict
+        Corpus, licence, citation, and the settings that generated the store.
     manifest : pandas.DataFrame
-        A row a clip: the fields of `dualtalk.store.schema.ClipRecord`.
+        One row per clip: the fields of `dualtalk.store.schema.ClipRecord`.
     """
 
-    def __init__(self, root: Path, about: dict, manifest: pd.DataFrame) -> None:
-        self.root, self.about, self.manifest = root, about, manifest
+    def __init__(self, root: Path, metadata: dict[str, Any], manifest: pd.DataFrame) -> None:
+        self.root, self.metadata, self.manifest = root, metadata, manifest
+        self._packed_speech: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -40,11 +44,11 @@ class Store:
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """Planted dependencies: clip, person, kind, frame, strength, cause, cause_frame."""
+        """Injected ground-truth events: clip, person, kind, frame, strength, cause, cause_frame."""
         return pd.read_parquet(self.root / EVENTS)
 
     def details(self, clip: str) -> dict:
-        """All that is kept about one clip: `record`, `events`, `phonemes`, `made_of`."""
+        """Everything stored about one clip: `record`, `events`, `phonemes`, `provenance`, `input_hash`."""
         return read_clip_json(self._path(clip, ".json"))[1]
 
     def conversation(self, clip: str) -> Conversation:
@@ -55,7 +59,7 @@ class Store:
         """Paths of the files of one clip."""
         return ClipFiles.published(self._path(clip, "").parent, clip, self._sessions[clip])
 
-    def span(self, clip: str, split: str, first: int, frames: int, layout: MotionLayout) -> Span:
+    def span(self, clip: str, split: str, first: int, frames: int, layout: MotionLayout) -> ClipSpan:
         """Frames `first` to `first + frames` of a clip of `split`.
 
         Raises
@@ -64,9 +68,17 @@ class Store:
             The files do not hold that span, or a motion lacks a part of `layout`.
         """
         motions = [path if path.exists() else None for path in self._pair(clip, split, ".npz")]
-        speech = read_speech(clip_path(self.root, split, clip, ".rttm"))
         waves = self._pair(clip, split, ".wav")
+        speech = self._speech(clip, split)
         return read_span(waves.__getitem__, motions.__getitem__, speech, first, frames, layout)
+
+    def _speech(self, clip: str, split: str) -> np.ndarray:
+        """Who speaks in every frame of a clip. An RTTM is parsed once; its mask is kept, one bit per frame."""
+        frames = self._frames[clip]
+        if clip not in self._packed_speech:
+            mask = speech_mask(read_speech(clip_path(self.root, split, clip, ".rttm")), frames)
+            self._packed_speech[clip] = np.packbits(mask, axis=1)
+        return np.unpackbits(self._packed_speech[clip], axis=1, count=frames).astype(bool)
 
     def _pair(self, clip: str, split: str, suffix: str) -> list[Path]:
         return [clip_path(self.root, split, clip, suffix, person) for person in (0, 1)]
@@ -82,30 +94,36 @@ class Store:
     def _splits(self) -> dict[str, str]:
         return dict(zip(self.manifest["clip"], self.manifest["split"], strict=True))
 
+    @cached_property
+    def _frames(self) -> dict[str, int]:
+        return {clip: int(n) for clip, n in zip(self.manifest["clip"], self.manifest["frames"], strict=True)}
+
 
 def open_store(root: str | os.PathLike) -> Store:
-    """Open a finished store.
+    """Open a finished store, of this format or an older one.
 
     Raises
     ------
     InputError
-        No store, one that is not finished, or one of another format.
+        There is no store, it is not finished, or it has a newer format.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"no store at {root}; dualtalk prepare or dualtalk synthesize makes one")
-    if not (root / ABOUT).is_file():
-        raise InputError(f"{root} is not a store (it has no {ABOUT}); dualtalk prepare makes one of it")
+    if not (root / METADATA).is_file():
+        raise InputError(f"{root} is not a store (it has no {METADATA}); dualtalk prepare makes one of it")
     try:
-        about = json.loads((root / ABOUT).read_text())
+        metadata = json.loads((root / METADATA).read_text())
     except ValueError as error:
-        raise InputError(f"{root / ABOUT} is not JSON ({error})") from error
-    if about.get("format") != FORMAT:
-        raise InputError(f"{root} is a store of format {about.get('format')}; this version reads {FORMAT}")
+        raise InputError(f"{root / METADATA} is not JSON ({error})") from error
+    if not isinstance(metadata, dict):
+        raise InputError(f"{root / METADATA} holds no JSON object; is it of another program?")
+    check_format(metadata.get("format"), f"the store {root}")
     if not (root / MANIFEST).is_file():
-        raise InputError(f"{root} is not finished; run the command that makes it once more: it goes on from there")
+        raise InputError(f"{root} is not finished; run the command that makes it again: it resumes")
     try:
         manifest = pd.read_parquet(root / MANIFEST)
     except (OSError, ValueError) as error:
         raise InputError(f"{root / MANIFEST} cannot be read ({error}); make the store again") from error
-    return Store(root, about, manifest)
+    manifest.columns = pd.Index(current_columns(list(manifest.columns)))
+    return Store(root, current_metadata(metadata), manifest)

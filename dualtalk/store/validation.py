@@ -1,30 +1,34 @@
-"""Looking a finished store over: every file there, whole, and what the manifest says it is."""
+"""Validation of a finished store: every file is there, complete, and as the manifest describes it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from dualtalk.core import PARTY
 from dualtalk.errors import InputError
+from dualtalk.parallel import Progress
 from dualtalk.store.schema import SPLITS, clip_path, clip_paths, sha256_of
 from dualtalk.store.store import Store, open_store
 
 
-def check_store(
-    root: str | os.PathLike, report: Callable[[int, int], None] = lambda done, total: None
-) -> list[str]:
-    """What is wrong with a store, a sentence a fault; empty if nothing is.
+def validate_store(root: str | os.PathLike, report: Progress = lambda done, total: None) -> list[str]:
+    """Errors of a store, one sentence each; empty if the store is valid.
 
     Checksums of all files are compared, every clip is read, and no person and no session may be in two splits.
+
+    Raises
+    ------
+    InputError
+        `root` is not a finished store.
     """
     store = open_store(root)
-    faults = [*_doubled(store), *_shared_between_splits(store), *_strays(store)]
+    errors = [*_duplicates(store), *_shared_between_splits(store), *_unlisted_files(store)]
     for done, row in enumerate(store.manifest.itertuples(), start=1):
-        faults += [f"{row.clip}: {fault}" for fault in _clip_faults(store, row)]
+        errors += [f"{row.clip}: {error}" for error in _clip_errors(store, row)]
         report(done, len(store))
-    return faults
+    return errors
 
 
-def _doubled(store: Store) -> Iterator[str]:
+def _duplicates(store: Store) -> Iterator[str]:
     clips = store.manifest["clip"]
     yield from (f"{clip} is twice in the manifest" for clip in sorted(set(clips[clips.duplicated()])))
 
@@ -41,42 +45,43 @@ def _shared_between_splits(store: Store) -> Iterator[str]:
                 yield f"{what} {name} is in {' and in '.join(sorted(where))}"
 
 
-def _strays(store: Store) -> Iterator[str]:
+def _unlisted_files(store: Store) -> Iterator[str]:
     rows = store.manifest
-    known = {
+    listed = {
         path
         for clip, split in zip(rows["clip"], rows["split"], strict=True)
         for path in clip_paths(store.root, split, clip)
     }
     for split in SPLITS:
         for path in sorted((store.root / split).glob("*")):
-            if path not in known:
+            if path not in listed:
                 yield f"{path.relative_to(store.root)} is not in the manifest"
 
 
-def _clip_faults(store: Store, row) -> Iterator[str]:
+def _clip_errors(store: Store, row) -> Iterator[str]:
+    """Errors of the clip of one manifest row; the clip is read only if its files are as they were written."""
     files = {"sha256_turns": clip_path(store.root, row.split, row.clip, ".rttm")}
     for index, label in enumerate(PARTY):
         files[f"sha256_audio_{label}"] = clip_path(store.root, row.split, row.clip, ".wav", index)
         files[f"sha256_motion_{label}"] = clip_path(store.root, row.split, row.clip, ".npz", index)
-    sound = True
+    intact = True
     for column, path in files.items():
-        wanted = getattr(row, column)
-        if wanted and not path.is_file():
+        checksum = getattr(row, column)
+        if checksum and not path.is_file():
             yield f"{path.name} is missing"
-        elif wanted and sha256_of(path) != wanted:
+        elif checksum and sha256_of(path) != checksum:
             yield f"{path.name} is not what was written (its checksum differs)"
-        elif not wanted and path.is_file():
+        elif not checksum and path.is_file():
             yield f"{path.name} is not in the manifest"
         else:
             continue
-        sound = False
-    if not sound:
+        intact = False
+    if not intact:
         return
     try:
-        talk = store.conversation(row.clip)
+        conversation = store.conversation(row.clip)
     except InputError as error:
         yield str(error)
         return
-    if talk.frames != row.frames or talk.duration_s != row.seconds:
-        yield f"holds {talk.frames} frames; the manifest says {row.frames}, {row.seconds} s"
+    if conversation.frames != row.frames or conversation.duration_s != row.seconds:
+        yield f"holds {conversation.frames} frames; the manifest says {row.frames}, {row.seconds} s"

@@ -1,4 +1,4 @@
-"""Stretches of a clip as arrays, from its files wherever they lie."""
+"""Spans of a clip as arrays, from its files on disk or in memory."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,17 +19,19 @@ File = str | os.PathLike | BufferedIOBase
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
-    """A stretch of a clip as arrays, both people always together.
+class ClipSpan:
+    """A span of a clip as arrays; both people share the same frames.
 
     Attributes
     ----------
     audio : (2, sample) float32
+        16 kHz in [-1, 1]; 640 samples a frame.
     motion : (2, frame, coef) float32
-        In the layout asked for; zeros where a person has no motion.
+        In the requested layout; zeros where a person has no motion.
     valid : (2, frame) bool
-        Whether a person's motion was observed.
+        Frames whose motion was observed.
     speech : (2, frame) bool
+        Frames in which the person speaks.
     identity : (2, 300) float32
     """
 
@@ -40,15 +42,31 @@ class Span:
     identity: Float32[np.ndarray, "2 300"]
 
 
+def speech_mask(
+    segments: tuple[Sequence[Segment], Sequence[Segment]], frames: int
+) -> Bool[np.ndarray, "2 clip_frame"]:
+    """Frames of a clip in which each person speaks."""
+    return np.stack([speaking_frames(own, frames) for own in segments])
+
+
 def read_span(
     wave: Callable[[int], File],
     motion: Callable[[int], File | None],
-    speech: tuple[Sequence[Segment], Sequence[Segment]],
+    speech: Bool[np.ndarray, "2 clip_frame"],
     first: int,
     frames: int,
     layout: MotionLayout,
-) -> Span:
-    """Frames `first` to `first + frames` of the clip whose files `wave` and `motion` give for person 0 and 1.
+) -> ClipSpan:
+    """Frames `first` to `first + frames` of a clip.
+
+    Parameters
+    ----------
+    wave, motion : callable
+        Give the files of person 0 and 1; None where a person has no motion.
+    speech : (2, clip_frame) bool
+        Of the whole clip; see `speech_mask`.
+    first, frames : int
+    layout : MotionLayout
 
     Raises
     ------
@@ -58,17 +76,16 @@ def read_span(
     audio = np.empty((2, frames * SAMPLES_PER_FRAME), np.float32)
     for person in (0, 1):
         if read_wave_span(wave(person), first * SAMPLES_PER_FRAME, audio[person]) < audio.shape[1]:
-            raise InputError(f"{wave(person)} ends before frame {first + frames}; is the store whole?")
-    moving = [_motion(motion(person), first, frames, layout) for person in (0, 1)]
-    motions, valid, identities = (np.stack(parts) for parts in zip(*moving, strict=True))
-    speaking = np.stack([speaking_frames(spans, frames, first) for spans in speech])
-    return Span(audio, motions, valid, speaking, identities)
+            raise InputError(f"{wave(person)} ends before frame {first + frames}; is the store complete?")
+    parts = [_motion(motion(person), first, frames, layout) for person in (0, 1)]
+    motions, valid, identities = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+    return ClipSpan(audio, motions, valid, speech[:, first : first + frames], identities)
 
 
 def _motion(
     file: File | None, first: int, frames: int, layout: MotionLayout
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients, which frames are valid, and identity."""
+    """Coefficients, the mask of valid frames, and identity."""
     motion = np.zeros((frames, layout.width), np.float32)
     identity = np.zeros(IDENTITY_COEFFICIENTS, np.float32)
     if file is None:
@@ -76,7 +93,7 @@ def _motion(
     with NpzRows(file) as arrays:
         pose = arrays.rows("pose", first, frames)
         if len(pose) < frames:
-            raise InputError(f"{file} ends before frame {first + frames}; is the store whole?")
+            raise InputError(f"{file} ends before frame {first + frames}; is the store complete?")
         parts = {"expression": arrays.rows("exp", first, frames), "head": pose[:, :3], "jaw": pose[:, 3:]}
         if "eyes" in arrays:
             parts["eyes"] = arrays.rows("eyes", first, frames)

@@ -1,8 +1,8 @@
-"""Making a store, many clips at once, so that a run which is killed goes on where it was and ends the same.
+"""Building a store, many clips at once, so that an interrupted run resumes and ends with the same bytes.
 
-Every clip is made from its task alone, in a process of one thread, whatever the number of workers: the same
-tasks give the same bytes. A clip that cannot be made is quarantined with its reason and the rest goes on; a
-disk that cannot be written to stops the run.
+Every clip is made from its task alone, in a single-threaded process, so the same tasks give the same bytes for any
+number of workers. A clip that cannot be made is rejected with its reason, and the others continue; a disk that
+cannot be written to stops the run.
 """
 
 import errno
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -20,18 +21,18 @@ from pyannote.core import Timeline
 from dualtalk.audio.turns import turn_table
 from dualtalk.errors import DualTalkError, InputError, SetupError
 from dualtalk.io.atomic import written_whole
-from dualtalk.parallel import WorkerPool
+from dualtalk.parallel import Progress, WorkerPool
+from dualtalk.store.formats import FORMAT, check_format
 from dualtalk.store.schema import (
-    ABOUT,
     EVENT_COLUMNS,
     EVENTS,
-    FORMAT,
     MANIFEST,
-    QUARANTINE,
+    METADATA,
+    REJECTED,
     SPLITS,
     TURNS,
+    ClipDraft,
     ClipRecord,
-    Draft,
     clip_path,
     clip_paths,
     read_clip_json,
@@ -41,138 +42,161 @@ from dualtalk.store.schema import (
 )
 
 LOCK = ".building.lock"
-# What no other clip would escape either.
+# Name of `REJECTED` in format 1.
+REJECTED_FORMAT_1 = "quarantine.csv"
+# Errors that would affect every other clip as well.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A clip that is wanted.
+    """A clip to be made.
 
     Attributes
     ----------
     clip, split : str
-    fingerprint : str
-        Of all that the clip is made from: where it has changed, the clip is made anew.
+    input_hash : str
+        Hash of everything that the clip is made from; a clip whose hash has changed is made again.
     entry : object
-        What else `make` needs to know; picklable.
+        Further input of `make`; picklable.
     """
 
     clip: str
     split: str
-    fingerprint: str
-    entry: object = None
+    input_hash: str
+    entry: Any = None
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class Rejected:
+    """A clip that could not be used, and why."""
+
     clip: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a run did.
+class BuildReport:
+    """Outcome of a run.
 
     Attributes
     ----------
     made, kept : int
-        Clips made in this run, and clips found whole from an earlier one.
-    quarantined : tuple of Quarantined
+        Number of clips made in this run, and of complete clips found from an earlier one.
+    rejected : tuple of Rejected
     """
 
     made: int
     kept: int
-    quarantined: tuple[Quarantined, ...]
+    rejected: tuple[Rejected, ...]
 
 
-Make = Callable[[Task], Draft]
-Report = Callable[[int, int], None]
+Make = Callable[[Task], ClipDraft]
 
 
 def build_store(
     root: str | os.PathLike,
-    about: Mapping,
+    metadata: Mapping[str, Any],
     tasks: Sequence[Task],
     make: Make,
     *,
-    refused: Sequence[Quarantined] = (),
+    rejected: Sequence[Rejected] = (),
     workers: int = 1,
     overwrite: bool = False,
-    report: Report = lambda done, total: None,
-) -> Built:
+    report: Progress = lambda done, total: None,
+) -> BuildReport:
     """Make the clips of `tasks`, then the tables.
 
     Parameters
     ----------
-    about : mapping
-        JSON for `store.json`. A store made with another one is not gone on with.
+    root : path
+        A folder; it may hold an unfinished or smaller store with the same metadata, which is completed.
+    metadata : mapping
+        JSON for `store.json`: corpus, licence, and under `generator` the settings that the clips depend on.
+    tasks : sequence of Task
     make : callable
-        Turns a task into a `Draft`; it must be picklable. An `InputError` quarantines the clip.
-    refused : sequence of Quarantined
-        Clips that were quarantined before any work.
+        Turns a task into a `ClipDraft`; it must be picklable. An `InputError` rejects the clip.
+    rejected : sequence of Rejected
+        Clips that were rejected before any work.
     workers : int
-        Processes; 0 works in this one.
+        Number of processes; 0 works in this one.
+    overwrite : bool
+        Replace a store with other metadata.
+    report : callable
+        Called with the number of finished clips and the number of all clips.
 
     Raises
     ------
     InputError
-        `root` cannot be written to, holds something else, or holds a store made in another way; the disk is
-        full; no clip could be made.
+        `root` cannot be written to, holds something else, or holds a store of another format or with other
+        metadata; the disk is full; no clip could be made.
     SetupError
         `make` needs something that this machine lacks.
     """
     root = Path(root)
-    _claim(root, {"format": FORMAT, **about}, overwrite=overwrite)
+    # `metadata` may come from a store of an older format.
+    _claim(root, {"format": FORMAT, **metadata} | {"format": FORMAT}, overwrite=overwrite)
     lock = FileLock(root / LOCK)
     try:
         with lock.acquire(timeout=0):
             _sweep(root, tasks)
             try:
                 built, records = _make_all(root, tasks, make, workers, report)
-                quarantined = tuple(sorted((*refused, *built.quarantined), key=lambda one: one.clip))
+                left_out = tuple(sorted((*rejected, *built.rejected), key=lambda one: one.clip))
                 if not records:
-                    reason = f"; the first of them: {quarantined[0].clip}: {quarantined[0].reason}"
-                    raise InputError(f"none of {len(tasks) + len(refused)} clips could be used{reason}")
-                _write_tables(root, records, quarantined)
+                    reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
+                    raise InputError(f"none of {len(tasks) + len(rejected)} clips could be used{reason}")
+                _write_tables(root, records, left_out)
             except OSError as error:
                 raise _disk_error(root, error) from error
     except Timeout as error:
         raise InputError(f"another run is writing {root}; wait for it, or give another folder") from error
     (root / LOCK).unlink(missing_ok=True)
-    return Built(built.made, built.kept, quarantined)
+    return BuildReport(built.made, built.kept, left_out)
 
 
-def _claim(root: Path, about: Mapping, *, overwrite: bool) -> None:
-    """Make the folder, or see that what is there is this store."""
+def _claim(root: Path, metadata: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Create the folder, or check that it holds this store."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         held = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
-        if held and ABOUT not in held:
+        if held and METADATA not in held:
             raise InputError(f"{root} holds {held[0]}, which is not part of a store; give a folder of its own")
         if held:
-            before = json.loads((root / ABOUT).read_text())
-            changed = sorted(key for key in {*before, *about} if before.get(key) != about.get(key))
-            if changed and not overwrite:
-                raise InputError(
-                    f"{root} was made with another {changed[0]} ({before.get(changed[0])!r}, now "
-                    f"{about.get(changed[0])!r}); give another folder, or --overwrite to make it anew"
-                )
-            if overwrite:
+            if not overwrite:
+                _check_same(root, json.loads((root / METADATA).read_text()), metadata)
+            else:
                 _empty(root)
-        write_json(root / ABOUT, about)
+        write_json(root / METADATA, metadata)
     except FileExistsError as error:
         raise InputError(f"{root} is a file; wanted a folder for the store") from error
     except OSError as error:
         raise _disk_error(root, error) from error
     except json.JSONDecodeError as error:
-        raise InputError(f"{root / ABOUT} is not a store's ({error}); give a folder of its own") from error
+        raise InputError(f"{root / METADATA} is not a store's ({error}); give a folder of its own") from error
+
+
+def _check_same(root: Path, before: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Refuse to extend a store that was made with other metadata, or in another format."""
+    check_format(before.get("format"), f"the store {root}")
+    if before["format"] != FORMAT:
+        raise InputError(
+            f"{root} has format {before['format']}: it can be read, but only a store of format {FORMAT} can be "
+            "extended; give another folder, or --overwrite to make it again"
+        )
+    changed = sorted(key for key in {*before, *metadata} if before.get(key) != metadata.get(key))
+    if changed:
+        raise InputError(
+            f"{root} was made with another {changed[0]} ({before.get(changed[0])!r}, now "
+            f"{metadata.get(changed[0])!r}); give another folder, or --overwrite to make it again"
+        )
 
 
 def _empty(root: Path) -> None:
+    """Remove the clips and tables of a store, but not its folder."""
     for path in _clip_files(root):
         path.unlink()
-    for name in (MANIFEST, TURNS, EVENTS, QUARANTINE):
+    for name in (MANIFEST, TURNS, EVENTS, REJECTED, REJECTED_FORMAT_1):
         (root / name).unlink(missing_ok=True)
 
 
@@ -182,7 +206,7 @@ def _clip_files(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path, tasks: Sequence[Task]) -> None:
-    """Remove what a killed run left half-written, and clips that are not wanted any more."""
+    """Remove incomplete files of a killed run, and clips that no task asks for."""
     wanted = {path for task in tasks for path in clip_paths(root, task.split, task.clip)}
     for path in _clip_files(root):
         if path not in wanted:
@@ -190,22 +214,31 @@ def _sweep(root: Path, tasks: Sequence[Task]) -> None:
 
 
 def _make_all(
-    root: Path, tasks: Sequence[Task], make: Make, workers: int, report: Report
-) -> tuple[Built, list[ClipRecord]]:
-    records, missing, quarantined = [], [], []
+    root: Path, tasks: Sequence[Task], make: Make, workers: int, report: Progress
+) -> tuple[BuildReport, list[ClipRecord]]:
+    records: list[ClipRecord] = []
+    missing: list[Task] = []
+    rejected: list[Rejected] = []
     for task in tasks:
-        found = _found_whole(root, task)
-        records.append(found) if found else missing.append(task)
+        found = _complete_clip(root, task)
+        if found:
+            records.append(found)
+        else:
+            missing.append(task)
     kept = len(records)
     report(kept, len(tasks))
     for result in _results(root, missing, make, workers):
-        (quarantined if isinstance(result, Quarantined) else records).append(result)
-        report(len(records) + len(quarantined), len(tasks))
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        else:
+            records.append(result)
+        report(len(records) + len(rejected), len(tasks))
     records.sort(key=lambda record: record.clip)
-    return Built(len(records) - kept, kept, tuple(quarantined)), records
+    return BuildReport(len(records) - kept, kept, tuple(rejected)), records
 
 
-def _found_whole(root: Path, task: Task) -> ClipRecord | None:
+def _complete_clip(root: Path, task: Task) -> ClipRecord | None:
+    """The record of a clip that an earlier run completed from the same inputs."""
     path = clip_path(root, task.split, task.clip, ".json")
     if not path.is_file():
         return None
@@ -213,53 +246,53 @@ def _found_whole(root: Path, task: Task) -> ClipRecord | None:
         record, content = read_clip_json(path)
     except InputError:
         return None
-    return record if content.get("task") == task.fingerprint else None
+    return record if content.get("input_hash") == task.input_hash else None
 
 
-def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterator[ClipRecord | Quarantined]:
+def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterator[ClipRecord | Rejected]:
     if not tasks:
         return
     with WorkerPool(workers) as pool:
         yield from pool.map_unordered(partial(_make_one, root, make=make), tasks)
 
 
-def _make_one(root: Path, task: Task, make: Make) -> ClipRecord | Quarantined:
+def _make_one(root: Path, task: Task, make: Make) -> ClipRecord | Rejected:
     try:
         draft = make(task)
     except SetupError:
         raise
     except DualTalkError as error:
-        return Quarantined(task.clip, " ".join(str(error).split()))
+        return Rejected(task.clip, " ".join(str(error).split()))
     except MemoryError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
-        return Quarantined(task.clip, f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
-    return write_clip(root, draft, task.fingerprint)
+        return Rejected(task.clip, f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
+    return write_clip(root, draft, task.input_hash)
 
 
 def _disk_error(root: Path, error: OSError) -> InputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(f"no space left for {root}; free some and run the same command: it goes on from there")
+        return InputError(f"no space left for {root}; free some space and run the same command again: it resumes")
     return InputError(f"cannot write {root}: {error.strerror}; is it read-only, or in a folder that is?")
 
 
-def _write_tables(root: Path, records: list[ClipRecord], quarantined: Sequence[Quarantined]) -> None:
-    """Tables of all clips, in the order of their names; the manifest last."""
+def _write_tables(root: Path, records: list[ClipRecord], rejected: Sequence[Rejected]) -> None:
+    """Write the tables of all clips, sorted by name; the manifest last."""
     turns, events = [], []
     for record in records:
-        spoken = read_speech(clip_path(root, record.split, record.clip, ".rttm"))
-        table = turn_table(*map(Timeline, spoken), record.seconds)
+        a, b = read_speech(clip_path(root, record.split, record.clip, ".rttm"))
+        table = turn_table(Timeline(a), Timeline(b), record.seconds)
         turns.append(table.assign(clip=record.clip)[["clip", *table.columns]])
         content = read_clip_json(clip_path(root, record.split, record.clip, ".json"))[1]
         events += [{"clip": record.clip, **event} for event in content["events"]]
-    left_out = pd.DataFrame([asdict(one) for one in quarantined], columns=["clip", "reason"])
+    rejections = pd.DataFrame([asdict(one) for one in rejected], columns=["clip", "reason"])
     columns = [field.name for field in fields(ClipRecord)]
     for name, table in (
         (TURNS, pd.concat(turns, ignore_index=True)),
         (EVENTS, pd.DataFrame(events, columns=["clip", *EVENT_COLUMNS])),
-        (QUARANTINE, left_out),
+        (REJECTED, rejections),
         (MANIFEST, pd.DataFrame([asdict(record) for record in records], columns=columns)),
     ):
         with written_whole(root / name) as partial:

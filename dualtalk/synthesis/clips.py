@@ -12,7 +12,7 @@ from dualtalk.animator import Animation, Transcript, animate
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
-from dualtalk.store import Draft, Task
+from dualtalk.store import ClipDraft, Task
 from dualtalk.synthesis.dialogue import Line, Turn, Writer, said_words
 from dualtalk.synthesis.room_acoustics import draw_scene, recorded
 from dualtalk.synthesis.turn_scheduler import Clock, Placed
@@ -73,7 +73,7 @@ def random_stream(*names: int | str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def make_clip(settings: Settings, task: Task) -> Draft:
+def make_clip(settings: Settings, task: Task) -> ClipDraft:
     """The clip that `task` names."""
     rng = random_stream(settings.seed, "clip", int(task.clip.rpartition("_")[2]))
     people = _two_people(settings, task.split, rng)
@@ -91,16 +91,16 @@ def make_clip(settings: Settings, task: Task) -> Draft:
     scene = draw_scene(rng)
     heard = recorded(dry, LEVEL_RMS, scene, rng)
     moving = animation.conversation
-    return Draft(
+    return ClipDraft(
         conversation=replace(moving, a=replace(moving.a, audio=heard[0]), b=replace(moving.b, audio=heard[1])),
         corpus=CORPUS,
         split=task.split,
         session=task.clip,
         people=(people[0].name, people[1].name),
-        turns_from="synthesis",
+        segmentation_source="synthesis",
         events=event_rows(animation),
         phonemes=(transcripts[0].phonemes, transcripts[1].phonemes),
-        made_of={
+        provenance={
             "voices": [_voice_card(person.voice) for person in people],
             "recording": asdict(scene),
             "lines": [

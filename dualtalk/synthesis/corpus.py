@@ -12,8 +12,8 @@ from dualtalk import __version__
 from dualtalk.animator import animate
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
-from dualtalk.store import Built, Draft, Store, Task, build_store, open_store
-from dualtalk.store.writer import Report
+from dualtalk.parallel import Progress
+from dualtalk.store import BuildReport, ClipDraft, Store, Task, build_store, open_store
 from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
 from dualtalk.synthesis.dialogue import said_words
 from dualtalk.synthesis.kokoro import load_kokoro
@@ -36,8 +36,8 @@ def synthesize(
     pace: float = 1.0,
     workers: int = 1,
     overwrite: bool = False,
-    report: Report = lambda done, total: None,
-) -> Built:
+    report: Progress = lambda done, total: None,
+) -> BuildReport:
     """Make a synthetic corpus as a store.
 
     Parameters
@@ -79,14 +79,14 @@ def synthesize(
     settings = Settings(seed, clip_seconds, tuple(map(str, piper)), kokoro_folder, list_of_words, pace)
     numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
     tasks = [Task(clip_name(settings, number), split_of(number), "") for number in numbers]
-    made_by = {"seed": seed, "clip_seconds": clip_seconds, "piper": [Path(path).name for path in piper]}
+    generator = {"seed": seed, "clip_seconds": clip_seconds, "piper": [Path(path).name for path in piper]}
     if kokoro is not None:
-        made_by["kokoro"] = True
+        generator["kokoro"] = True
     if words is not None:
-        made_by["words"] = Path(words).name
+        generator["words"] = Path(words).name
     if pace != 1:
-        made_by["pace"] = pace
-    about = {"corpus": CORPUS, "licence": LICENCE, "made_by": made_by, "version": __version__}
+        generator["pace"] = pace
+    about = {"corpus": CORPUS, "licence": LICENCE, "generator": generator, "version": __version__}
     make = partial(make_clip, settings)
     return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
 
@@ -98,8 +98,8 @@ def add_teacher_motion(
     *,
     workers: int = 1,
     overwrite: bool = False,
-    report: Report = lambda done, total: None,
-) -> Built:
+    report: Progress = lambda done, total: None,
+) -> BuildReport:
     """Make a store of the clips of `source` with the animator's motion in place of what they have."""
     store = open_store(source)
     if Path(out).resolve() == Path(source).resolve():
@@ -109,8 +109,12 @@ def add_teacher_motion(
         Task(row.clip, row.split, f"{row.sha256_audio_a}{row.sha256_audio_b}{row.sha256_turns}")
         for row in rows.itertuples()
     ]
-    made_by = {"seed": seed, "audio_of": store.about.get("corpus")}
-    about = {**store.about, "corpus": f"{store.about.get('corpus')} with teacher motion", "made_by": made_by}
+    generator = {"seed": seed, "audio_of": store.metadata.get("corpus")}
+    about = {
+        **store.metadata,
+        "corpus": f"{store.metadata.get('corpus')} with teacher motion",
+        "generator": generator,
+    }
     make = partial(_taught, str(source), seed)
     return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
 
@@ -120,7 +124,7 @@ def _opened(root: str) -> Store:
     return open_store(root)
 
 
-def _taught(source: str, seed: int, task: Task) -> Draft:
+def _taught(source: str, seed: int, task: Task) -> ClipDraft:
     store = _opened(source)
     talk = store.conversation(task.clip)
     row = store.manifest.set_index("clip").loc[task.clip]
@@ -128,13 +132,13 @@ def _taught(source: str, seed: int, task: Task) -> Draft:
     faces = [draw_identity(random_stream(seed, "face", name)) for name in (row["person_a"], row["person_b"])]
     people = animation.conversation.participants
     motions = [replace(person.motion, identity=face) for person, face in zip(people, faces, strict=True)]
-    return Draft(
+    return ClipDraft(
         conversation=animation.conversation.with_motion(*motions),
-        corpus=store.about["corpus"],
+        corpus=store.metadata["corpus"],
         split=task.split,
         session=row["session"],
         people=(row["person_a"], row["person_b"]),
-        turns_from=row["turns_from"],
+        segmentation_source=row["segmentation_source"],
         notes=("motion is the animator's",),
         events=event_rows(animation),
     )

@@ -49,7 +49,9 @@ def show(store: Store) -> None:
     seconds = float(store.manifest["seconds"].sum())
     found = turn_statistics(store.turns, seconds)
     laughs = sum(
-        line[2] == "laugh" for clip in store.manifest["clip"] for line in store.details(clip)["made_of"]["lines"]
+        line[2] == "laugh"
+        for clip in store.manifest["clip"]
+        for line in store.details(clip)["provenance"]["lines"]
     )
     measured = {
         "floor-transfer offset, mode, ms": f"{1000 * found.offset_mode_s:.0f}",
