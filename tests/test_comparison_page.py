@@ -8,10 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from dualtalk.evaluation.baselines import REFERENCE
-from dualtalk.evaluation.curves import CURVE_FRAMES, QUANTITIES, Curve, Moment
-from dualtalk.evaluation.registry import MEASURES
-from dualtalk.evaluation.runner import Evaluation, Row
+from dualtalk.evaluation.baselines import GROUND_TRUTH
+from dualtalk.evaluation.curves import CURVE_FRAMES, QUANTITIES, TransitionCurve, WorstTransition
+from dualtalk.evaluation.registry import METRICS
+from dualtalk.evaluation.runner import Evaluation, SystemResult
 from dualtalk.metrics.bootstrap import Estimate
 from dualtalk.webpages.comparison_report import write_comparison
 from dualtalk.webpages.comparison_stills import Strip
@@ -25,27 +25,27 @@ INITIALLY_SHOWN = {NAMES[number] for number in (0, *EVER_BEST)}
 
 def evaluation_of(names) -> Evaluation:
     """Values are 1 or 2: the better one depends on the measure, and the winner on the measure's position."""
-    winners = [EVER_BEST[place % len(EVER_BEST)] for place in range(len(MEASURES))]
+    winners = [EVER_BEST[place % len(EVER_BEST)] for place in range(len(METRICS))]
     frames = np.linspace(0, 1, CURVE_FRAMES)
     rows = []
-    for number, name in enumerate((*names, REFERENCE)):
+    for number, name in enumerate((*names, GROUND_TRUTH)):
         better = [number == winner for winner in winners]
         figures = {
-            measure.name: Estimate(2.0 - ((measure.wanted == "higher") != is_better), np.nan, np.nan, 1)
-            for measure, is_better in zip(MEASURES, better, strict=True)
+            measure.name: Estimate(2.0 - ((measure.direction == "higher") != is_better), np.nan, np.nan, 1)
+            for measure, is_better in zip(METRICS, better, strict=True)
         }
-        if name == REFERENCE:
+        if name == GROUND_TRUTH:
             figures = dict.fromkeys(figures, Estimate(1.0, np.nan, np.nan, 1))
-        curve = Curve(frames + number, frames + number - 1, frames + number + 1, 2, 2)
-        curves = {"listen to speak": dict.fromkeys(QUANTITIES, curve)}
-        rows.append(Row(name, None if name == REFERENCE else "partner-given", figures, curves, ()))
+        curve = TransitionCurve(frames + number, frames + number - 1, frames + number + 1, 2, 2)
+        curves = {"turn onset": dict.fromkeys(QUANTITIES, curve)}
+        rows.append(SystemResult(name, None if name == GROUND_TRUTH else "partner-given", figures, curves, ()))
     return Evaluation(tuple(rows), (), (), "open", people=2, frames=500, dialogues=1)
 
 
 def written(names, path) -> str:
-    events = [{"name": name, "events": [["nod", 1.0, 2.0]]} for name in (REFERENCE, *names)]
+    events = [{"name": name, "events": [["nod", 1.0, 2.0]]} for name in (GROUND_TRUTH, *names)]
     person = {"speaker": 1, "own": [[0, 4]], "partner": [], "transitions": [], "rows": events}
-    moment = Moment(-1.0, "tea", 0, "listen to speak", 50)
+    moment = WorstTransition(1.0, "tea", 0, "turn onset", 50)
     picture = np.zeros((8, 20, 3), np.uint8)
     write_comparison(
         evaluation_of(names),
@@ -112,10 +112,10 @@ def test_reader_selects_the_systems_to_show(tmp_path):
     ):
         in_order = [name for name in NAMES if name in expected]
         assert state["pressed"] == state["strips"] == in_order
-        assert state["legend"] == [*in_order, REFERENCE]
-        assert state["events"] == ["speaks", "partner speaks", REFERENCE, *in_order]
+        assert state["legend"] == [*in_order, GROUND_TRUTH]
+        assert state["events"] == ["speaks", "partner speaks", GROUND_TRUTH, *in_order]
         assert {len(set(lines)) for lines in state["lines"]} == {7}
-        assert state["table"] == state["plotted"] == [*NAMES, REFERENCE]
+        assert state["table"] == state["plotted"] == [*NAMES, GROUND_TRUTH]
         assert state["clipped"] == 0
     assert found["first"]["colours"] == found["then"]["colours"]
     assert len(set(found["first"]["colours"])) == len(NAMES)

@@ -6,20 +6,21 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluation.baselines import as_long, control_motions, strangers
-from dualtalk.evaluation.clip_metrics import Act, Side
+from dualtalk.evaluation.baselines import baseline_motions, fit_length, surrogate_partners
+from dualtalk.evaluation.clip_metrics import ReferenceTrack
+from dualtalk.evaluation.features import MotionFeatures
 from dualtalk.evaluation.loading import (
     ClipFiles,
     ReferencePerson,
-    cut,
+    cut_person,
     find_reference,
     find_system,
-    matched,
+    match_predictions,
+    merged_warnings,
     read_clip,
     read_prediction,
-    said_once,
 )
-from dualtalk.evaluation.registry import MEASURES, NAMES
+from dualtalk.evaluation.registry import METRIC_NAMES, METRICS
 
 
 def motion(frames: int, seed: int = 0, space: str = "flame") -> HeadMotion:
@@ -100,33 +101,33 @@ def test_nothing_there_is_one_line(tmp_path, what):
 
 def test_names_without_a_match_are_listed(reference, tmp_path):
     system = predicted(tmp_path / "ours", "walk_speaker1", "stroll_speaker1")
-    pairs, notes = matched(find_reference(reference, "test"), [system])
+    pairs, notes = match_predictions(find_reference(reference, "test"), [system])
     assert [(files.clip, people) for files, people in pairs] == [("walk", (0,))]
-    assert notes[0] == "ours: 1 not in the reference, left out: stroll_speaker1"
-    assert notes[1].startswith("ours: 5 of the reference are not predicted: tea_sub_video_1_000_speaker1, ")
+    assert notes[0] == "ours: left out 1 predictions without a ground truth: stroll_speaker1"
+    assert notes[1].startswith("ours: no prediction of 5 people: tea_sub_video_1_000_speaker1, ")
 
 
 def test_systems_are_compared_on_what_all_have(reference, tmp_path):
     one = predicted(tmp_path / "one", "walk_speaker1", "walk_speaker2")
     two = predicted(tmp_path / "two", "walk_speaker2")
-    pairs, notes = matched(find_reference(reference, "test"), [one, two])
+    pairs, notes = match_predictions(find_reference(reference, "test"), [one, two])
     assert [people for _, people in pairs] == [(1,)]
-    assert notes[-1] == "measured on the 1 that all 2 systems have"
+    assert notes[-1] == "measured the 1 people whom all 2 systems predict"
 
 
-def test_what_is_said_of_many_systems_is_said_once():
+def test_what_is_said_of_many_systems_is_merged_warnings():
     said = [("one", "late"), ("two", "late"), ("three", "late"), ("two", "loud")]
-    assert said_once(said, 3) == ["all 3 systems: late", "two: loud"]
-    assert said_once(said, 4) == ["one, two, three: late", "two: loud"]
-    assert said_once([("one", "late")], 1) == ["one: late"]
+    assert merged_warnings(said, 3) == ["all 3 systems: late", "two: loud"]
+    assert merged_warnings(said, 4) == ["one, two, three: late", "two: loud"]
+    assert merged_warnings([("one", "late")], 1) == ["one: late"]
 
 
 def test_no_match_at_all_is_an_error(reference, tmp_path):
     system = predicted(tmp_path / "ours", "stroll_speaker1")
     with pytest.raises(
-        InputError, match="ours has stroll_speaker1, and the reference tea_sub_video_1_000_speaker1"
+        InputError, match="ours has stroll_speaker1, and the ground truth tea_sub_video_1_000_speaker1"
     ):
-        matched(find_reference(reference, "test"), [system])
+        match_predictions(find_reference(reference, "test"), [system])
 
 
 def test_two_files_for_one_person_are_refused(tmp_path):
@@ -165,14 +166,14 @@ def test_pickles_are_not_opened(tmp_path):
 def test_spaces_are_not_mixed(tmp_path):
     path = tmp_path / "walk_speaker1.npz"
     motion(30, space="open").save(path)
-    with pytest.raises(InputError, match="in space 'open', the reference in 'flame'"):
+    with pytest.raises(InputError, match="in space 'open', the ground truth in 'flame'"):
         read_prediction(path, "flame")
     assert read_prediction(path, "open").frames == 30
 
 
 def test_a_cut_is_timed_from_its_start():
     person = ReferencePerson(motion(50), np.zeros(50 * 640, np.float32), Timeline([Segment(0.5, 1.5)]), None)
-    part = cut(person, 25, 50)
+    part = cut_person(person, 25, 50)
     assert part.motion.frames == 25
     assert len(part.audio) == 25 * 640
     assert [tuple(span) for span in part.speech] == [(0.0, 0.5)]
@@ -180,56 +181,56 @@ def test_a_cut_is_timed_from_its_start():
 
 def test_strangers_are_of_other_dialogues_and_repeat(reference):
     clips = [ClipFiles(f"clip{n}", f"talk{n // 2}", (None, None), (None, None)) for n in range(10)]
-    drawn = strangers(clips, seed=3)
-    assert drawn == strangers(clips, seed=3)
+    drawn = surrogate_partners(clips, seed=3)
+    assert drawn == surrogate_partners(clips, seed=3)
     for clip, others in zip(clips, drawn, strict=True):
         assert len({clip.clip, *(one.clip for one in others)}) == 3
         assert clip.dialogue not in {one.dialogue for one in others}
-    assert strangers(clips[:2]) == [(), ()]
+    assert surrogate_partners(clips[:2]) == [(), ()]
 
 
 def test_a_short_motion_is_made_long_without_a_jump():
     ramp = np.arange(4.0)[:, None] * np.ones(56)
-    assert as_long(ramp, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert as_long(ramp[:1], 3)[:, 0].tolist() == [0, 0, 0]
+    assert fit_length(ramp, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert fit_length(ramp[:1], 3)[:, 0].tolist() == [0, 0, 0]
 
 
 def side(frames=60, partner=True):
-    own, other = Act(motion(frames, 1), None), Act(motion(frames, 2), None)
+    own, other = MotionFeatures(motion(frames, 1), None), MotionFeatures(motion(frames, 2), None)
     foreign = motion(frames, 3).coefficients
-    return Side(own, other if partner else None, foreign, foreign, None, None, None)
+    return ReferenceTrack(own, other if partner else None, foreign, foreign, None, None, None)
 
 
 def test_controls_are_what_they_say():
     one = side()
-    made = {name: (motions, heard) for name, motions, heard in control_motions(one, np.full(56, 0.5))}
-    assert list(made) == ["reference", "mean pose", "clip mean", "random clip", "mirror", "shuffled partner"]
+    made = {name: (motions, heard) for name, motions, heard in baseline_motions(one, np.full(56, 0.5))}
+    assert list(made) == ["ground truth", "mean pose", "clip mean", "random clip", "mirror", "shuffled partner"]
     assert (made["mean pose"][0] == 0.5).all()
-    assert np.allclose(made["clip mean"][0], one.own.coefficients.mean(axis=0))
+    assert np.allclose(made["clip mean"][0], one.ground_truth.coefficients.mean(axis=0))
     assert made["mirror"][0] is one.partner.coefficients
-    assert made["shuffled partner"][0] is one.own.coefficients
-    assert made["shuffled partner"][1] is one.foreign
-    assert "mirror" not in {name for name, *_ in control_motions(side(partner=False), np.zeros(56))}
+    assert made["shuffled partner"][0] is one.ground_truth.coefficients
+    assert made["shuffled partner"][1] is one.random_clip
+    assert "mirror" not in {name for name, *_ in baseline_motions(side(partner=False), np.zeros(56))}
 
 
 def test_what_is_measured_is_listed():
-    measured = side().figures(side().own)
-    unlisted = {name for name in measured if name not in NAMES}
-    assert all(name.rpartition(" ")[0].endswith("of the reference") for name in unlisted)
-    assert len(set(NAMES)) == len(MEASURES)
+    measured = side().metrics(side().ground_truth)
+    unlisted = {name for name in measured if name not in METRIC_NAMES}
+    assert all(name.rpartition(" ")[0].endswith("of the ground truth") for name in unlisted)
+    assert len(set(METRIC_NAMES)) == len(METRICS)
 
 
 def test_the_reference_has_every_measure_s_perfect_score():
     one = side()
-    for name, tally in one.figures(one.own).items():
-        perfect = MEASURES[NAMES.index(name)].perfect if name in NAMES else None
+    for name, tally in one.metrics(one.ground_truth).items():
+        perfect = METRICS[METRIC_NAMES.index(name)].ideal if name in METRIC_NAMES else None
         if perfect is not None and tally.weight:
             assert tally.value == pytest.approx(perfect, abs=1e-9), name
 
 
 def test_without_a_partner_nothing_of_two_is_measured():
     alone = side(partner=False)
-    figures = alone.figures(alone.act(motion(60, 5).coefficients))
+    figures = alone.metrics(alone.features(motion(60, 5).coefficients))
     assert not figures["P-FD expression"].weight
     assert not figures["rPCC head"].weight
     assert figures["FD expression"].weight

@@ -6,8 +6,7 @@ from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.core import HeadMotion
-from dualtalk.metrics import kinematics as life
-from dualtalk.metrics import lips
+from dualtalk.metrics import kinematics, lips
 from dualtalk.timebase import MOTION_FPS
 
 PHONEMES = (
@@ -55,21 +54,21 @@ def test_correlation_of_a_mouth_with_its_own_loudness_is_one():
 def test_bandwidth_finds_a_tone():
     t = np.arange(500) / MOTION_FPS
     tone = np.stack([np.sin(2 * np.pi * 2.0 * t)] * 3, axis=1).astype(np.float32)
-    assert life.bandwidth_hz(tone) == pytest.approx(2.0, abs=0.06)
-    assert life.bandwidth_hz(np.ones((50, 3), np.float32)) == 0
+    assert kinematics.bandwidth_hz(tone) == pytest.approx(2.0, abs=0.06)
+    assert kinematics.bandwidth_hz(np.ones((50, 3), np.float32)) == 0
 
 
 def test_speed_of_steady_turning():
     turning = np.zeros((100, 3), np.float32)
     turning[:, 1] = 0.5 * np.arange(100) / MOTION_FPS
-    assert life.mean_speed_rad_s(turning) == pytest.approx(0.5, rel=1e-4)
-    assert life.mean_speed_rad_s(turning[:1]) == 0
+    assert kinematics.mean_speed_rad_s(turning) == pytest.approx(0.5, rel=1e-4)
+    assert kinematics.mean_speed_rad_s(turning[:1]) == 0
 
 
 def test_blinks_are_counted_once_each():
     lids = np.zeros(250, np.float32)
     lids[[0, 1, 60, 61, 62, 200]] = 1
-    assert life.blinks_a_minute(lids) == pytest.approx(18)
+    assert kinematics.blinks_a_minute(lids) == pytest.approx(18)
 
 
 def listener(nod_frames: list[int], frames: int = 1500) -> HeadMotion:
@@ -85,7 +84,9 @@ def test_a_listener_who_answers_beats_chance_and_one_who_does_not_is_at_it():
     silent = np.zeros(1500, bool)
 
     def answered(motion: HeadMotion, partner: Timeline = speech) -> tuple[float, float]:
-        return life.answer_ratio(life.Listening(life.activity(motion, NAMES), silent, partner))
+        return kinematics.response_ratio(
+            kinematics.ListenerActivity(kinematics.activity(motion, NAMES), silent, partner)
+        )
 
     ratio, chance = answered(listener([end + 8 for end in ends]))
     assert ratio > 1.2

@@ -118,23 +118,23 @@ def test_partners_matter_only_where_they_do():
     leaders = [curve(seed) for seed in range(8)]
     followers = [np.roll(own, 12) + 0.5 * curve(100 + seed) for seed, own in enumerate(leaders)]
     strangers = [curve(200 + seed) for seed in range(8)]
-    together = synchrony.synchrony_above_chance(leaders, followers)
-    apart = synchrony.synchrony_above_chance(leaders, strangers)
-    assert together.above_chance > 0.2
+    together = synchrony.synchrony_vs_surrogate(leaders, followers)
+    apart = synchrony.synchrony_vs_surrogate(leaders, strangers)
+    assert together.difference > 0.2
     assert together.p < 0.05
-    assert abs(apart.above_chance) < 0.1
+    assert abs(apart.difference) < 0.1
     assert apart.p > 0.05
-    swapped = synchrony.synchrony_above_chance(leaders, followers[1:] + followers[:1])
-    assert swapped.above_chance < 0.05
-    assert together == synchrony.synchrony_above_chance(leaders, followers)
+    swapped = synchrony.synchrony_vs_surrogate(leaders, followers[1:] + followers[:1])
+    assert swapped.difference < 0.05
+    assert together == synchrony.synchrony_vs_surrogate(leaders, followers)
     with pytest.raises(InputError, match="at least 2"):
-        synchrony.synchrony_above_chance(leaders[:1], followers[:1])
+        synchrony.synchrony_vs_surrogate(leaders[:1], followers[:1])
 
 
 def test_perfect_samples_have_the_known_scores():
     own = motion(0)
     samples = np.stack([own] * 4)
-    assert stochastic.best_of(own, samples) == 0
+    assert stochastic.best_of_n(own, samples) == 0
     assert stochastic.coverage(own, samples) == 1
     assert stochastic.crps(own, samples) == 0
     assert stochastic.sample_diversity(samples) == stochastic.sample_diversity(samples[:1]) == 0
@@ -145,16 +145,16 @@ def test_best_of_is_the_mean_over_all_choices():
     errors = np.sqrt(((samples - own) ** 2).mean(axis=(1, 2)))
     for draws in (1, 2, 4, 6):
         by_choice = np.mean([errors[list(choice)].min() for choice in combinations(range(6), draws)])
-        assert stochastic.best_of(own, samples, draws) == pytest.approx(by_choice)
+        assert stochastic.best_of_n(own, samples, draws) == pytest.approx(by_choice)
     with pytest.raises(InputError, match="best of 7"):
-        stochastic.best_of(own, samples, 7)
+        stochastic.best_of_n(own, samples, 7)
 
 
 @pytest.mark.parametrize("count", [2, 5, 20])
 def test_a_calibrated_sampler_has_the_ideal_coverage(count):
     draws = np.random.default_rng(0).standard_normal((count + 1, 400, 56))
     own, samples = draws[0], draws[1:]
-    assert stochastic.coverage_error(own, samples) < 0.01
+    assert stochastic.coverage(own, samples) == pytest.approx(stochastic.ideal_coverage(count), abs=0.01)
     assert stochastic.coverage(own, 0.3 * samples) < stochastic.ideal_coverage(count)
     assert stochastic.coverage(own, 3 * samples) > stochastic.ideal_coverage(count)
 
@@ -171,7 +171,7 @@ def test_crps_is_least_for_the_true_spread_and_equals_its_definition():
 
 def test_slots_that_nothing_moves_are_not_covered():
     def covered():
-        return stochastic.sample_figures(own, samples, 4)["coverage ratio expression"]
+        return stochastic.sample_metrics(own, samples, 4)["coverage ratio expression"]
 
     own, samples = motion(0), np.stack([motion(seed) for seed in range(1, 5)])
     before = covered().value
@@ -184,12 +184,12 @@ def test_slots_that_nothing_moves_are_not_covered():
 def test_diversity_of_the_true_distribution_is_the_error_of_one_sample():
     draws = np.random.default_rng(0).standard_normal((9, 200, 56))
     assert stochastic.sample_diversity(draws[1:]) == pytest.approx(
-        stochastic.best_of(draws[0], draws[1:], 1), rel=0.02
+        stochastic.best_of_n(draws[0], draws[1:], 1), rel=0.02
     )
 
 
 def test_shapes_that_differ_are_answered():
     with pytest.raises(InputError, match="cut to the shorter"):
-        stochastic.best_of(motion(0), motion(1)[None, :-1])
+        stochastic.best_of_n(motion(0), motion(1)[None, :-1])
     with pytest.raises(InputError, match="cut to the shorter"):
         listener.frcorr(motion(0)[None], motion(1)[None, :-1])

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from dualtalk.cli import app
 from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.evaluation.loading import find_reference, find_system, matched
+from dualtalk.evaluation.loading import find_reference, find_system, match_predictions
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import Mirror, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, save_model
@@ -77,7 +77,7 @@ def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "ours")])
     assert result.exit_code == 0, result.output
     system = find_system(tmp_path / "ours", "ours", "partner-given", "test")
-    pairs, notes = matched(find_reference(store.root, "test"), [system])
+    pairs, notes = match_predictions(find_reference(store.root, "test"), [system])
     assert [len(people) for _, people in pairs] == [2, 2]
     assert not notes
     assert json.loads((tmp_path / "ours" / "prediction.json").read_text())["options"]["mode"] == "mean"

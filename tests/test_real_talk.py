@@ -10,8 +10,8 @@ from dualtalk.animator import animate
 from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.core import Conversation
 from dualtalk.head import load_head
-from dualtalk.metrics import kinematics as life
-from dualtalk.metrics.conversation_summary import motion_figures
+from dualtalk.metrics import kinematics
+from dualtalk.metrics.conversation_summary import motion_summary
 from dualtalk.simulation import simulate
 
 
@@ -26,24 +26,24 @@ def talk(request) -> Conversation:
 
 @pytest.fixture(scope="module")
 def figures(talk) -> dict[str, dict]:
-    return motion_figures(talk, load_head("open"))
+    return motion_summary(talk, load_head("open"))
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "lips at most 2 mm apart at p, b, m",
-        "lips at most 2 mm apart in silence",
-        "lips over 4 mm apart at vowels",
-        "correlation of loudness and lip gap",
+        "bilabial closure rate",
+        "silence closure rate",
+        "vowel opening rate",
+        "correlation of loudness and lip aperture",
         "blinks",
         "head spread, pitch",
         "head spread, yaw",
         "head spread, roll",
         "head speed, mean",
-        "head: 90 % of power below",
+        "head bandwidth (90 % of power)",
         "jaw spread, opening",
-        "jaw: 90 % of power below",
+        "jaw bandwidth (90 % of power)",
     ],
 )
 def test_figure_is_in_its_range(figures, name):
@@ -61,10 +61,12 @@ def test_listeners_answer_the_ends_of_their_partners_phrases(two_person_wave, on
         conversation = conversation_from_recording(paths)[0]
         seeds = [animate(conversation, seed).conversation.participants for seed in range(7)]
         for own, partner in ((0, 1), (1, 0)):
-            activity = np.mean([life.activity(people[own].motion, names) for people in seeds], axis=0)
+            activity = np.mean([kinematics.activity(people[own].motion, names) for people in seeds], axis=0)
             speaking = conversation.participants[own].speaking(conversation.frames)
-            listeners.append(life.Listening(activity, speaking, conversation.participants[partner].speech))
-    ratio, chance = life.answer_ratio(*listeners)
+            listeners.append(
+                kinematics.ListenerActivity(activity, speaking, conversation.participants[partner].speech)
+            )
+    ratio, chance = kinematics.response_ratio(*listeners)
     assert ratio > 1.05
     assert chance < 0.05
 

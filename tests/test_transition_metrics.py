@@ -16,20 +16,15 @@ from scipy.stats import bootstrap
 from dualtalk.animator import listening, rules
 from dualtalk.animator.voice_features import VoiceFeatures, phrases_of
 from dualtalk.audio.phonemes import Phoneme
+from dualtalk.core import speaking_frames
 from dualtalk.errors import InputError
+from dualtalk.evaluation.features import MeshRegions, MotionFeatures
+from dualtalk.evaluation.turn_metrics import turn_metrics
 from dualtalk.head import load_head
-from dualtalk.metrics import kinematics as life
-from dualtalk.metrics import roles
-from dualtalk.metrics import turn_transitions as transitions
-from dualtalk.metrics.bootstrap import Tally, over_dialogues
+from dualtalk.metrics import kinematics, turn_timing, turn_transitions
+from dualtalk.metrics.bootstrap import WeightedMean, pooled_estimate
 from dualtalk.metrics.events import find_swings
-from dualtalk.metrics.roles import Roles
-from dualtalk.metrics.transition_summary import (
-    Performance,
-    dialogue_figures,
-    pooled_figures,
-    transition_figures,
-)
+from dualtalk.metrics.turn_transitions import ROLES, Roles, windows
 from dualtalk.timebase import MOTION_FPS
 
 FRAMES = 1500
@@ -57,7 +52,7 @@ def talk(rng: np.random.Generator) -> tuple[Timeline, Timeline]:
 
 
 def voice(speech: Timeline, rng: np.random.Generator) -> VoiceFeatures:
-    speaks = roles.speaking_frames(speech, FRAMES)
+    speaks = speaking_frames(speech, FRAMES)
     phonemes = [
         Phoneme(rng.choice(["m", "t"]) if index % 2 == 0 else "ɑ", start_s, start_s + 0.1, 1.0)
         for span in speech.support(0.1)
@@ -72,12 +67,12 @@ def voice(speech: Timeline, rng: np.random.Generator) -> VoiceFeatures:
     )
 
 
-def acted(voices: list[VoiceFeatures], seed: int) -> tuple[Performance, Performance]:
-    head, people = load_head("open"), []
+def acted(voices: list[VoiceFeatures], seed: int) -> tuple[MotionFeatures, MotionFeatures]:
+    mesh, people = MeshRegions.of(load_head("open")), []
     for own, partner in ((0, 1), (1, 0)):
         rng = np.random.default_rng([seed, own])
         motion = rules.generate_motion(voices[own], listening.backchannels(voices[own], voices[partner], rng), rng)
-        people.append(Performance.of(motion, head))
+        people.append(MotionFeatures(motion, mesh))
     return people[0], people[1]
 
 
@@ -94,20 +89,22 @@ def dialogues():
 
 
 def figures_of(dialogues, damage=lambda roles, made, number, person: made) -> dict[str, float]:
-    """Pooled figures once `damage` has been done to the prediction."""
-    tallies = []
+    """Pooled metrics once `damage` has been done to the prediction."""
+    sums = []
     for number, (sides, own, made) in enumerate(dialogues):
         people = [
-            transition_figures(side, own[person], damage(side, made, number, person)[person])
+            turn_metrics(side, own[person], damage(side, made, number, person)[person])
             for person, side in enumerate((sides, sides.swapped))
         ]
-        tallies.append(dialogue_figures(*people))
-    return {name: estimate.value for name, estimate in pooled_figures(tallies).items()}
+        sums.append({name: people[0][name] + people[1][name] for name in people[0]})
+    return {name: pooled_estimate([one[name] for one in sums]).value for name in sums[0]}
 
 
 def changed(made, person: int, **changes):
+    """Both people's features, with some features of one person replaced."""
     people = list(made)
-    people[person] = replace(made[person], **changes)
+    people[person] = MotionFeatures(made[person].motion, made[person].mesh)
+    vars(people[person]).update({**vars(made[person]), **changes})
     return people
 
 
@@ -118,31 +115,31 @@ def with_head(made, person: int, head: np.ndarray):
 def test_a_perfect_prediction_has_the_known_scores(dialogues):
     found = figures_of([(sides, own, own) for sides, own, _ in dialogues])
     for name, value in found.items():
-        if "ratio" in name:
+        if name.endswith(("speed ratio", "jerk ratio")):
             assert value == 1, name
         elif name.endswith("FD"):
             assert value == pytest.approx(0, abs=1e-10), name
         elif name.endswith("error"):
             assert value == pytest.approx(0, abs=1e-12), name
-        elif f"{name} of the reference" in found:
-            assert value == found[f"{name} of the reference"], name
+        elif f"{name} of the ground truth" in found:
+            assert value == found[f"{name} of the ground truth"], name
 
 
 def test_clean_motion_is_near_perfect(dialogues):
     found = figures_of(dialogues)
     assert found["mouth open lag error"] < 0.03
     assert found["mouth close lag error"] < 0.03
-    assert found["mouth speed in silence"] < 0.5
-    assert found["nods locked to the partner's pauses"] > 0.3
+    assert found["mouth speed in silence"] < 0.0005
+    assert found["nod–pause phase locking (PPC)"] > 0.3
     assert found["listening: head speed ratio"] == pytest.approx(1, abs=0.15)
-    assert found["listen to speak: head sharpest jerk ratio"] == pytest.approx(1, abs=0.3)
+    assert found["turn onset: head peak jerk ratio"] == pytest.approx(1, abs=0.3)
 
 
 def test_a_pop_at_the_switch_is_ranked_by_size(dialogues):
     def popped(size_rad):
         def damage(side, made, number, person):
             head = made[person].parts["head"].astype(np.float64)
-            for frame in side.frames_of("listen to speak"):
+            for frame in side.frames_of("turn onset"):
                 head[frame:, 1] += size_rad * np.exp(-np.arange(len(head) - frame) / 25)
             return with_head(made, person, head)
 
@@ -150,14 +147,14 @@ def test_a_pop_at_the_switch_is_ranked_by_size(dialogues):
 
     found = [popped(size_rad) for size_rad in (0.0, 0.03, 0.1, 0.3)]
     for name in (
-        "listen to speak: head sharpest jerk ratio",
-        "listen to speak: head jerk ratio",
-        "listen to speak: head error",
-        "head error, transition to steady",
+        "turn onset: head peak jerk ratio",
+        "turn onset: head jerk ratio",
+        "turn onset: head error",
+        "head error transition/steady-state ratio",
     ):
         assert (np.diff([one[name] for one in found]) > 0).all(), name
-    assert found[1]["listen to speak: head sharpest jerk ratio"] > 2
-    assert found[3]["listen to speak: expression jerk ratio"] == found[0]["listen to speak: expression jerk ratio"]
+    assert found[1]["turn onset: head peak jerk ratio"] > 2
+    assert found[3]["turn onset: expression jerk ratio"] == found[0]["turn onset: expression jerk ratio"]
 
 
 def test_a_late_mouth_is_late_by_as_much(dialogues):
@@ -189,12 +186,12 @@ def test_a_frozen_listener_is_found(dialogues):
 
     found = [frozen(share) for share in (0.0, 0.4, 0.8, 1.0)]
     assert (np.diff([one["listening: head speed ratio"] for one in found]) < 0).all()
-    assert (np.diff([one["nods a minute"] for one in found]) < 0).all()
+    assert (np.diff([one["nod rate"] for one in found]) < 0).all()
     assert found[3]["listening: head speed ratio"] < 0.03
     assert found[3]["speaking: head speed ratio"] == pytest.approx(
         found[0]["speaking: head speed ratio"], rel=0.01
     )
-    assert found[2]["speak to listen: head speed ratio"] < found[0]["speak to listen: head speed ratio"]
+    assert found[2]["turn offset: head speed ratio"] < found[0]["turn offset: head speed ratio"]
 
 
 def test_swapped_people_are_ranked_by_how_many(dialogues):
@@ -214,86 +211,86 @@ def test_a_listener_to_another_dialogue_answers_no_pauses(dialogues):
         return dialogues[(number + 1) % DIALOGUES][2]
 
     clean, strange = figures_of(dialogues), figures_of(dialogues, elsewhere)
-    name = "nods locked to the partner's pauses"
+    name = "nod–pause phase locking (PPC)"
     assert strange[name] < 0.5 * clean[name]
-    assert strange["phase of nods, error"] > clean["phase of nods, error"]
+    assert strange["nod phase error"] > clean["nod phase error"]
 
 
 def test_nothing_to_measure_is_nan(dialogues):
     _, own, made = dialogues[0]
     nobody = Roles(Timeline(), Timeline(), FRAMES)
-    found = transition_figures(nobody, own[0], made[0])
+    found = turn_metrics(nobody, own[0], made[0])
     assert np.isnan(found["mouth open lag error"].value)
     assert np.isnan(found["speaking: head error"].value)
-    assert np.isnan(found["overlap: jaw sharpest jerk ratio"].value)
-    assert found["nobody speaks: head error"].value > 0
+    assert np.isnan(found["overlap onset: jaw peak jerk ratio"].value)
+    assert found["mutual silence: head error"].value > 0
     alone = Roles(timeline([(0.0, 60.0)]), Timeline(), FRAMES)
-    assert np.isnan(transition_figures(alone, own[0], made[0])["mouth close lag"].value)
+    assert np.isnan(turn_metrics(alone, own[0], made[0])["mouth close lag"].value)
     with pytest.raises(InputError, match="cut to the shorter"):
-        transition_figures(replace(nobody, frames=FRAMES - 1), own[0], made[0])
+        turn_metrics(replace(nobody, frames=FRAMES - 1), own[0], made[0])
 
 
 def test_still_lips_never_open_and_are_never_late_to_close(dialogues):
     sides, _, _ = dialogues[0]
     still = np.full(FRAMES, 0.004)
-    opened, closed = (f(still, sides) for f in (transitions.mouth_open_lags_s, transitions.mouth_close_lags_s))
-    assert set(opened[np.isfinite(opened)]) == {transitions.LATEST_S}
-    assert set(closed[np.isfinite(closed)]) == {transitions.EARLIEST_S}
+    opened, closed = (f(still, sides) for f in (turn_timing.mouth_open_lags_s, turn_timing.mouth_close_lags_s))
+    assert set(opened[np.isfinite(opened)]) == {turn_timing.MAX_LAG_S}
+    assert set(closed[np.isfinite(closed)]) == {turn_timing.MIN_LAG_S}
 
 
 def test_lags_are_blind_to_rest_and_size_of_the_mouth(dialogues):
     sides, own, _ = dialogues[0]
     gap = own[0].lip_gap_m.astype(np.float64)
-    for lags_of in (transitions.mouth_open_lags_s, transitions.mouth_close_lags_s):
+    for lags_of in (turn_timing.mouth_open_lags_s, turn_timing.mouth_close_lags_s):
         assert lags_of(0.7 * gap + 0.003, sides) == pytest.approx(lags_of(gap, sides), nan_ok=True)
 
 
 def test_a_mouth_that_moves_in_silence_is_measured():
     silent = np.arange(100) >= 50
     opening = np.where(silent, 0.001 * (np.arange(100) % 2), 0.02 * np.arange(100) / 100)
-    assert transitions.silent_mouth_speed(opening, silent).value == pytest.approx(25)
-    assert transitions.silent_mouth_speed(np.where(silent, 0.0, opening), silent).value == 0
-    assert np.isnan(transitions.silent_mouth_speed(opening, np.zeros(100, bool)).value)
+    assert turn_timing.silent_mouth_speed(opening, silent).value == pytest.approx(0.025)
+    assert turn_timing.silent_mouth_speed(np.where(silent, 0.0, opening), silent).value == 0
+    assert np.isnan(turn_timing.silent_mouth_speed(opening, np.zeros(100, bool)).value)
 
 
 def test_a_still_reference_says_nothing_of_speed():
     still, moving = np.zeros((60, 3)), np.random.default_rng(0).standard_normal((60, 3))
     everywhere = np.ones(60, bool)
-    for ratio in (transitions.speed_ratio, transitions.jerk_ratio):
-        assert ratio(still, moving, everywhere) == Tally()
+    for ratio in (turn_transitions.speed_ratio, turn_transitions.jerk_ratio):
+        assert ratio(still, moving, everywhere) == WeightedMean()
         assert ratio(moving, still, everywhere).value == 0
         assert ratio(moving, 3 * moving, everywhere).value == pytest.approx(3)
-    assert transitions.transition_to_steady(np.arange(60) / 60, np.arange(60) >= 30).value > 2
-    assert transitions.transition_to_steady(np.zeros(60), np.arange(60) >= 30) == Tally()
+    assert turn_transitions.transition_to_steady_ratio(np.arange(60) / 60, np.arange(60) >= 30).value > 2
+    assert turn_transitions.transition_to_steady_ratio(np.zeros(60), np.arange(60) >= 30) == WeightedMean()
 
 
 def test_phase_locking_is_the_mean_cosine_of_pairs_and_nothing_by_chance():
     rng = np.random.default_rng(0)
     angles = rng.uniform(0, 2 * np.pi, 9)
     pairs = np.mean([np.cos(a - b) for a, b in combinations(angles, 2)])
-    assert transitions.phase_locking(np.exp(1j * angles)).value == pytest.approx(pairs)
-    assert transitions.phase_locking(np.full(5, 1j)).value == pytest.approx(1)
-    chance = [transitions.phase_locking(np.exp(2j * np.pi * rng.random(4))).value for _ in range(3000)]
+    assert turn_timing.phase_locking(np.exp(1j * angles)).value == pytest.approx(pairs)
+    assert turn_timing.phase_locking(np.full(5, 1j)).value == pytest.approx(1)
+    chance = [turn_timing.phase_locking(np.exp(2j * np.pi * rng.random(4))).value for _ in range(3000)]
     assert np.mean(chance) == pytest.approx(0, abs=0.03)
-    assert np.isnan(transitions.phase_locking(np.ones(1, complex)).value)
+    assert np.isnan(turn_timing.phase_locking(np.ones(1, complex)).value)
 
 
 def test_phases_are_places_between_pauses():
     sides = Roles(Timeline(), timeline([(0.0, 2.0), (3.0, 3.0), (7.0, 3.0)]), 500)
     nods = np.array([20, 50, 100, 149, 200, 260])
-    assert np.angle(transitions.pause_phases(nods, sides)) == pytest.approx(
+    assert np.angle(turn_timing.pause_phases(nods, sides)) == pytest.approx(
         [0.01 * np.pi, -0.99 * np.pi, -0.01 * np.pi, 2 * np.pi * 2.02 / 4 - 2 * np.pi], abs=1e-9
     )
-    assert transitions.nod_rate(nods, sides).value == pytest.approx(18)
+    assert turn_timing.nod_rate(nods, sides).value == pytest.approx(18 / 60)
 
 
 def test_blinks_over_all_frames_are_those_of_life():
     lids = (np.random.default_rng(0).random(500) < 0.05).astype(float)
     everywhere = np.ones(500, bool)
-    assert transitions.blink_rate(lids, everywhere).value == pytest.approx(life.blinks_a_minute(lids))
+    assert turn_timing.blink_rate(lids, everywhere).value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
     first, second = (np.arange(500) < 250, np.arange(500) >= 250)
-    halves = transitions.blink_rate(lids, first) + transitions.blink_rate(lids, second)
-    assert halves.value == pytest.approx(life.blinks_a_minute(lids))
+    halves = turn_timing.blink_rate(lids, first) + turn_timing.blink_rate(lids, second)
+    assert halves.value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
 
 
 def test_nods_that_the_animator_meant_are_found():
@@ -315,7 +312,7 @@ def test_nods_that_the_animator_meant_are_found():
 @given(SPANS, SPANS)
 def test_roles_share_out_all_frames_and_swap(a, b):
     sides = Roles(timeline(a), timeline(b), FRAMES)
-    masks = [sides.mask(role) for role in roles.ROLES]
+    masks = [sides.mask(role) for role in ROLES]
     assert (np.sum(masks, axis=0) == 1).all()
     assert (sides.mask("speaking") == sides.swapped.mask("listening")).all()
     assert not (sides.own_silence & sides.own_speaks).any()
@@ -326,34 +323,34 @@ def test_transitions_of_a_known_talk():
     b = timeline([(3.0, 0.4), (5.2, 4.0)])
     sides = Roles(a, b, 300)
     assert [(one.kind, round(one.time_s, 3)) for one in sides.transitions] == [
-        ("speak to listen", 5.0),
-        ("listen to speak", 9.0),
-        ("overlap", 9.0),
+        ("turn offset", 5.0),
+        ("turn onset", 9.0),
+        ("overlap onset", 9.0),
     ]
     assert [(one.kind, round(one.time_s, 3)) for one in sides.swapped.transitions] == [
         ("backchannel", 3.0),
-        ("listen to speak", 5.2),
-        ("overlap", 9.0),
-        ("speak to listen", 9.2),
+        ("turn onset", 5.2),
+        ("overlap onset", 9.0),
+        ("turn offset", 9.2),
     ]
-    assert sides.frames_of("listen to speak").tolist() == [225]
-    assert Roles(a, b, 230).frames_of("listen to speak").tolist() == []
-    assert roles.windows(np.array([225])).tolist() == [list(range(213, 238))]
+    assert sides.frames_of("turn onset").tolist() == [225]
+    assert Roles(a, b, 230).frames_of("turn onset").tolist() == []
+    assert windows(np.array([225])).tolist() == [list(range(213, 238))]
 
 
 def test_tallies_add_and_refuse_nan():
-    assert (Tally(1.0, 2.0) + Tally(3.0, 2.0)).value == 1
-    assert Tally.mean_of([1.0, np.nan, 3.0]).value == 2
-    assert np.isnan(Tally().value)
+    assert (WeightedMean(1.0, 2.0) + WeightedMean(3.0, 2.0)).value == 1
+    assert WeightedMean.of([1.0, np.nan, 3.0]).value == 2
+    assert np.isnan(WeightedMean().value)
     with pytest.raises(InputError, match="finite"):
-        Tally(np.nan, 1.0)
+        WeightedMean(np.nan, 1.0)
 
 
 def test_intervals_are_those_of_scipys_bootstrap():
     rng = np.random.default_rng(0)
     weight = rng.uniform(1, 5, 60)
     total = weight * rng.normal(2, 1, 60)
-    found = over_dialogues([Tally(*pair) for pair in zip(total.tolist(), weight.tolist(), strict=True)])
+    found = pooled_estimate([WeightedMean(*pair) for pair in zip(total.tolist(), weight.tolist(), strict=True)])
     theirs = bootstrap(
         (total, weight),
         lambda t, w, axis: t.sum(axis) / w.sum(axis),
@@ -368,9 +365,9 @@ def test_intervals_are_those_of_scipys_bootstrap():
 
 
 def test_few_dialogues_have_no_interval():
-    assert np.isnan(over_dialogues([]).value)
-    one = over_dialogues([Tally(2.0, 1.0), Tally()])
+    assert np.isnan(pooled_estimate([]).value)
+    one = pooled_estimate([WeightedMean(2.0, 1.0), WeightedMean()])
     assert (one.value, one.dialogues) == (2, 1)
     assert np.isnan(one.low)
-    same = over_dialogues([Tally(2.0, 1.0)] * 5)
+    same = pooled_estimate([WeightedMean(2.0, 1.0)] * 5)
     assert (same.low, same.high) == (2, 2)

@@ -35,6 +35,8 @@ EMISSION_DELAY_S = 0.065
 # It finds three in ten of the closures that are missed without it, on the same sentences.
 BILABIAL_BIAS = 1.0
 BILABIALS = frozenset("pbm")
+# First symbols of vowels.
+VOWEL_SYMBOLS = frozenset(vowel[0] for vowel in VOWELS.split()) | {"ɞ"}
 # Sounds last less than this in conversation; a longer span has run on into a silence.
 LONGEST_PHONEME_S = 0.4
 # Lips close for a first p, b or m before there is a sound to detect: phonemes may begin this early.

@@ -111,6 +111,7 @@ def evaluate_to_folder(options: EvaluationOptions, folder: Path, *, workers: int
     from dualtalk.cli.progress import Stages
     from dualtalk.evaluation.clip_table import clip_table
     from dualtalk.evaluation.loading import find_reference, find_system
+    from dualtalk.evaluation.registry import available_metrics
     from dualtalk.evaluation.runner import evaluate as run_evaluation
     from dualtalk.evaluation.tables import as_json, write_csv
     from dualtalk.parallel import available_cores
@@ -123,14 +124,22 @@ def evaluate_to_folder(options: EvaluationOptions, folder: Path, *, workers: int
     ]
     clips = find_reference(options.reference, options.split)
     count = workers if workers is not None else available_cores()
+    metrics = available_metrics()
     with Stages() as stages:
-        with stages.stage("Measuring") as report, clip_table(folder / "clips.csv") as each:
+        with stages.stage("Measuring") as report, clip_table(folder / "clips.csv", metrics) as each:
             found = run_evaluation(
-                clips, systems, head=options.head, workers=count, seed=options.seed, report=report, each=each
+                clips,
+                systems,
+                head=options.head,
+                workers=count,
+                seed=options.seed,
+                metrics=metrics,
+                report=report,
+                each=each,
             )
         with stages.stage("Rendering"):
-            strips, notes = _strips(found, options)
-        found = replace(found, notes=(*found.notes, *notes))
+            strips, warnings = _strips(found, options)
+        found = replace(found, warnings=(*found.warnings, *warnings))
         record = _record(options)
         with stages.stage("Writing"):
             write_csv(found, folder / "figures.csv")
@@ -140,7 +149,7 @@ def evaluate_to_folder(options: EvaluationOptions, folder: Path, *, workers: int
             )
             charts = timelines(found)
             write_comparison(found, folder / "report.html", timelines=charts, strips=strips, run=record)
-    return [*_summary(found), *(f"note: {note}" for note in found.notes)]
+    return [*_summary(found), *(f"warning: {warning}" for warning in found.warnings)]
 
 
 def _names(options: EvaluationOptions) -> Sequence[str]:
@@ -168,7 +177,7 @@ def _protocols(options: EvaluationOptions) -> Sequence[str]:
 
 
 def _strips(found: "Evaluation", options: EvaluationOptions) -> tuple[list, list[str]]:
-    """Stills of the worst transitions, and notes on why there are none."""
+    """Stills of the worst transitions, and warnings on why there are none."""
     from dualtalk.errors import SetupError
     from dualtalk.head import load_head
     from dualtalk.webpages.comparison_stills import worst_strips
@@ -197,18 +206,16 @@ def _record(options: EvaluationOptions) -> dict:
 
 def _summary(found: "Evaluation") -> list[str]:
     """Lines with every system and baseline and the headline metrics."""
-    from dualtalk.evaluation.registry import MEASURES, POSITION
-    from dualtalk.evaluation.tables import printed
+    from dualtalk.evaluation.tables import BASELINE, displayed
 
-    chosen = [MEASURES[POSITION[name]] for name in HEADLINE]
+    chosen = [metric for metric in found.metrics if metric.name in HEADLINE]
     width = 2 + max(len(row.name) for row in found.rows)
     lines = [
         f"{found.people} people in {len(found.jobs)} clips of {found.dialogues} dialogues",
-        f"{'':<{width}}{'':<15}"
-        + "".join(f"{measure.name.replace('expression', 'exp'):>12}" for measure in chosen),
+        f"{'':<{width}}{'':<15}" + "".join(f"{metric.name.replace('expression', 'exp'):>12}" for metric in chosen),
     ]
     for row in found.rows:
-        values = [printed(row, measure)[0] for measure in chosen]
+        values = [displayed(row, metric)[0] for metric in chosen]
         cells = "".join(f"{'–':>12}" if value is None else f"{value:>12.4g}" for value in values)
-        lines.append(f"{row.name:<{width}}{row.protocol or 'control':<15}{cells}")
+        lines.append(f"{row.name:<{width}}{row.protocol or BASELINE:<15}{cells}")
     return lines

@@ -1,5 +1,7 @@
-"""Measuring systems: loading predictions and a reference, running the metrics, baselines, and tables.
+"""Evaluation of predicted motion against ground truth: loads files, computes metrics and baselines, writes tables.
 
-`loading` finds and reads files, `preflight` checks them, `clip_metrics` measures one person in one clip, `runner`
-measures all systems and pools them, `registry` names every metric, and `tables` writes what comes out.
+`loading` finds and reads files, `preflight` checks them, `features` and `clip_metrics` measure one person of one
+clip, `clip_runner` one clip, `runner` all systems on all clips. `builtin_metrics` defines the package's metrics,
+`registry` adds those of plug-ins, `baselines` and `curves` are what they say, and `tables` and `clip_table` write
+files.
 """

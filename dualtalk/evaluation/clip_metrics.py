@@ -1,216 +1,169 @@
-"""One person of one clip, ready to be measured against: what asks only for the reference is worked out once.
+"""All metrics of one prediction of one person in one clip.
 
-A `Side` holds the reference; `Side.figures` measures one prediction, a tally for each measure that the data
-allow. Without a head for the motion's space there is no skin: the mouth's opening is then taken from the jaw.
+A `ReferenceTrack` holds the ground truth, and what depends on it alone is computed once for all predictions.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.core import DUALTALK56, HeadMotion
-from dualtalk.head import Head
-from dualtalk.metrics import lips
-from dualtalk.metrics import mesh as vertices
-from dualtalk.metrics.bootstrap import Tally
+from dualtalk.evaluation.features import MetricInputs, Motion, MotionFeatures
+from dualtalk.evaluation.turn_metrics import turn_metrics
+from dualtalk.metrics import lips, mesh
+from dualtalk.metrics.bootstrap import WeightedMean
 from dualtalk.metrics.dualtalk_benchmark import Benchmark
-from dualtalk.metrics.events import FACE_EVENTS, EventMatch, FaceEvent, find_events, match_events, unit_curves
-from dualtalk.metrics.lip_timing import mean_temporal_misalignment_ms, slcc_error
-from dualtalk.metrics.listener import concordance, frsyn, warped_distance
-from dualtalk.metrics.roles import Roles
+from dualtalk.metrics.events import FACE_EVENTS, match_events
+from dualtalk.metrics.lip_timing import mean_temporal_misalignment_s, slcc_error
+from dualtalk.metrics.listener import frcorr, frdist, frsyn
 from dualtalk.metrics.synchrony import synchrony
-from dualtalk.metrics.transition_summary import BLINK_UNIT, Performance, transition_figures
+from dualtalk.metrics.turn_transitions import Role, Roles
 from dualtalk.timebase import MOTION_FPS
 
-Motion = Float[np.ndarray, "_frame 56"]
-# Lips of an adult lie about this far from the jaw's axis: only where no head says it better.
-JAW_TO_LIPS_M = 0.09
-# FDD's mean over the upper face is as good over every fifth vertex, in a fifth of the time.
-EVERY_UPPER_VERTEX = 5
+Values = dict[str, WeightedMean]
+LVE_ROLES: dict[str, Role] = {"LVE speaking": "speaking", "LVE listening": "listening"}
 
 
 @dataclass(frozen=True, eq=False)
-class Skin:
-    """A head, and which of its vertices are measured: all of the lips, and some of the upper face."""
-
-    head: Head
-    vertices: Int[np.ndarray, "vertex"]
-    lips: Int[np.ndarray, "lip"]
-    upper_face: Int[np.ndarray, "upper"]
-
-    @classmethod
-    def of(cls, head: Head) -> "Skin":
-        lip, upper = vertices.lip_vertices(head), vertices.upper_face_vertices(head)[::EVERY_UPPER_VERTEX]
-        some = np.union1d(lip, upper)
-        return cls(head, some, np.searchsorted(some, lip), np.searchsorted(some, upper))
-
-    def posed(self, motion: HeadMotion) -> Float[np.ndarray, "frame vertex 3"]:
-        if not np.ptp(motion.coefficients, axis=0).any():
-            still = self.head.vertices(vertices.upright(motion[:1]), vertex_ids=self.vertices)
-            return np.broadcast_to(still, (motion.frames, *still.shape[1:]))
-        return self.head.vertices(vertices.upright(motion), vertex_ids=self.vertices)
-
-
-@dataclass(frozen=True, eq=False)
-class Act:
-    """What one motion does: the reference's, or a prediction's.
+class ReferenceTrack:
+    """The ground truth of one person of one clip.
 
     Attributes
     ----------
-    motion : HeadMotion
-        In the published layout.
-    skin : Skin or None
-    """
-
-    motion: HeadMotion
-    skin: Skin | None
-
-    @property
-    def coefficients(self) -> Motion:
-        return self.motion.coefficients
-
-    @cached_property
-    def performance(self) -> Performance:
-        if self.skin is not None:
-            return Performance.of(self.motion, self.skin.head)
-        opening_m = JAW_TO_LIPS_M * np.sin(np.clip(self.motion.jaw_rotvec_rad[:, 0], 0, np.pi / 2))
-        parts = {part: self.coefficients[:, DUALTALK56.slice_of(part)] for part in DUALTALK56.widths}
-        return Performance(parts, opening_m)
-
-    @cached_property
-    def posed(self) -> Float[np.ndarray, "frame vertex 3"] | None:
-        return None if self.skin is None else self.skin.posed(self.motion)
-
-    @cached_property
-    def events(self) -> tuple[FaceEvent, ...]:
-        named = self.skin is not None and BLINK_UNIT in self.skin.head.blendshape_names
-        return find_events(self.motion.head_rotvec_rad, unit_curves(self.motion) if named else None)
-
-    @cached_property
-    def head_speed(self) -> Float[np.ndarray, "frame"]:
-        """Radians a second."""
-        rotvec = self.motion.head_rotvec_rad
-        return MOTION_FPS * np.linalg.norm(np.diff(rotvec, axis=0, prepend=rotvec[:1]), axis=1).astype(np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """The reference for one person of one clip.
-
-    Attributes
-    ----------
-    own : Act
-    partner : Act or None
-        The partner's own motion; without it nothing that asks for it is measured.
-    stranger, foreign : (frame, 56) or None
-        People of other dialogues, not of one: the first says what togetherness comes of chance, the second takes
-        places in controls.
+    ground_truth : MotionFeatures
+    partner : MotionFeatures or None
+        The partner's ground truth; without it, metrics of the pair are left out.
+    surrogate : (frame, 56) or None
+        Motion of a person of another dialogue, the surrogate partner of synchrony.
+    random_clip : (frame, 56) or None
+        Motion of a person of a third dialogue, where there is one, for baselines.
     roles : Roles or None
     loudness_db : (frame,) or None
     phonemes : tuple of Phoneme or None
     """
 
-    own: Act
-    partner: Act | None
-    stranger: Motion | None
-    foreign: Motion | None
+    ground_truth: MotionFeatures
+    partner: MotionFeatures | None
+    surrogate: Motion | None
+    random_clip: Motion | None
     roles: Roles | None
     loudness_db: Float[np.ndarray, "frame"] | None
     phonemes: tuple[Phoneme, ...] | None
 
     @property
     def frames(self) -> int:
-        return self.own.motion.frames
+        return self.ground_truth.frames
 
     @cached_property
     def benchmark(self) -> Benchmark:
-        return Benchmark(self.own.coefficients, None if self.partner is None else self.partner.coefficients)
+        partner = None if self.partner is None else self.partner.coefficients
+        return Benchmark(self.ground_truth.coefficients, partner)
 
-    def act(self, coefficients: Motion) -> Act:
-        """A prediction of this person, on their own face."""
-        all_valid = np.ones(len(coefficients), bool)
-        return Act(replace(self.own.motion, coefficients=coefficients, valid=all_valid), self.own.skin)
+    def features(self, coefficients: Motion) -> MotionFeatures:
+        """Features of a prediction of this person, with the ground truth's identity."""
+        valid = np.ones(len(coefficients), bool)
+        motion = replace(self.ground_truth.motion, coefficients=coefficients, valid=valid)
+        return MotionFeatures(motion, self.ground_truth.mesh)
 
-    def figures(self, made: Act, heard: Motion | None = None, *, slow: bool = True) -> dict[str, Tally]:
-        """All measures of a prediction as long as the reference.
+    def inputs(self, prediction: MotionFeatures, predicted_partner: Motion | None = None) -> MetricInputs:
+        """What plug-in metrics are computed from."""
+        return MetricInputs(
+            ground_truth=self.ground_truth,
+            prediction=prediction,
+            partner=self.partner,
+            predicted_partner=self._paired(predicted_partner),
+            roles=self.roles,
+            loudness_db=self.loudness_db,
+            phonemes=self.phonemes,
+        )
+
+    def _paired(self, predicted_partner: Motion | None) -> MotionFeatures | None:
+        if self.partner is None or predicted_partner is None:
+            return self.partner
+        return self.features(predicted_partner)
+
+    def metrics(
+        self, prediction: MotionFeatures, predicted_partner: Motion | None = None, *, slow: bool = True
+    ) -> Values:
+        """All metrics of a prediction: name -> weighted mean; what the data do not allow is left out.
 
         Parameters
         ----------
-        made : Act
-        heard : (frame, 56), optional
-            The partner that the prediction goes with, where it is not the real one: in closed loop, or a control.
+        prediction : MotionFeatures
+            As long as the ground truth.
+        predicted_partner : (frame, 56), optional
+            The partner that the prediction is paired with, if not the ground truth: in the closed loop, or in a
+            baseline.
         slow : bool
-            With those that warp one motion onto another, which take as long as all others.
+            Include the metrics that align motion (MTM, FRDist, FRSyn), which take as long as all others.
         """
-        found = {
-            f"{name} {part}": Tally.mean_of([value])
-            for name, parts in self.benchmark.figures(made.coefficients, heard).items()
+        benchmark = self.benchmark.metrics(prediction.coefficients, predicted_partner)
+        values = {
+            f"{name} {part}": WeightedMean.of([value])
+            for name, parts in benchmark.items()
             for part, value in parts.items()
         }
         if self.roles is not None:
-            found |= transition_figures(self.roles, self.own.performance, made.performance)
-        found |= self._lips(made, slow) | self._together(made, heard, slow)
-        return found
+            values |= turn_metrics(self.roles, self.ground_truth, prediction)
+        plain = self._lips(prediction, slow) | self._pair(prediction, predicted_partner, slow)
+        values |= {name: WeightedMean.of([value]) for name, value in plain.items()}
+        return values | self._events(prediction)
 
-    def _lips(self, made: Act, slow: bool) -> dict[str, Tally]:
-        own = self.own
-        figures = {
-            "JDD": vertices.rotation_dynamics_deviation(own.motion.jaw_rotvec_rad, made.motion.jaw_rotvec_rad),
-            "PDD": vertices.rotation_dynamics_deviation(own.motion.head_rotvec_rad, made.motion.head_rotvec_rad),
+    def _lips(self, prediction: MotionFeatures, slow: bool) -> dict[str, float]:
+        own, made = self.ground_truth, prediction
+        values = {
+            "JDD": mesh.rotation_dynamics_deviation(own.motion.jaw_rotvec_rad, made.motion.jaw_rotvec_rad),
+            "PDD": mesh.rotation_dynamics_deviation(own.motion.head_rotvec_rad, made.motion.head_rotvec_rad),
         }
-        one, two = (act.performance.lip_gap_m.astype(np.float64) for act in (own, made))
+        one, two = (features.lip_gap_m.astype(np.float64) for features in (own, made))
         if slow:
-            figures["MTM"] = mean_temporal_misalignment_ms(one[:, None], two[:, None])
+            values["MTM"] = mean_temporal_misalignment_s(one[:, None], two[:, None])
         if self.roles is not None and self.loudness_db is not None:
-            speaks = self.roles.own_speaks
-            figures["SLCC error"] = slcc_error(self.loudness_db, one, two, speaks)
-        if own.posed is not None:
-            figures |= self._skin(made, two)
-        return {name: Tally.mean_of([value]) for name, value in figures.items()}
+            values["SLCC error"] = slcc_error(self.loudness_db, one, two, self.roles.own_speaks)
+        return values | self._mesh(made, two)
 
-    def _skin(self, made: Act, gap_m: Float[np.ndarray, "frame"]) -> dict[str, float]:
-        skin, pair = self.own.skin, (self.own.posed, made.posed)
-        figures = {
-            "LVE": vertices.lip_vertex_error(*pair, skin.lips),
-            "FDD": vertices.face_dynamics_deviation(*pair, skin.upper_face),
+    def _mesh(self, prediction: MotionFeatures, gap_m: Float[np.ndarray, "frame"]) -> dict[str, float]:
+        own, made, regions = self.ground_truth.vertices, prediction.vertices, self.ground_truth.mesh
+        if own is None or made is None or regions is None:
+            return {}
+        values = {
+            "LVE": mesh.lip_vertex_error(own, made, regions.lips),
+            "FDD": mesh.face_dynamics_deviation(own, made, regions.upper_face),
         }
         if self.roles is not None:
-            for name, role in (("LVE speaking", "speaking"), ("LVE listening", "listening")):
-                figures[name] = vertices.lip_vertex_error(*pair, skin.lips, self.roles.mask(role))
-            figures["lips closed in silence"] = lips.silent_closure(gap_m, self.roles.own)
+            for name, role in LVE_ROLES.items():
+                values[name] = mesh.lip_vertex_error(own, made, regions.lips, self.roles.mask(role))
+            values["silence closure rate"] = lips.silent_closure(gap_m, self.roles.own)
         if self.phonemes is not None:
-            figures["lips closed at p, b, m"] = lips.bilabial_closure(gap_m, self.phonemes)
-        return figures
+            values["bilabial closure rate"] = lips.bilabial_closure(gap_m, self.phonemes)
+        return values
 
-    def _together(self, made: Act, heard: Motion | None, slow: bool) -> dict[str, Tally]:
-        figures = {"FRCorr": concordance(self.own.coefficients, made.coefficients)}
+    def _pair(self, prediction: MotionFeatures, predicted_partner: Motion | None, slow: bool) -> dict[str, float]:
+        own, made = (one.coefficients.astype(np.float64)[None] for one in (self.ground_truth, prediction))
+        values = {"FRCorr": frcorr(own, made)}
         if slow:
-            figures["FRDist"] = warped_distance(self.own.coefficients, made.coefficients)
-        if self.partner is not None:
-            other = self.partner if heard is None else self.act(heard)
+            values["FRDist"] = frdist(own, made)
+        other = self._paired(predicted_partner)
+        if other is not None:
             if slow and self.frames > 2 * MOTION_FPS + 1:
-                figures["FRSyn"] = frsyn(
-                    other.coefficients.astype(np.float64), made.coefficients[None].astype(np.float64)
+                values["FRSyn"] = frsyn(other.coefficients.astype(np.float64), made)
+            if self.surrogate is not None:
+                chance = synchrony(self.features(self.surrogate).head_speed, prediction.head_speed)
+                values["synchrony vs. surrogate"] = synchrony(other.head_speed, prediction.head_speed) - chance
+        return values
+
+    def _events(self, prediction: MotionFeatures) -> Values:
+        values: Values = {}
+        for group, of_face in (("head", False), ("face", True)):
+            match = match_events(
+                *(
+                    [event for event in one.events if (event.kind in FACE_EVENTS) == of_face]
+                    for one in (self.ground_truth, prediction)
                 )
-            if self.stranger is not None:
-                chance = synchrony(self.act(self.stranger).head_speed, made.head_speed)
-                figures["synchrony above chance"] = synchrony(other.head_speed, made.head_speed) - chance
-        return {name: Tally.mean_of([value]) for name, value in figures.items()} | self._events(made)
-
-    def _events(self, made: Act) -> dict[str, Tally]:
-        head, face = (
-            match_events(*([event for event in act.events if chosen(event)] for act in (self.own, made)))
-            for chosen in (lambda e: e.kind not in FACE_EVENTS, lambda e: e.kind in FACE_EVENTS)
-        )
-        return {
-            "head events F1": _f1(head),
-            "head events timing": Tally(head.deviation_sum_s, float(head.matched)),
-            "face events F1": _f1(face),
-        }
-
-
-def _f1(match: EventMatch) -> Tally:
-    return Tally(2.0 * match.matched, float(match.in_reference + match.in_prediction))
+            )
+            values[f"{group} events F1"] = WeightedMean(2.0 * match.matched, float(match.events))
+            if not of_face:
+                values["head events timing"] = WeightedMean(match.deviation_sum_s, float(match.matched))
+        return values

@@ -1,23 +1,38 @@
-"""What motion does on average around a change of role, and where it was furthest from the reference.
+"""Mean motion around role transitions, and the transitions with the largest error.
 
-A curve is the mean, over all transitions of a kind, of a quantity from a second before to a second after. Its
-band is the 95 % interval of that mean over clips, not over transitions, by linearising the ratio of the two sums
-(Cochran 1977, "Sampling techniques", section 6.3): four small sums are kept, however many clips there are.
+A curve is the mean, over all transitions of a kind, of a quantity from a second before to a second after. Its 95 %
+confidence interval is over clips, not over transitions, by linearization of the ratio of two sums (Cochran 1977,
+"Sampling techniques", section 6.3). Only sums are kept, so memory does not depend on the number of clips.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from dualtalk.core import DUALTALK56
-from dualtalk.evaluation.clip_metrics import Act, Side
-from dualtalk.evaluation.registry import PARTS
-from dualtalk.metrics.roles import TRANSITION_KINDS, Roles, windows
+from dualtalk.evaluation.builtin_metrics import PARTS
+from dualtalk.evaluation.clip_metrics import ReferenceTrack
+from dualtalk.evaluation.features import MotionFeatures
+from dualtalk.metrics.turn_transitions import TRANSITION_KINDS, Roles, TransitionKind, windows
 from dualtalk.timebase import MOTION_FPS
 
-QUANTITIES = {"mouth opening": "mm", "head speed": "°/s", "expression speed": "sd/s"}
+
+class Quantity(NamedTuple):
+    """Base unit, and how reports show values."""
+
+    unit: str
+    display_scale: float
+    display_unit: str
+
+
+QUANTITIES = {
+    "lip aperture": Quantity("m", 1e3, "mm"),
+    "head speed": Quantity("rad/s", 180 / np.pi, "°/s"),
+    "expression speed": Quantity("sd/s", 1.0, "sd/s"),
+}
 REACH_FRAMES = MOTION_FPS
 CURVE_FRAMES = 2 * REACH_FRAMES + 1
 Z_95 = 1.96
@@ -25,8 +40,8 @@ Grid = Float[np.ndarray, "kind quantity frame"]
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """Mean around a kind of transition; `low` and `high` are NaN where one clip alone has it."""
+class TransitionCurve:
+    """Mean of a quantity around a kind of transition, in its base unit; `low` and `high` are NaN for one clip."""
 
     mean: Float[np.ndarray, "frame"]
     low: Float[np.ndarray, "frame"]
@@ -37,7 +52,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class CurveSums:
-    """Sums of one clip or of many; they add up.
+    """Sums of one clip or of many; they can be added.
 
     Attributes
     ----------
@@ -45,9 +60,9 @@ class CurveSums:
     count : (kind,)
         Transitions.
     squares : (3, kind, quantity, frame)
-        Over clips that are closed: total², total · count, count².
+        Over finished clips: total², total · count, count².
     clips : (kind,)
-        Closed clips that have any.
+        Finished clips with a transition of that kind.
     """
 
     total: Grid
@@ -66,39 +81,39 @@ class CurveSums:
 
     @classmethod
     def mean_of(cls, samples: Sequence["CurveSums"]) -> "CurveSums":
-        """Of several samples of one clip: a transition counts once, however many samples it has."""
+        """Mean over samples of one clip: a transition counts once, for any number of samples."""
         fields = [vars(one) for one in samples]
         return cls(**{name: sum(one[name] for one in fields) / len(samples) for name in fields[0]})
 
-    def closed(self) -> "CurveSums":
-        """One clip is whole: both its people count together from here on."""
+    def finished(self) -> "CurveSums":
+        """The sums of a complete clip, with both of its people."""
         count = np.broadcast_to(self.count[:, None, None], self.total.shape)
         squares = np.stack([self.total**2, self.total * count, count**2])
         return CurveSums(self.total, self.count, squares, (self.count > 0).astype(float))
 
-    def means(self) -> dict[str, dict[str, Curve]]:
-        """kind -> quantity -> curve, of kinds that occur."""
+    def means(self) -> dict[str, dict[str, TransitionCurve]]:
+        """kind -> quantity -> curve, of the kinds that occur."""
         return {
             kind: {name: self._curve(row, column) for column, name in enumerate(QUANTITIES)}
             for row, kind in enumerate(TRANSITION_KINDS)
             if self.count[row]
         }
 
-    def _curve(self, row: int, column: int) -> Curve:
+    def _curve(self, row: int, column: int) -> TransitionCurve:
         count, clips = self.count[row], int(self.clips[row])
         mean = self.total[row, column] / count
         total2, both, count2 = self.squares[:, row, column]
-        off = np.full(CURVE_FRAMES, np.nan)
+        half_width = np.full(CURVE_FRAMES, np.nan)
         if clips > 1:
             spread = np.maximum(total2 - 2 * mean * both + mean**2 * count2, 0) * clips / (clips - 1)
-            off = Z_95 * np.sqrt(spread) / count
-        return Curve(mean, mean - off, mean + off, int(count), clips)
+            half_width = Z_95 * np.sqrt(spread) / count
+        return TransitionCurve(mean, mean - half_width, mean + half_width, int(count), clips)
 
 
-def curve_sums(roles: Roles, act: Act) -> CurveSums:
-    """The curves of one person, over the transitions whose two seconds lie wholly inside."""
+def curve_sums(roles: Roles, features: MotionFeatures) -> CurveSums:
+    """The sums of one person, over the transitions whose two seconds lie inside the clip."""
     sums = CurveSums.empty()
-    curves = quantities(act)
+    curves = quantities(features)
     for row, kind in enumerate(TRANSITION_KINDS):
         at = roles.frames_of(kind)
         at = at[(at >= REACH_FRAMES) & (at < roles.frames - REACH_FRAMES)]
@@ -108,41 +123,65 @@ def curve_sums(roles: Roles, act: Act) -> CurveSums:
     return sums
 
 
-def quantities(act: Act) -> Float[np.ndarray, "quantity frame"]:
-    """The curves of `QUANTITIES`, in their units."""
-    expression = act.motion.expression
+def quantities(features: MotionFeatures) -> Float[np.ndarray, "quantity frame"]:
+    """The curves of `QUANTITIES`, in their base units."""
+    expression = features.motion.expression
     speed = MOTION_FPS * np.linalg.norm(np.diff(expression, axis=0, prepend=expression[:1]), axis=1)
-    return np.stack([1000 * act.performance.lip_gap_m, np.degrees(act.head_speed), speed]).astype(np.float64)
+    return np.stack([features.lip_gap_m, features.head_speed, speed]).astype(np.float64)
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A transition of one person, and how far a prediction was from the reference; the furthest sorts first."""
+class WorstTransition:
+    """A transition of one person, with the error of a prediction there; sorts with the largest error first.
 
-    negative_distance: float
+    Attributes
+    ----------
+    distance : float
+        Mean over parts of the mean squared error in the window, in variances of the ground truth.
+    clip : str
+    person : int
+        0 or 1.
+    kind : TransitionKind
+    frame : int
+        From the start of the clip.
+    """
+
+    distance: float
     clip: str
     person: int
-    kind: str
+    kind: TransitionKind
     frame: int
 
-    def __lt__(self, other: "Moment") -> bool:
-        return tuple(vars(self).values()) < tuple(vars(other).values())
-
-    @property
-    def distance(self) -> float:
-        """Mean over parts of the mean squared error in the window, in variances of the reference."""
-        return -self.negative_distance
+    def __lt__(self, other: "WorstTransition") -> bool:
+        mine = (-self.distance, self.clip, self.person, self.kind, self.frame)
+        return mine < (-other.distance, other.clip, other.person, other.kind, other.frame)
 
 
-def worst_windows(
-    clip: str, person: int, side: Side, made: Act, spread: dict[str, float], first: int
-) -> list[Moment]:
-    """The worst transition of one person, as a list of one, or of none; `first` is the clip's first frame."""
-    square = (side.own.coefficients.astype(np.float64) - made.coefficients) ** 2
-    error = np.mean([square[:, DUALTALK56.slice_of(part)].mean(axis=1) / spread[part] for part in PARTS], axis=0)
+def worst_transitions(
+    clip: str,
+    person: int,
+    track: ReferenceTrack,
+    prediction: MotionFeatures,
+    variances: dict[str, float],
+    first: int,
+) -> list[WorstTransition]:
+    """The worst transition of one person, as a list of at most one.
+
+    Parameters
+    ----------
+    variances : part -> variance of all ground-truth frames
+    first : int
+        First measured frame of the clip.
+    """
+    if track.roles is None:
+        return []
+    square = (track.ground_truth.coefficients.astype(np.float64) - prediction.coefficients) ** 2
+    error = np.mean(
+        [square[:, DUALTALK56.slice_of(part)].mean(axis=1) / variances[part] for part in PARTS], axis=0
+    )
     found = []
     for kind in TRANSITION_KINDS:
-        for frame in side.roles.frames_of(kind):
+        for frame in track.roles.frames_of(kind):
             distance = float(error[windows(np.array([frame]))].mean())
-            found.append(Moment(-distance, clip, person, kind, int(frame) + first))
+            found.append(WorstTransition(distance, clip, person, kind, int(frame) + first))
     return sorted(found)[:1]

@@ -1,10 +1,9 @@
-"""Predictions and references on disk: found, matched by name, read as motion of one layout.
+"""Files of predictions and ground truth: finds them, matches them by name, reads them as motion of one layout.
 
-Both lie as the published data do: `<clip>_speaker1`, `<clip>_speaker2`, with `.npy` (frame, 56) or `.npz` for a
-prediction, and `.npz` with a `.wav` beside it for a reference; a store is such a folder with who speaks when and
-what they say beside it. A system that draws samples has such a folder for each: `sample0`, `sample1`. Everything
-is brought to the published layout of 56 coefficients, so that eyes, which most systems do not predict, count for
-nobody.
+Both have the published layout: `CLIP_speaker1`, `CLIP_speaker2`, with `.npy` (frame, 56) or `.npz` for a
+prediction, and `.npz` with a `.wav` beside it for the ground truth. A store is such a folder with turns (RTTM) and
+phonemes (JSON) beside it. A stochastic system has one such folder a sample: `sample0`, `sample1`. All motion is
+converted to the published layout of 56 coefficients; eyes, which most systems do not predict, are left out.
 """
 
 import os
@@ -30,27 +29,27 @@ from dualtalk.store.schema import METADATA, clip_path, read_clip_json, read_spee
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
-# A person of a clip: its name, and 0 or 1.
-Who = tuple[str, int]
+# A person of a clip: the name of the clip, and 0 or 1.
+PersonKey = tuple[str, int]
 PREDICTED = (".npy", ".npz")
 SPEAKER = re.compile(r"(?P<clip>.+)_speaker(?P<number>[12])")
 SAMPLE = re.compile(r"sample(\d+)")
-SHOWN_NAMES = 5
+MAX_LISTED_NAMES = 5
 
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """Where a reference clip's files are; None where there is none.
+    """Paths of the files of a ground-truth clip; None for a file that does not exist.
 
     Attributes
     ----------
     clip : str
     dialogue : str
-        What was recorded in one sitting: clips of one are not independent.
+        The recording session: clips of one session are not independent.
     motions, waves : (Path or None, Path or None)
         Of speaker 1 and speaker 2.
     turns, record : Path or None
-        RTTM and JSON, as a store keeps them.
+        RTTM and JSON of a store.
     """
 
     clip: str
@@ -63,7 +62,7 @@ class ClipFiles:
 
 @dataclass(frozen=True, eq=False)
 class ReferencePerson:
-    """One person of a reference clip, as far as is known.
+    """One person of a ground-truth clip; None for what is not known.
 
     Attributes
     ----------
@@ -71,9 +70,9 @@ class ReferencePerson:
         In the published layout.
     audio : (sample,) float32 or None
     speech : Timeline or None
-        None where neither turns nor sound are there.
+        From the RTTM, or from voice activity of the audio.
     phonemes : tuple of Phoneme, or None
-        Where the store knows them; they are never guessed here.
+        From the store.
     """
 
     motion: HeadMotion | None
@@ -90,14 +89,14 @@ class System:
     ----------
     name : str
     protocol : "partner-given" or "closed-loop"
-        What it was given: the partner's real motion, as published, or nothing but both voices.
+        What the system was given of the partner: its real motion, as published, or only both waves.
     files : mapping
-        Who -> a file for each sample, as many for everybody; one where the system draws none.
+        Person -> a file for each sample: one for a deterministic system, equally many for every person.
     """
 
     name: str
     protocol: Protocol
-    files: Mapping[Who, tuple[Path, ...]]
+    files: Mapping[PersonKey, tuple[Path, ...]]
 
     @property
     def samples(self) -> int:
@@ -105,77 +104,77 @@ class System:
 
 
 def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]:
-    """All clips of a store's split, or of a folder in the published layout, by name.
+    """All ground-truth clips of a split of a store, or of a folder in the published layout, by name.
 
     Raises
     ------
     InputError
-        Nothing of the kind is there.
+        There is no such folder, or it has no clips.
     """
     root = Path(root)
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
         raise InputError(
-            f"reference {root} is {what}; wanted a store, or a folder of <clip>_speaker1.npz and .wav"
+            f"ground truth {root} is {what}; wanted a store, or a folder of CLIP_speaker1.npz and .wav"
         )
     if (root / METADATA).is_file():
-        return _of_store(root, split)
-    folder = _inner(root, split)
+        return _find_in_store(root, split)
+    folder = _split_folder(root, split)
     clips = sorted({clip for clip, _ in _by_person(folder, (".npz",))})
     if not clips:
-        raise InputError(f"{folder} holds no <clip>_speaker1.npz; wanted a store or the published layout")
+        raise InputError(f"{folder} holds no CLIP_speaker1.npz; wanted a store or the published layout")
     return tuple(
         ClipFiles(
             clip,
             SUB_VIDEO_SUFFIX.sub("", clip),
             _pair(folder, clip, ".npz"),
             _pair(folder, clip, ".wav"),
-            _if_there(folder / f"{clip}.rttm"),
+            _existing(folder / f"{clip}.rttm"),
         )
         for clip in clips
     )
 
 
-def _of_store(root: Path, split: str) -> tuple[ClipFiles, ...]:
+def _find_in_store(root: Path, split: str) -> tuple[ClipFiles, ...]:
     rows = open_store(root).manifest
-    some = rows[rows["split"] == split]
-    if not len(some):
-        held = ", ".join(sorted(set(rows["split"])))
-        raise InputError(f"{root} has no clip in split {split!r}; it has {held}: pass --split")
+    in_split = rows[rows["split"] == split]
+    if not len(in_split):
+        splits = ", ".join(sorted(set(rows["split"])))
+        raise InputError(f"{root} has no clip in split {split!r}; it has {splits}: pass --split")
     found = []
-    for clip, session in sorted(zip(some["clip"], some["session"], strict=True)):
+    for clip, session in sorted(zip(in_split["clip"], in_split["session"], strict=True)):
         folder = clip_path(root, split, clip, "").parent
-        files = [_if_there(clip_path(root, split, clip, suffix)) for suffix in (".rttm", ".json")]
+        files = [_existing(clip_path(root, split, clip, suffix)) for suffix in (".rttm", ".json")]
         found.append(ClipFiles(clip, session, _pair(folder, clip, ".npz"), _pair(folder, clip, ".wav"), *files))
     return tuple(found)
 
 
 def _pair(folder: Path, clip: str, suffix: str) -> tuple[Path | None, Path | None]:
-    one, two = (_if_there(folder / f"{clip}_speaker{number}{suffix}") for number in (1, 2))
+    one, two = (_existing(folder / f"{clip}_speaker{number}{suffix}") for number in (1, 2))
     return one, two
 
 
-def _if_there(path: Path) -> Path | None:
+def _existing(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _by_person(folder: Path, suffixes: Sequence[str]) -> dict[Who, Path]:
-    found: dict[Who, Path] = {}
+def _by_person(folder: Path, suffixes: Sequence[str]) -> dict[PersonKey, Path]:
+    found: dict[PersonKey, Path] = {}
     for path in sorted(folder.iterdir()):
         named = SPEAKER.fullmatch(path.stem)
         if path.suffix not in suffixes or not named:
             continue
-        who = named["clip"], int(named["number"]) - 1
-        if who in found:
-            raise InputError(f"{folder} holds both {found[who].name} and {path.name}; remove one of them")
-        found[who] = path
+        person = named["clip"], int(named["number"]) - 1
+        if person in found:
+            raise InputError(f"{folder} holds both {found[person].name} and {path.name}; remove one of them")
+        found[person] = path
     return found
 
 
 def find_system(root: str | os.PathLike, name: str, protocol: Protocol, split: str) -> System:
-    """A folder of predictions, `<clip>_speaker{1,2}.npy` or `.npz`, or one that has them in a folder `split`.
+    """A folder of predictions, `CLIP_speaker{1,2}.npy` or `.npz`, which may be in a subfolder `split`.
 
-    Of a system that draws samples, folders `sample0`, `sample1` and so on, each such a folder of the same people.
+    A stochastic system has folders `sample0`, `sample1` and so on, each such a folder with the same file names.
 
     Raises
     ------
@@ -187,11 +186,11 @@ def find_system(root: str | os.PathLike, name: str, protocol: Protocol, split: s
         raise InputError(f"no protocol {protocol!r}; wanted {' or '.join(PROTOCOLS)}")
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
-        raise InputError(f"predictions {root} are {what}; wanted a folder of <clip>_speaker1.npy or .npz")
-    folder = _inner(root, split)
+        raise InputError(f"predictions {root} are {what}; wanted a folder of CLIP_speaker1.npy or .npz")
+    folder = _split_folder(root, split)
     samples = _sample_folders(folder)
     if not samples:
-        return System(name, protocol, {who: (path,) for who, path in _predictions(folder).items()})
+        return System(name, protocol, {person: (path,) for person, path in _predictions(folder).items()})
     if loose := _by_person(folder, PREDICTED):
         raise InputError(
             f"{folder} holds {samples[0].name} and, beside it, {loose[min(loose)].name}; wanted one or the other"
@@ -200,17 +199,17 @@ def find_system(root: str | os.PathLike, name: str, protocol: Protocol, split: s
         raise InputError(
             f"{folder} holds one sample, {samples[0].name}; wanted two or more; for a single one pass {samples[0]}"
         )
-    found = [_predictions(_inner(sample, split)) for sample in samples]
+    found = [_predictions(_split_folder(sample, split)) for sample in samples]
     for sample, files in zip(samples, found, strict=True):
-        if apart := sorted(set(files) ^ set(found[0])):
-            lacking, having = (samples[0], sample) if apart[0] in files else (sample, samples[0])
+        if unequal := sorted(set(files) ^ set(found[0])):
+            lacking, having = (samples[0], sample) if unequal[0] in files else (sample, samples[0])
             raise InputError(
-                f"{lacking} has no {names_of(apart[:1])}, which {having.name} has; wanted the same in all samples"
+                f"{lacking} has no {names_of(unequal[:1])}, which {having.name} has; wanted the same in all"
             )
-    return System(name, protocol, {who: tuple(files[who] for files in found) for who in found[0]})
+    return System(name, protocol, {person: tuple(files[person] for files in found) for person in found[0]})
 
 
-def _inner(folder: Path, split: str) -> Path:
+def _split_folder(folder: Path, split: str) -> Path:
     return folder / split if (folder / split).is_dir() else folder
 
 
@@ -219,55 +218,57 @@ def _sample_folders(folder: Path) -> list[Path]:
     return [path for _, path in sorted((int(named[1]), path) for named, path in numbered if named)]
 
 
-def _predictions(folder: Path) -> dict[Who, Path]:
+def _predictions(folder: Path) -> dict[PersonKey, Path]:
     files = _by_person(folder, PREDICTED)
     if not files:
         raise InputError(f"{folder} holds no predictions; wanted <clip>_speaker1.npy (frame, 56), or .npz")
     return files
 
 
-def matched(
+def match_predictions(
     clips: Sequence[ClipFiles], systems: Sequence[System]
 ) -> tuple[tuple[tuple[ClipFiles, tuple[int, ...]], ...], tuple[str, ...]]:
-    """Clips with the people who can be measured: whom the reference and every system have; and what is left out.
+    """Clips with the people whom the ground truth and every system have, and warnings about what is left out.
 
     Raises
     ------
     InputError
-        Nobody can.
+        Nobody is in all of them.
     """
-    wanted = {(one.clip, person) for one in clips for person in (0, 1) if one.motions[person]}
-    said = []
+    known = {(one.clip, person) for one in clips for person in (0, 1) if one.motions[person]}
+    found = []
     for system in systems:
-        if unknown := sorted(set(system.files) - wanted):
-            said.append((system.name, f"{len(unknown)} not in the reference, left out: {names_of(unknown)}"))
-        if absent := sorted(wanted - set(system.files)):
-            said.append((system.name, f"{len(absent)} of the reference are not predicted: {names_of(absent)}"))
-    notes = said_once(said, len(systems))
-    common = wanted.intersection(*(system.files for system in systems))
+        if unknown := sorted(set(system.files) - known):
+            text = f"left out {len(unknown)} predictions without a ground truth: {names_of(unknown)}"
+            found.append((system.name, text))
+        if absent := sorted(known - set(system.files)):
+            found.append((system.name, f"no prediction of {len(absent)} people: {names_of(absent)}"))
+    warnings = merged_warnings(found, len(systems))
+    common = known.intersection(*(system.files for system in systems))
     if not common:
-        first, had = min(systems[0].files), min(wanted, default=None)
-        slip = f"and the reference {names_of([had])}" if had else "and the reference has no motion"
-        raise InputError(f"no prediction has a reference: {systems[0].name} has {names_of([first])}, {slip}")
+        first, available = min(systems[0].files), min(known, default=None)
+        other = names_of([available]) if available else "no motion"
+        slip = f"and the ground truth {other}"
+        raise InputError(f"no prediction has a ground truth: {systems[0].name} has {names_of([first])}, {slip}")
     pairs = [(one, tuple(person for person in (0, 1) if (one.clip, person) in common)) for one in clips]
-    if len(systems) > 1 and any(set(system.files) & wanted != common for system in systems):
-        notes.append(f"measured on the {len(common)} that all {len(systems)} systems have")
-    return tuple(pair for pair in pairs if pair[1]), tuple(notes)
+    if len(systems) > 1 and any(set(system.files) & known != common for system in systems):
+        warnings.append(f"measured the {len(common)} people whom all {len(systems)} systems predict")
+    return tuple(pair for pair in pairs if pair[1]), tuple(warnings)
 
 
-def said_once(said: Sequence[tuple[str, str]], systems: int) -> list[str]:
-    """Notes of (system, what is said of it): what is said of many is said once, of all `systems` or by name."""
-    of = {text: [name for name, same in said if same == text] for _, text in said}
+def merged_warnings(warnings: Sequence[tuple[str, str]], systems: int) -> list[str]:
+    """One line for each text of (system, text) pairs, with the names of its systems, or "all N systems"."""
+    by_text = {text: [name for name, same in warnings if same == text] for _, text in warnings}
     return [
         f"{f'all {systems} systems' if 1 < systems == len(names) else ', '.join(names)}: {text}"
-        for text, names in of.items()
+        for text, names in by_text.items()
     ]
 
 
-def names_of(people: Sequence[Who]) -> str:
-    """File names without suffix, the first few of them."""
-    shown = ", ".join(f"{clip}_speaker{person + 1}" for clip, person in people[:SHOWN_NAMES])
-    return shown if len(people) <= SHOWN_NAMES else f"{shown} and {len(people) - SHOWN_NAMES} more"
+def names_of(people: Sequence[PersonKey]) -> str:
+    """File names without suffix; only the first few."""
+    listed = ", ".join(f"{clip}_speaker{person + 1}" for clip, person in people[:MAX_LISTED_NAMES])
+    return listed if len(people) <= MAX_LISTED_NAMES else f"{listed} and {len(people) - MAX_LISTED_NAMES} more"
 
 
 def read_motion(path: Path) -> HeadMotion:
@@ -279,19 +280,19 @@ def read_motion(path: Path) -> HeadMotion:
 
 
 def read_prediction(path: Path, space: Space) -> HeadMotion:
-    """A prediction in the published layout; an npy file is taken to be in `space`, the reference's.
+    """A prediction in the published layout; an npy file is assumed to be in `space`, the ground truth's.
 
     Raises
     ------
     InputError
-        Another width, a NaN, degrees, or a file that says it is of another space.
+        Another width, a NaN, degrees, or an npz of another space.
     """
     if path.suffix == ".npz":
         motion = read_motion(path)
         if motion.space != space:
             raise InputError(
-                f"{path} is in space {motion.space!r}, the reference in {space!r}; their numbers mean other "
-                "expressions: dualtalk export carries motion over"
+                f"{path} is in space {motion.space!r}, the ground truth in {space!r}; their coefficients mean "
+                "different expressions: convert one with dualtalk export"
             )
         return motion
     try:
@@ -309,55 +310,55 @@ def read_prediction(path: Path, space: Space) -> HeadMotion:
         raise InputError(f"{path}: {error}") from error
 
 
-def read_clip(files: ClipFiles, *, listen: bool = True) -> tuple[ReferencePerson, ReferencePerson]:
-    """Both people; without `listen`, neither sound nor speech.
+def read_clip(files: ClipFiles, *, audio: bool = True) -> tuple[ReferencePerson, ReferencePerson]:
+    """Both people; without `audio`, motion only.
 
     Raises
     ------
     InputError
-        A file is not as it should be, or the two motions are of different spaces.
+        A file is invalid, or the two motions are of different spaces.
     """
     motions = [read_motion(path) if path else None for path in files.motions]
     if len(spaces := {motion.space for motion in motions if motion}) > 1:
         raise InputError(f"{files.clip} has motion in spaces {' and '.join(sorted(spaces))}; wanted one")
-    if not listen:
+    if not audio:
         one, two = (ReferencePerson(motion, None, None, None) for motion in motions)
         return one, two
-    voices = [read_wave(path)[0] if path else None for path in files.waves]
+    waves = [read_wave(path)[0] if path else None for path in files.waves]
     if files.turns:
         speech = [Timeline(spans) for spans in read_speech(files.turns)]
     else:
-        speech = [detect_speech(voice) if voice is not None else None for voice in voices]
-    sounds = _phonemes(files.record) if files.record else {}
+        speech = [detect_speech(wave) if wave is not None else None for wave in waves]
+    phonemes = _phonemes(files.record) if files.record else {}
     one, two = (
-        ReferencePerson(motions[person], voices[person], speech[person], sounds.get(PARTY[person]))
+        ReferencePerson(motions[person], waves[person], speech[person], phonemes.get(PARTY[person]))
         for person in (0, 1)
     )
     return one, two
 
 
 def _phonemes(record: Path) -> dict[str, tuple[Phoneme, ...]]:
-    known: Iterable = read_clip_json(record)[1].get("phonemes", {}).items()
-    return {label: tuple(Phoneme(*sound) for sound in sounds) for label, sounds in known}
+    stored: Iterable = read_clip_json(record)[1].get("phonemes", {}).items()
+    return {label: tuple(Phoneme(*fields) for fields in phonemes) for label, phonemes in stored}
 
 
-def cut(person: ReferencePerson, first: int, end: int) -> ReferencePerson:
-    """The same person over frames `first` to `end`, timed from there."""
+def cut_person(person: ReferencePerson, first: int, end: int) -> ReferencePerson:
+    """The same person from frame `first` to the frame before `end`; times start at `first`."""
     start_s, stop_s = first / MOTION_FPS, end / MOTION_FPS
-    speech, sounds = person.speech, person.phonemes
+    speech, phonemes = person.speech, person.phonemes
     if speech is not None:
         inside = speech.crop(Segment(start_s, stop_s))
         speech = Timeline(Segment(span.start - start_s, span.end - start_s) for span in inside)
-    if sounds is not None:
-        sounds = tuple(
-            replace(sound, start_s=sound.start_s - start_s, end_s=sound.end_s - start_s)
-            for sound in sounds
-            if start_s <= sound.start_s and sound.end_s <= stop_s
+    if phonemes is not None:
+        phonemes = tuple(
+            replace(one, start_s=one.start_s - start_s, end_s=one.end_s - start_s)
+            for one in phonemes
+            if start_s <= one.start_s and one.end_s <= stop_s
         )
     samples = slice(first * SAMPLES_PER_FRAME, end * SAMPLES_PER_FRAME)
     return ReferencePerson(
         None if person.motion is None else person.motion[first:end],
         None if person.audio is None else person.audio[samples],
         speech,
-        sounds,
+        phonemes,
     )

@@ -1,94 +1,84 @@
-"""All figures of several systems over many dialogues, with controls, clip by clip.
+"""All metrics of several systems over many dialogues, beside baselines.
 
-Two passes: one looks every file over and finds the mean pose, one measures. A clip leaves behind two sums a
-measure, the sums of its curves around transitions, and its worst transitions, so memory does not grow with
-clips, but for those two sums a dialogue. Systems are compared on the same people.
+There are two passes: the first checks every file and computes the mean pose, the second measures. A clip leaves
+two sums per metric, the sums of its curves around transitions, and its worst transitions, so memory grows only
+with the number of dialogues. All systems are measured on the same people.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
 
-from dualtalk.audio.prosody import loudness_db
-from dualtalk.core import PARTY, Space
+from dualtalk.choices import Protocol
+from dualtalk.core import Space
 from dualtalk.errors import InputError
-from dualtalk.evaluation.baselines import CONTROLS, REFERENCE, as_long, control_motions, strangers
-from dualtalk.evaluation.clip_metrics import Act, Side, Skin
-from dualtalk.evaluation.curves import Curve, CurveSums, Moment, curve_sums, worst_windows
-from dualtalk.evaluation.loading import (
-    ClipFiles,
-    Protocol,
-    ReferencePerson,
-    System,
-    cut,
-    matched,
-    read_clip,
-    read_prediction,
-)
-from dualtalk.evaluation.preflight import Job, look_over, measurable
-from dualtalk.evaluation.registry import MEASURES, NAMES, POSITION
-from dualtalk.head import load_head
-from dualtalk.metrics.bootstrap import Estimate, Tally, over_dialogues_together
-from dualtalk.metrics.roles import Roles
-from dualtalk.metrics.stochastic import sample_figures
+from dualtalk.evaluation.baselines import BASELINES, surrogate_partners
+from dualtalk.evaluation.clip_runner import ClipResult, measure_clip, mesh_regions
+from dualtalk.evaluation.curves import CurveSums, TransitionCurve, WorstTransition
+from dualtalk.evaluation.loading import ClipFiles, System, match_predictions
+from dualtalk.evaluation.preflight import Job, check_clip, measurable
+from dualtalk.evaluation.registry import METRICS, Metric, available_metrics
+from dualtalk.metrics.bootstrap import Estimate, pooled_estimates
 from dualtalk.parallel import WorkerPool
 
-Report = Callable[[int, int], None]
-Each = Callable[[Job, "Measured"], None]
-WORST_SHOWN = 3
+Progress = Callable[[int, int], None]
+WORST_TRANSITIONS = 3
 
 
 @dataclass(frozen=True)
-class Row:
-    """One system, or one control, over all dialogues.
+class SystemResult:
+    """One system, or one baseline, over all dialogues.
 
     Attributes
     ----------
     name : str
     protocol : "partner-given", "closed-loop" or None
-        None of a control.
-    figures : measure -> Estimate
-        Unscaled; NaN where nothing was measured.
-    curves : kind of transition -> quantity -> Curve
-    worst : tuple of Moment
-        Transitions furthest from the reference, no two of one clip, the worst first; of the first sample.
+        None for a baseline.
+    estimates : metric -> Estimate
+        In base units; NaN where nothing was measured.
+    curves : kind of transition -> quantity -> TransitionCurve
+    worst : tuple of WorstTransition
+        Transitions with the largest error, at most one a clip and person, the worst first; of the first sample.
     samples : int
-        Of how many all but the family "Samples" is the mean.
+        Metrics other than those of the group "Samples" are means over this many samples.
     """
 
     name: str
     protocol: Protocol | None
-    figures: dict[str, Estimate]
-    curves: dict[str, dict[str, Curve]]
-    worst: tuple[Moment, ...]
+    estimates: dict[str, Estimate]
+    curves: dict[str, dict[str, TransitionCurve]]
+    worst: tuple[WorstTransition, ...]
     samples: int = 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found.
+    """Results of `evaluate`.
 
     Attributes
     ----------
-    rows : tuple of Row
-        Systems in the order given, then the controls.
-    notes : tuple of str
+    rows : tuple of SystemResult
+        Systems in the order given, then the baselines.
+    warnings : tuple of str
         What was left out, cut or could not be measured.
     jobs : tuple of Job
-        The clips that were measured, for who wants to look at some again.
+        The clips that were measured.
+    space : "flame" or "open"
+    people, frames, dialogues : int
+        `frames` are summed over people.
+    metrics : tuple of Metric
     """
 
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
+    rows: tuple[SystemResult, ...]
+    warnings: tuple[str, ...]
     jobs: tuple[Job, ...]
     space: Space
     people: int
     frames: int
     dialogues: int
+    metrics: tuple[Metric, ...] = METRICS
 
 
 def evaluate(
@@ -98,60 +88,74 @@ def evaluate(
     head: str | os.PathLike = "open",
     workers: int = 0,
     seed: int = 0,
-    report: Report = lambda done, total: None,
-    each: Each = lambda job, measured: None,
+    metrics: Sequence[Metric] | None = None,
+    report: Progress = lambda done, total: None,
+    each: Callable[[Job, ClipResult], None] = lambda job, result: None,
 ) -> Evaluation:
-    """Measure all systems, and all controls, against a reference.
+    """Measure all systems and all baselines against a ground truth.
 
     Parameters
     ----------
     clips, systems
         From `find_reference` and `find_system`.
     head : str
-        "open", or the path of a FLAME file; one of another space than the motion is not used.
+        "open", or the path of a FLAME file; not used if it is of another expression space than the motion.
     workers : int
-        Processes; the figures are the same for any number.
+        Processes; the results are the same for any number.
+    seed : int
+        Of bootstrap intervals and of surrogate partners.
+    metrics : sequence of Metric, optional
+        From `available_metrics`, which is the default.
+    report : callable
+        Progress: called with steps done and steps in all.
     each : callable
-        Is given every clip's figures, in order, as they come: they are not kept.
+        Called with every clip's results, in order; they are not kept.
 
     Raises
     ------
     InputError
-        A file is not as it should be, spaces are mixed, or nothing can be measured.
+        A file is invalid, expression spaces are mixed, or nothing can be measured.
     """
     names = [system.name for system in systems]
-    if not systems or len(set(names)) < len(names) or set(names) & set(CONTROLS):
+    if not systems or len(set(names)) < len(names) or set(names) & set(BASELINES):
         raise InputError(
-            f"systems are named {', '.join(names)}; wanted different names, none of a control: --system-name"
+            f"systems are named {', '.join(names)}; wanted different names, none of a baseline: --system-name"
         )
-    pairs, notes = matched(clips, systems)
-    others = strangers([files for files, _ in pairs], seed)
-    draws = min((system.samples for system in systems if system.samples > 1), default=1)
+    chosen = tuple(available_metrics() if metrics is None else metrics)
+    pairs, warnings = match_predictions(clips, systems)
+    surrogates = surrogate_partners([files for files, _ in pairs], seed)
+    best_of = min((system.samples for system in systems if system.samples > 1), default=1)
     jobs = [
-        Job(files, people, _of_clip(systems, files.clip), foreign, str(head), draws)
-        for (files, people), foreign in zip(pairs, others, strict=True)
+        Job(files, people, _of_clip(systems, files.clip), others, str(head), best_of, chosen[len(METRICS) :])
+        for (files, people), others in zip(pairs, surrogates, strict=True)
     ]
     steps = 2 * len(jobs)
     with WorkerPool(workers if workers > 1 else 0) as pool:
-        looked = []
-        for done, one in enumerate(pool.map(look_over, jobs), start=1):
-            looked.append(one)
+        checks = []
+        for done, check in enumerate(pool.map(check_clip, jobs), start=1):
+            checks.append(check)
             report(done, steps)
-        jobs, said = measurable(jobs, looked)
-        sums = _Sums(names, [job.files.dialogue for job in jobs])
-        for index, one in enumerate(pool.map(measure, jobs)):
-            sums.add(jobs[index], one)
-            each(jobs[index], one)
+        jobs, check_warnings = measurable(jobs, checks)
+        sums = _Sums(names, [job.files.dialogue for job in jobs], chosen)
+        for index, result in enumerate(pool.map(measure_clip, jobs)):
+            sums.add(jobs[index], result)
+            each(jobs[index], result)
             report(steps - len(jobs) + index + 1, steps)
-    rows = sums.rows({system.name: system for system in systems}, seed)
     return Evaluation(
-        rows=rows,
-        notes=(*notes, *_said_of_samples(systems, draws), *said, *_said_of_skin(jobs[0]), *sums.notes()),
+        rows=sums.rows({system.name: system for system in systems}, seed),
+        warnings=(
+            *warnings,
+            *_sample_warnings(systems, best_of),
+            *check_warnings,
+            *_mesh_warnings(jobs[0]),
+            *sums.warnings(),
+        ),
         jobs=tuple(jobs),
-        space=jobs[0].space,
+        space=checks[0].space,
         people=sum(len(job.people) for job in jobs),
         frames=sum((job.end - job.first) * len(job.people) for job in jobs),
         dialogues=len({job.files.dialogue for job in jobs}),
+        metrics=chosen,
     )
 
 
@@ -162,158 +166,54 @@ def _of_clip(systems: Sequence[System], clip: str) -> tuple[System, ...]:
     )
 
 
-def _said_of_samples(systems: Sequence[System], draws: int) -> list[str]:
-    drawn = [f"{system.name} has {system.samples} samples" for system in systems if system.samples > 1]
-    if not drawn:
+def _sample_warnings(systems: Sequence[System], best_of: int) -> list[str]:
+    stochastic = [f"{system.name} has {system.samples} samples" for system in systems if system.samples > 1]
+    if not stochastic:
         return []
     return [
-        f"{', '.join(drawn)}: best of N is of {draws}; what is not under Samples is the mean over samples; worst "
-        "transitions and rasters are of the first"
+        f"{', '.join(stochastic)}: N of best of N is {best_of}; metrics outside the group Samples are means over "
+        "samples; worst transitions and timelines show the first sample"
     ]
 
 
-def _said_of_skin(job: Job) -> list[str]:
-    if _skin(job.head, job.space) is not None:
+def _mesh_warnings(job: Job) -> list[str]:
+    if mesh_regions(job.head, job.space) is not None:
         return []
     return [
-        f"motion is in space {job.space!r} and no such head was given (--head): nothing is measured on the skin, "
-        "and mouth opening is taken from the jaw"
+        f"motion is in space {job.space!r} and no head of that space was given (--head): no mesh metrics, and lip "
+        "aperture is estimated from the jaw"
     ]
-
-
-@lru_cache(maxsize=2)
-def _skin(head: str, space: Space) -> Skin | None:
-    loaded = load_head(head)
-    return Skin.of(loaded) if loaded.space == space else None
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a clip leaves behind; rows are the systems, then the controls.
-
-    Attributes
-    ----------
-    tallies : (row, party, measure, 2) float
-        Numerators and denominators, means over samples; 0 of whom nothing was measured.
-    curves : for each row
-    worst : for each system
-    """
-
-    tallies: Float[np.ndarray, "row party measure 2"]
-    curves: tuple[CurveSums, ...]
-    worst: tuple[tuple[Moment, ...], ...]
-
-
-def measure(job: Job) -> Measured:
-    """Measure all systems and controls on one clip."""
-    names = [*(system.name for system in job.systems), *CONTROLS]
-    tallies = np.zeros((len(names), len(PARTY), len(MEASURES), 2))
-    curves = [CurveSums.empty() for _ in names]
-    worst: list[list[Moment]] = [[] for _ in job.systems]
-
-    def add(row: int, person: int, figures: dict[str, Tally], share: float = 1.0) -> None:
-        for name, tally in figures.items():
-            if name in POSITION:
-                tallies[row, person, POSITION[name]] += share * tally.total, share * tally.weight
-
-    for side, person in sides(job):
-        for row, system in enumerate(job.systems):
-            made = [predicted(job, system, person, sample) for sample in range(system.samples)]
-            drawn = []
-            for own, heard in made:
-                act = side.act(own)
-                add(row, person, side.figures(act, heard), 1 / len(made))
-                if side.roles is not None:
-                    drawn.append(curve_sums(side.roles, act))
-            if len(made) > 1:
-                samples = np.stack([own for own, _ in made])
-                add(row, person, sample_figures(side.own.coefficients, samples, job.draws))
-            if drawn:
-                curves[row] += CurveSums.mean_of(drawn)
-                shown = side.act(made[0][0])
-                worst[row] += worst_windows(job.files.clip, person, side, shown, job.spread, job.first)
-        for name, coefficients, heard in control_motions(side, job.mean_pose):
-            act = side.own if name == REFERENCE else side.act(coefficients)
-            add(names.index(name), person, side.figures(act, heard, slow=name == REFERENCE))
-            if side.roles is not None:
-                curves[names.index(name)] += curve_sums(side.roles, act)
-    return Measured(tallies, tuple(curves), tuple(tuple(sorted(some)[:1]) for some in worst))
-
-
-def predicted(
-    job: Job, system: System, person: int, sample: int = 0
-) -> tuple[Float[np.ndarray, "frame 56"], Float[np.ndarray, "frame 56"] | None]:
-    """A system's motion of one person, and of the partner where it made both, over the measured frames."""
-    wanted = [person, 1 - person] if system.protocol == "closed-loop" else [person]
-    found = [
-        read_prediction(system.files[job.files.clip, who][sample], job.space).coefficients[job.first : job.end]
-        for who in wanted
-    ]
-    return found[0], found[1] if len(found) > 1 else None
-
-
-def sides(job: Job) -> list[tuple[Side, int]]:
-    """The reference for each person of a clip who is measured."""
-    people = [cut(person, job.first, job.end) for person in read_clip(job.files)]
-    strange = [read_clip(files, listen=False) for files in job.strangers]
-    skin, frames = _skin(job.head, job.space), job.end - job.first
-    acts = [Act(person.motion, skin) if person.motion else None for person in people]
-    made = []
-    for who in job.people:
-        own, other = people[who], people[1 - who]
-        speech = (own.speech, other.speech)
-        stranger, foreign = [_motion_of(pair, who, frames) for pair in strange] or (None, None)
-        side = Side(
-            own=acts[who],
-            partner=acts[1 - who],
-            stranger=stranger,
-            foreign=foreign,
-            roles=Roles(*speech, frames) if all(one is not None for one in speech) else None,
-            loudness_db=_loudness(own, frames),
-            phonemes=own.phonemes,
-        )
-        made.append((side, who))
-    return made
-
-
-def _motion_of(pair: Sequence[ReferencePerson], who: int, frames: int) -> Float[np.ndarray, "frame 56"]:
-    """That one of the pair, or the other where they have no motion."""
-    there = pair[who].motion or pair[1 - who].motion
-    return as_long(there.coefficients, frames)
-
-
-def _loudness(person: ReferencePerson, frames: int) -> Float[np.ndarray, "frame"] | None:
-    """None where the sound ends more than a frame before the motion does."""
-    if person.audio is None:
-        return None
-    heard = loudness_db(person.audio)[:frames].astype(np.float64)
-    return np.pad(heard, (0, frames - len(heard)), mode="edge") if len(heard) >= frames - 1 > 0 else None
 
 
 class _Sums:
-    """What all clips leave behind, a dialogue at a time; rows as in `Measured`."""
+    """Sums over all clips, by dialogue; rows as in `ClipResult`."""
 
-    def __init__(self, systems: Sequence[str], dialogues: Sequence[str]) -> None:
-        self._names = [*systems, *CONTROLS]
-        self._place = {name: index for index, name in enumerate(dict.fromkeys(dialogues))}
-        self._tallies = np.zeros((len(self._names), len(self._place), len(MEASURES), 2))
+    def __init__(self, systems: Sequence[str], dialogues: Sequence[str], metrics: Sequence[Metric]) -> None:
+        self._names = [*systems, *BASELINES]
+        self._metrics = metrics
+        self._dialogue = {name: index for index, name in enumerate(dict.fromkeys(dialogues))}
+        self._sums = np.zeros((len(self._names), len(self._dialogue), len(metrics), 2))
         self._curves = [CurveSums.empty() for _ in self._names]
-        self._worst: dict[str, list[Moment]] = {name: [] for name in systems}
+        self._worst: dict[str, list[WorstTransition]] = {name: [] for name in systems}
+        self._failures: dict[str, list[str]] = {}
 
-    def add(self, job: Job, one: Measured) -> None:
-        self._tallies[:, self._place[job.files.dialogue]] += one.tallies.sum(axis=1)
-        for row, curves in enumerate(one.curves):
-            # A clip counts as a dialogue in the bands of curves, lest every dialogue's curve be kept.
-            self._curves[row] += curves.closed()
-        for name, moments in zip(self._worst, one.worst, strict=True):
-            self._worst[name] = sorted((*self._worst[name], *moments))[:WORST_SHOWN]
+    def add(self, job: Job, result: ClipResult) -> None:
+        self._sums[:, self._dialogue[job.files.dialogue]] += result.sums.sum(axis=1)
+        for row, curves in enumerate(result.curves):
+            # Intervals of curves are over clips, not dialogues, so that no dialogue's curves are kept.
+            self._curves[row] += curves.finished()
+        for name, worst in zip(self._worst, result.worst, strict=True):
+            self._worst[name] = sorted((*self._worst[name], *worst))[:WORST_TRANSITIONS]
+        for name, message in result.failures.items():
+            self._failures.setdefault(name, []).append(message)
 
-    def rows(self, systems: dict[str, System], seed: int) -> tuple[Row, ...]:
+    def rows(self, systems: dict[str, System], seed: int) -> tuple[SystemResult, ...]:
+        names = [metric.name for metric in self._metrics]
         return tuple(
-            Row(
+            SystemResult(
                 name,
                 systems[name].protocol if name in systems else None,
-                dict(zip(NAMES, over_dialogues_together(self._tallies[row], seed), strict=True)),
+                dict(zip(names, pooled_estimates(self._sums[row], seed), strict=True)),
                 self._curves[row].means(),
                 tuple(self._worst.get(name, ())),
                 systems[name].samples if name in systems else 1,
@@ -321,10 +221,11 @@ class _Sums:
             for row, name in enumerate(self._names)
         )
 
-    def notes(self) -> list[str]:
-        found = []
-        if len(self._place) == 1:
-            found.append(
-                "all clips are of one dialogue: there are no intervals, and no control of another dialogue"
-            )
+    def warnings(self) -> list[str]:
+        found = [
+            f"metric {name!r} failed in {len(messages)} clips and has no value there: {messages[0]}"
+            for name, messages in self._failures.items()
+        ]
+        if len(self._dialogue) == 1:
+            found.append("all clips are of one dialogue: no intervals, and no baselines from another dialogue")
         return found

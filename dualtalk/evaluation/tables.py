@@ -1,109 +1,109 @@
-"""An evaluation as a table for spreadsheets and as JSON for programs; and which system is best at what."""
+"""An evaluation as CSV and as JSON, in base units, and which system is best at each metric.
+
+Files are for programs: every value is in the base unit that stands beside it. `display_scale` and `display_unit`
+say how reports and published tables show the value; `displayed` applies them.
+"""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from dualtalk.evaluation.baselines import CONTROLS, REFERENCE
-from dualtalk.evaluation.registry import MEASURES, Measure
-from dualtalk.evaluation.runner import Evaluation, Row
+from dualtalk.evaluation.baselines import BASELINES, GROUND_TRUTH
+from dualtalk.evaluation.curves import QUANTITIES, TransitionCurve
+from dualtalk.evaluation.registry import Metric
+from dualtalk.evaluation.runner import Evaluation, SystemResult
 from dualtalk.io.atomic import written_whole
 
 COLUMNS = (
-    "system",
-    "protocol",
-    "family",
-    "measure",
-    "unit",
-    "wanted",
-    "value",
-    "low",
-    "high",
-    "dialogues",
-    "best",
+    *("system", "protocol", "group", "metric", "unit", "direction"),
+    *("value", "low", "high", "dialogues", "is_best", "display_scale", "display_unit"),
 )
-CONTROL = "control"
+# In the column of protocols.
+BASELINE = "baseline"
+CURVE_DIGITS = 6
 
 
 def best_of(evaluation: Evaluation) -> set[tuple[str, str]]:
-    """(system, measure) of the best in each protocol in which several have that measure; all of equals."""
-    reference = next(row for row in evaluation.rows if row.name == REFERENCE)
+    """(system, metric) of the best systems of each protocol in which several were measured; ties are all best."""
+    ground_truth = next(row for row in evaluation.rows if row.name == GROUND_TRUTH)
     found = set()
     for protocol in {row.protocol for row in evaluation.rows if row.protocol}:
         rows = [row for row in evaluation.rows if row.protocol == protocol]
-        for measure in MEASURES:
-            target = reference.figures[measure.name].value
-            apart = {row.name: measure.distance(row.figures[measure.name].value, target) for row in rows}
-            known = [value for value in apart.values() if np.isfinite(value)]
-            if len(known) > 1:
-                found |= {(name, measure.name) for name, value in apart.items() if value == min(known)}
+        for metric in evaluation.metrics:
+            target = ground_truth.estimates[metric.name].value
+            distances = {row.name: metric.distance(row.estimates[metric.name].value, target) for row in rows}
+            finite = [value for value in distances.values() if np.isfinite(value)]
+            if len(finite) > 1:
+                found |= {(name, metric.name) for name, value in distances.items() if value == min(finite)}
     return found
 
 
+def base_values(row: SystemResult, metric: Metric) -> list[float | None]:
+    """Value and ends of the interval in the base unit; None where there is none."""
+    estimate = row.estimates[metric.name]
+    return [value if np.isfinite(value) else None for value in (estimate.value, estimate.low, estimate.high)]
+
+
+def displayed(row: SystemResult, metric: Metric) -> list[float | None]:
+    """Value and ends of the interval in the display unit, for pages and terminals."""
+    return [None if value is None else metric.display_scale * value for value in base_values(row, metric)]
+
+
 def write_csv(evaluation: Evaluation, path: Path) -> None:
-    """A row for each system and measure, in printed units; empty where nothing was measured."""
+    """A row for each system and metric, in base units; empty cells where nothing was measured."""
     best = best_of(evaluation)
     with written_whole(path) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for row in evaluation.rows:
-            for measure in MEASURES:
-                value, low, high = ("" if one is None else f"{one:.6g}" for one in printed(row, measure))
-                of_measure = (measure.family, measure.name, measure.unit, measure.wanted)
-                found = (value, low, high, row.figures[measure.name].dialogues)
-                marked = int((row.name, measure.name) in best)
-                table.writerow([row.name, row.protocol or CONTROL, *of_measure, *found, marked])
+            for metric in evaluation.metrics:
+                values = ["" if value is None else f"{value:.9g}" for value in base_values(row, metric)]
+                table.writerow(
+                    [
+                        *(row.name, row.protocol or BASELINE),
+                        *(metric.group, metric.name, metric.unit, metric.direction),
+                        *(*values, row.estimates[metric.name].dialogues, int((row.name, metric.name) in best)),
+                        *(metric.display_scale, metric.shown_unit),
+                    ]
+                )
 
 
-def printed(row: Row, measure: Measure) -> list[float | None]:
-    """Value and ends of the interval in printed units; None where there is none."""
-    estimate = row.figures[measure.name]
-    values = (estimate.value, estimate.low, estimate.high)
-    return [measure.scale * value if np.isfinite(value) else None for value in values]
-
-
-def as_json(evaluation: Evaluation) -> dict:
-    """Everything that was found, in JSON's types and printed units."""
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The whole evaluation in JSON types and base units."""
+    best = best_of(evaluation)
     return {
         "space": evaluation.space,
         "clips": len(evaluation.jobs),
         "people": evaluation.people,
         "dialogues": evaluation.dialogues,
         "person_frames": evaluation.frames,
-        "notes": list(evaluation.notes),
-        "controls": CONTROLS,
+        "warnings": list(evaluation.warnings),
+        "baselines": BASELINES,
         "systems": [
             {
                 "name": row.name,
-                "protocol": row.protocol or CONTROL,
+                "protocol": row.protocol or BASELINE,
                 "samples": row.samples,
-                "figures": {
-                    measure.name: dict(zip(("value", "low", "high"), printed(row, measure), strict=True))
-                    | {"unit": measure.unit, "dialogues": row.figures[measure.name].dialogues}
-                    for measure in MEASURES
+                "metrics": {
+                    metric.name: _metric_json(row, metric, (row.name, metric.name) in best)
+                    for metric in evaluation.metrics
                 },
                 "curves": {
-                    kind: {
-                        name: {
-                            "mean": _numbers(curve.mean),
-                            "low": _numbers(curve.low),
-                            "high": _numbers(curve.high),
-                            "transitions": curve.transitions,
-                        }
-                        for name, curve in quantities.items()
-                    }
-                    for kind, quantities in row.curves.items()
+                    kind: {name: _curve_json(name, curve) for name, curve in curves.items()}
+                    for kind, curves in row.curves.items()
                 },
                 "worst_transitions": [
                     {
-                        "clip": moment.clip,
-                        "speaker": moment.person + 1,
-                        "kind": moment.kind,
-                        "frame": moment.frame,
-                        "distance": moment.distance,
+                        "clip": worst.clip,
+                        "speaker": worst.person + 1,
+                        "kind": worst.kind,
+                        "frame": worst.frame,
+                        "distance": worst.distance,
                     }
-                    for moment in row.worst
+                    for worst in row.worst
                 ],
             }
             for row in evaluation.rows
@@ -111,5 +111,32 @@ def as_json(evaluation: Evaluation) -> dict:
     }
 
 
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [round(float(value), 5) if np.isfinite(value) else None for value in values]
+def _metric_json(row: SystemResult, metric: Metric, is_best: bool) -> dict[str, Any]:
+    value, low, high = base_values(row, metric)
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": metric.unit,
+        "display_scale": metric.display_scale,
+        "display_unit": metric.shown_unit,
+        "group": metric.group,
+        "direction": metric.direction,
+        "ideal": metric.ideal,
+        "dialogues": row.estimates[metric.name].dialogues,
+        "is_best": is_best,
+    }
+
+
+def _curve_json(name: str, curve: TransitionCurve) -> dict[str, Any]:
+    return {
+        "mean": _numbers(curve.mean),
+        "low": _numbers(curve.low),
+        "high": _numbers(curve.high),
+        **QUANTITIES[name]._asdict(),
+        "transitions": curve.transitions,
+    }
+
+
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    return [float(f"{value:.{CURVE_DIGITS}g}") if np.isfinite(value) else None for value in values]

@@ -2,10 +2,10 @@
 
 import os
 
-from dualtalk.head.head import Eye, Head
+from dualtalk.head.head import LIPS_CLOSED_M, Eye, Head
 from dualtalk.head.regions import Region
 
-__all__ = ["Eye", "Head", "Region", "load_head", "retarget"]
+__all__ = ["LIPS_CLOSED_M", "Eye", "Head", "Region", "load_head", "retarget"]
 
 
 def load_head(name_or_path: str | os.PathLike) -> Head:

@@ -12,6 +12,9 @@ from jaxtyping import Float32, Int, Int32, UInt8
 
 from dualtalk.core import HeadMotion, Space
 
+# Lips at most this far apart look closed.
+LIPS_CLOSED_M = 0.002
+
 
 @dataclass(frozen=True, eq=False)
 class Eye:

@@ -1,74 +1,93 @@
-"""All the figures of one conversation, ready for a table: each with its unit and the range it should be in."""
+"""Metrics of one conversation without a ground truth, with unit and plausible range, for a report."""
+
+from typing import TypedDict
 
 from dualtalk.audio.phonemes import recognise_phonemes
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.core import PARTY, Conversation, Participant
+from dualtalk.errors import InputError
 from dualtalk.head import Head
-from dualtalk.metrics import kinematics as life
-from dualtalk.metrics import lips
+from dualtalk.metrics import kinematics, lips
 
-# Ranges of tracked people are widened by this factor: two people are a small sample.
+# The tracked ranges are widened by this factor, because two people are a small sample.
 TOLERANCE = 1.5
 
+Range = tuple[float, float] | None
+Value = tuple[float, str, Range]
 
-def motion_figures(conversation: Conversation, head: Head) -> dict[str, dict]:
-    """Lips and life of both people.
 
-    Returns
-    -------
-    dict
-        name -> {"a": value, "b": value, "unit": text, "range": (low, high) or None}. NaN where there was
-        nothing to measure.
+class SummaryRow(TypedDict):
+    """One metric of both participants; NaN where nothing was measured."""
+
+    a: float
+    b: float
+    unit: str
+    range: Range
+
+
+def motion_summary(conversation: Conversation, head: Head) -> dict[str, SummaryRow]:
+    """Lip closure, kinematics and listener response of both participants: name -> row.
+
+    Raises
+    ------
+    InputError
+        A participant has no motion.
     """
-    pairs = (conversation.participants, conversation.participants[::-1])
-    columns = {label: _figures_of(own, partner, head) for label, (own, partner) in zip(PARTY, pairs, strict=True)}
+    a, b = conversation.participants
+    columns = {
+        label: _values_of(own, partner, head) for label, own, partner in zip(PARTY, (a, b), (b, a), strict=True)
+    }
     return {
-        name: {"a": value, "b": columns["b"][name][0], "unit": unit, "range": wanted}
-        for name, (value, unit, wanted) in columns["a"].items()
+        name: SummaryRow(a=value, b=columns["b"][name][0], unit=unit, range=plausible)
+        for name, (value, unit, plausible) in columns["a"].items()
     }
 
 
-def _figures_of(own: Participant, partner: Participant, head: Head) -> dict[str, tuple]:
-    motion, frames = own.motion, own.motion.frames
+def _values_of(own: Participant, partner: Participant, head: Head) -> dict[str, Value]:
+    motion = own.motion
+    if motion is None:
+        raise InputError("a participant has no motion; wanted motion of both: run simulate first?")
+    frames = motion.frames
     gap_m = head.lip_gap(motion)
     phonemes = recognise_phonemes(own.audio, own.speech)
     speaking = own.speaking(frames)
     loudness = loudness_db(own.audio)[:frames]
-    ratio, chance = life.answer_ratio(
-        life.Listening(life.activity(motion, head.blendshape_names), speaking, partner.speech)
+    ratio, p = kinematics.response_ratio(
+        kinematics.ListenerActivity(kinematics.activity(motion, head.blendshape_names), speaking, partner.speech)
     )
-    figures = {
-        "lips at most 2 mm apart at p, b, m": (lips.bilabial_closure(gap_m, phonemes), "share", (0.9, 1)),
-        "lips at most 2 mm apart in silence": (lips.silent_closure(gap_m, own.speech), "share", (0.95, 1)),
-        "lips over 4 mm apart at vowels": (lips.vowel_opening(gap_m, phonemes), "share", (0.5, 1)),
-        "correlation of loudness and lip gap": (
+    values: dict[str, Value] = {
+        "bilabial closure rate": (lips.bilabial_closure(gap_m, phonemes), "share", (0.9, 1)),
+        "silence closure rate": (lips.silent_closure(gap_m, own.speech), "share", (0.95, 1)),
+        "vowel opening rate": (lips.vowel_opening(gap_m, phonemes), "share", (0.5, 1)),
+        "correlation of loudness and lip aperture": (
             lips.loudness_correlation(gap_m, loudness, speaking),
             "",
             (0.4, 1),
         ),
-        **_life_of(own),
-        "movement after partner's phrases, against chance": (ratio, "times", None),
-        "how often chance moves as much": (chance, "share", None),
+        **_kinematics_of(own),
+        "activity after the partner's phrases, relative to chance": (ratio, "times", None),
+        "p-value of that activity": (p, "share", None),
     }
     if "eyeBlinkLeft" in head.blendshape_names:
         lids = motion.expression[:, head.blendshape_names.index("eyeBlinkLeft")]
-        figures["blinks"] = (life.blinks_a_minute(lids), "a minute", (8, 35))
-    return figures
+        values["blinks"] = (kinematics.blinks_a_minute(lids), "1/min", (8, 35))
+    return values
 
 
-def _life_of(own: Participant) -> dict[str, tuple]:
-    def near(name: str) -> tuple[float, float]:
-        low, high = life.TRACKED[name]
+def _kinematics_of(own: Participant) -> dict[str, Value]:
+    def widened(name: str) -> tuple[float, float]:
+        low, high = kinematics.TRACKED_RANGES[name]
         return low / TOLERANCE, high * TOLERANCE
 
+    assert own.motion is not None
     head, jaw = own.motion.head_rotvec_rad, own.motion.jaw_rotvec_rad
-    spread = life.spread_rad(head)
+    spread = kinematics.spread_rad(head)
     return {
-        "head spread, pitch": (float(spread[0]), "rad", near("head spread")),
-        "head spread, yaw": (float(spread[1]), "rad", near("head spread")),
-        "head spread, roll": (float(spread[2]), "rad", near("head spread")),
-        "head speed, mean": (life.mean_speed_rad_s(head), "rad/s", near("head speed")),
-        "head: 90 % of power below": (life.bandwidth_hz(head), "Hz", near("head bandwidth")),
-        "jaw spread, opening": (float(life.spread_rad(jaw)[0]), "rad", near("jaw spread")),
-        "jaw: 90 % of power below": (life.bandwidth_hz(jaw), "Hz", near("jaw bandwidth")),
+        "head spread, pitch": (float(spread[0]), "rad", widened("head spread")),
+        "head spread, yaw": (float(spread[1]), "rad", widened("head spread")),
+        "head spread, roll": (float(spread[2]), "rad", widened("head spread")),
+        "head speed, mean": (kinematics.mean_speed_rad_s(head), "rad/s", widened("head speed")),
+        "head bandwidth (90 % of power)": (kinematics.bandwidth_hz(head), "Hz", widened("head bandwidth")),
+        "jaw spread, opening": (float(kinematics.spread_rad(jaw)[0]), "rad", widened("jaw spread")),
+        "jaw bandwidth (90 % of power)": (kinematics.bandwidth_hz(jaw), "Hz", widened("jaw bandwidth")),
     }

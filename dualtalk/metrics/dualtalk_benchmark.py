@@ -1,12 +1,13 @@
-"""The published benchmark of two-person head motion: the figures of DualTalk's tables, clip by clip.
+"""The published benchmark of two-party head motion, DualTalk (Peng et al. 2025, arXiv 2505.18096).
 
-Each figure is of one part of the motion vector: expression (50), jaw (3) or head (3), in that part's own unit
-(expression standard deviations, radians). A table holds the mean over clips. Names and constants are those of
-DualTalk (Peng et al. 2025, arXiv 2505.18096); SID is that of Ng et al. 2022, "Learning to listen". All sums are
-in float64, where the released evaluation has float32, save in `sts`: see there.
+Each metric is computed for one part of the motion vector of one clip: expression (50), jaw (3) or head (3), in
+that part's unit (standard deviations, radians). Published tables show the mean over clips. Names and constants are
+those of the paper; SID is from Ng et al. 2022, "Learning to listen". Sums are in float64, where the released
+evaluation uses float32, except in `sts`.
+
+Published tables multiply some values by a power of ten (`DISPLAY_SCALE`); the functions here do not.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,177 +17,205 @@ from sklearn.cluster import KMeans
 
 from dualtalk.core import DUALTALK56, MotionLayout
 from dualtalk.errors import InputError
-from dualtalk.metrics.bootstrap import Estimate, Tally, over_dialogues
 from dualtalk.metrics.validation import finite, same_shape
 
 Motion = Float[np.ndarray, "_frame _coef"]
 AXES = ("frame", "coef")
 
-# k of the k-means behind SID, by part.
+# Number of k-means clusters in SID, by part.
 CLUSTERS = {"expression": 40, "jaw": 10, "head": 10}
-# Tables print FD, P-FD, MSE and rPCC multiplied by these.
-PRINTED_SCALE = {
-    "FD": {"expression": 1, "jaw": 1e3, "head": 1e2},
-    "P-FD": {"expression": 1, "jaw": 1e3, "head": 1e2},
-    "MSE": {"expression": 10, "jaw": 1e3, "head": 1e2},
-    "rPCC": {"expression": 1e2, "jaw": 10, "head": 10},
+# Published tables show these metrics multiplied by these factors.
+DISPLAY_SCALE = {
+    "FD": {"expression": 1.0, "jaw": 1e3, "head": 1e2},
+    "P-FD": {"expression": 1.0, "jaw": 1e3, "head": 1e2},
+    "MSE": {"expression": 10.0, "jaw": 1e3, "head": 1e2},
+    "rPCC": {"expression": 1e2, "jaw": 10.0, "head": 10.0},
 }
 STS_STEP = 0.1
+# A Frechet distance below this share of the two variances is rounding error.
 ROUNDING = 1e-13
-EMPTY_CLUSTER = 1e-6
+LOG_EPSILON = 1e-6
 DIVERSITY_DRAWS = 100
 
 
-def frechet_distance(reference: Motion, prediction: Motion) -> float:
-    """Frechet distance (FD) of Gaussians fitted to the frames: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^½).
-
-    Squared unit of the motion, in [0, inf), lower is better; blind to the order of frames; perfect is 0. Still
-    motion has S = 0 and an answer. Lengths may differ. Source: Heusel et al. 2017, "GANs trained by a two
-    time-scale update rule", equation 6. The trace of the root is the sum of singular values of A B', where S1 =
-    A'A and S2 = B'B: finite for covariances of any rank, so the released 1e-6 on the diagonal is never needed.
-    """
-    one, two = finite(reference, AXES, "reference"), finite(prediction, AXES, "prediction")
-    if one.shape[1] != two.shape[1]:
-        raise InputError(f"reference has {one.shape[1]} coefficients, prediction {two.shape[1]}; one layout?")
-    if min(len(one), len(two)) < 2:
-        raise InputError(f"{len(one)} and {len(two)} frames have no covariance; wanted at least 2 in each")
-    return _distance(_Gaussian.of(one), _Gaussian.of(two))
-
-
 @dataclass(frozen=True, eq=False)
-class _Gaussian:
-    """`root` is A with A'A the covariance (over frames less one) and no more rows than columns."""
+class Gaussian:
+    """A Gaussian fitted to the frames of a motion.
+
+    Attributes
+    ----------
+    mean : (coef,) float64
+    root : (rank, coef) float64
+        A matrix A with A'A equal to the covariance (divisor: frames - 1); rank is at most coef.
+    """
 
     mean: Float[np.ndarray, "coef"]
     root: Float[np.ndarray, "rank coef"]
 
     @classmethod
-    def of(cls, motion: Motion) -> "_Gaussian":
-        if not np.ptp(motion, axis=0).any():
-            return cls(motion[0], np.zeros((1, motion.shape[1])))
-        mean = motion.mean(axis=0)
-        return cls(mean, np.linalg.qr((motion - mean) / np.sqrt(len(motion) - 1), mode="r"))
+    def fit(cls, motion: Motion) -> "Gaussian":
+        """Fit to (frame, coef) motion.
+
+        Raises
+        ------
+        InputError
+            Fewer than 2 frames, or a value that is not finite.
+        """
+        values = finite(motion, AXES, "motion")
+        if len(values) < 2:
+            raise InputError(f"{len(values)} frame has no covariance; wanted at least 2 frames")
+        if not np.ptp(values, axis=0).any():
+            return cls(values[0], np.zeros((1, values.shape[1])))
+        mean = values.mean(axis=0)
+        return cls(mean, np.linalg.qr((values - mean) / np.sqrt(len(values) - 1), mode="r"))
 
 
-def _distance(one: _Gaussian, two: _Gaussian) -> float:
+def frechet_distance(ground_truth: Motion | Gaussian, prediction: Motion | Gaussian) -> float:
+    """Frechet distance (FD) of Gaussians fitted to the frames: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^½).
+
+    Squared unit of the motion, in [0, inf), lower is better, ideal 0. It ignores the order of frames. The two may
+    differ in length. Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", equation 6.
+
+    The trace of the square root is the sum of the singular values of A B', where S1 = A'A and S2 = B'B. This is
+    finite for covariances of any rank, so the 1e-6 that the released code adds to the diagonal is not needed.
+
+    Parameters
+    ----------
+    ground_truth, prediction : (frame, coef), or Gaussian
+        Pass a `Gaussian` to reuse a fit.
+    """
+    one, two = (
+        motion if isinstance(motion, Gaussian) else Gaussian.fit(motion) for motion in (ground_truth, prediction)
+    )
+    if len(one.mean) != len(two.mean):
+        raise InputError(f"ground truth has {len(one.mean)} coefficients, prediction {len(two.mean)}; one layout?")
     shift, a, b = one.mean - two.mean, one.root, two.root
     root_trace = np.linalg.svd(a @ b.T, compute_uv=False).sum() if a.any() and b.any() else 0.0
-    spread = (a**2).sum() + (b**2).sum()
-    # Rounding may leave a distance of 0 a hair off.
-    apart = spread - 2 * root_trace
-    return float(shift @ shift + (apart if apart > ROUNDING * spread else 0.0))
+    traces = (a**2).sum() + (b**2).sum()
+    spread = traces - 2 * root_trace
+    return float(shift @ shift + (spread if spread > ROUNDING * traces else 0.0))
 
 
-def paired_frechet_distance(reference: Motion, prediction: Motion, partner: Motion) -> float:
-    """FD of each frame joined to the partner's (P-FD): whether own motion goes with the partner's.
+def paired_frechet_distance(
+    ground_truth: Motion, prediction: Motion, partner: Motion, predicted_partner: Motion | None = None
+) -> float:
+    """Paired Frechet distance (P-FD): FD of the joint vectors [partner, own motion] of each frame.
 
-    `partner` is the partner's reference motion, (frame, coef), and stands first in both joint vectors. Squared
-    unit of the motion, in [0, inf), lower is better; perfect is 0. A still partner makes it FD.
+    Squared unit of the motion, in [0, inf), lower is better, ideal 0. With a still partner it equals FD.
+
+    Parameters
+    ----------
+    ground_truth, prediction, partner : (frame, coef)
+        `partner` is the partner's ground truth.
+    predicted_partner : (frame, coef), optional
+        The partner that the prediction is paired with; by default `partner`.
     """
-    same_shape(reference, prediction, AXES)
-    same_length(partner, reference)
-    return frechet_distance(np.hstack([partner, reference]), np.hstack([partner, prediction]))
+    other = partner if predicted_partner is None else predicted_partner
+    same_shape(ground_truth, prediction, AXES)
+    check_same_frames(partner, ground_truth)
+    check_same_frames(other, ground_truth)
+    return frechet_distance(np.hstack([partner, ground_truth]), np.hstack([other, prediction]))
 
 
-def mean_squared_error(reference: Motion, prediction: Motion) -> float:
-    """Mean over frames and coefficients of the squared error (MSE).
+def mean_squared_error(ground_truth: Motion, prediction: Motion) -> float:
+    """Mean squared error (MSE) over frames and coefficients.
 
-    Squared unit of the motion, in [0, inf), lower is better; symmetric; perfect is 0.
+    Squared unit of the motion, in [0, inf), lower is better, ideal 0; symmetric.
     """
-    one, two = same_shape(reference, prediction, AXES)
+    one, two = same_shape(ground_truth, prediction, AXES)
     return float(((one - two) ** 2).mean())
 
 
-def sid(reference: Motion, prediction: Motion, clusters: int) -> float:
-    """Shannon index (SID): entropy of how often the prediction visits each k-means cluster of the reference.
+@dataclass(frozen=True, eq=False)
+class PoseClusters:
+    """k-means clusters of the frames of a motion, for SID.
 
-    -sum h log2(h + 1e-6), in bits, from 0 (still, or one pose for ever) to log2(clusters); nearer to the
-    reference's own, `sid(reference, reference, clusters)`, is better, usually higher. Blind to order. Source: Ng
-    et al. 2022, "Learning to listen".
+    Attributes
+    ----------
+    model : KMeans or None
+        None if all frames are equal.
+    dtype : numpy.dtype
+        Precision of the fit: assignments depend on it.
     """
-    return _visits_entropy(fitted=reference, counted=prediction, clusters=clusters)
+
+    model: KMeans | None
+    dtype: np.dtype
+
+    @classmethod
+    def fit(cls, motion: Motion, clusters: int) -> "PoseClusters":
+        """Fit `clusters` clusters, or as many as there are different frames, with a fixed seed."""
+        finite(motion, AXES, "motion to cluster")
+        different = len(np.unique(motion, axis=0))
+        if different == 1:
+            return cls(None, motion.dtype)
+        model = KMeans(n_clusters=min(clusters, different), n_init=1, random_state=0)
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            return cls(model.fit(motion), motion.dtype)
+
+    def visit_entropy(self, motion: Motion) -> float:
+        """Entropy of the shares h of frames that fall into each cluster: -sum h log2(h + 1e-6), in bits."""
+        finite(motion, AXES, "motion to assign")
+        share = np.ones(1)
+        if self.model is not None:
+            if motion.shape[1] != self.model.n_features_in_:
+                raise InputError(
+                    f"{self.model.n_features_in_} and {motion.shape[1]} coefficients; wanted the same: one layout?"
+                )
+            with config_context(assume_finite=True):
+                assigned = self.model.predict(motion.astype(self.dtype))
+            share = np.bincount(assigned, minlength=self.model.n_clusters) / len(motion)
+        return float(abs(-(share * np.log2(share + LOG_EPSILON)).sum()))
 
 
-def sid_as_released(reference: Motion, prediction: Motion, clusters: int) -> float:
-    """SID as the published tables have it: clusters of the prediction, visits of the reference.
+def sid(ground_truth: Motion | PoseClusters, prediction: Motion, clusters: int) -> float:
+    """Shannon index of diversity (SID): entropy of the prediction's visits to clusters of the ground truth.
 
-    In bits, higher is taken as better. Perfect is the reference's own; a still prediction scores 0.
+    Bits, from 0 (a still prediction) to log2(clusters). Nearer to the ground truth's own value,
+    `sid(ground_truth, ground_truth, clusters)`, is better. It ignores the order of frames. Source: Ng et al. 2022,
+    "Learning to listen".
+
+    Parameters
+    ----------
+    ground_truth : (frame, coef), or PoseClusters
+        Pass `PoseClusters` to reuse a fit; `clusters` is then ignored.
+    prediction : (frame, coef)
+    clusters : int
+        See `CLUSTERS` for the published numbers.
     """
-    return _visits_entropy(fitted=prediction, counted=reference, clusters=clusters)
+    if not isinstance(ground_truth, PoseClusters):
+        ground_truth = PoseClusters.fit(ground_truth, clusters)
+    return ground_truth.visit_entropy(prediction)
 
 
-def _visits_entropy(fitted: Motion, counted: Motion, clusters: int) -> float:
-    finite(fitted, AXES, "motion to cluster")
-    finite(counted, AXES, "motion to count")
-    if fitted.shape[1] != counted.shape[1]:
-        raise InputError(f"{fitted.shape[1]} and {counted.shape[1]} coefficients; wanted the same: one layout?")
-    return _entropy(_clusters(fitted, clusters), counted.astype(fitted.dtype))
+def sid_as_released(ground_truth: Motion, prediction: Motion | PoseClusters, clusters: int) -> float:
+    """SID as the released evaluation computes it: clusters of the prediction, visits of the ground truth.
 
-
-def _clusters(motion: Motion, clusters: int) -> KMeans | None:
-    """k-means of the frames; None where all are the same."""
-    # k-means cannot tell more clusters apart than there are different frames.
-    # Adding 0 makes one of 0 and -0.
-    rows = np.ascontiguousarray(motion + 0)
-    different = len(set(rows.view(f"V{rows[0].nbytes}").ravel().tolist()))
-    if different == 1:
-        return None
-    model = KMeans(n_clusters=min(clusters, different), init=_seeds, n_init=1, random_state=0)
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        return model.fit(motion)
-
-
-def _seeds(
-    motion: Motion, clusters: int, random_state: np.random.RandomState
-) -> Float[np.ndarray, "cluster coef"]:
-    """Frames to begin k-means with: scikit-learn's own greedy choice, draw by draw, in a third of its time.
-
-    Source: Arthur & Vassilvitskii 2007, "k-means++: the advantages of careful seeding", with several candidates a
-    draw. Distances are summed in float64 and kept in the motion's precision, as there, lest a draw fall otherwise.
+    Bits; published tables take higher as better. A still prediction has 0.
     """
-    wide, ones = motion.astype(np.float64), np.ones((len(motion), 1), motion.dtype)
-    norms = np.einsum("tc,tc->t", wide, wide)
-
-    def squared_distances(frames: np.ndarray) -> np.ndarray:
-        apart = -2 * (wide[frames] @ wide.T) + norms[frames, None] + norms
-        return np.maximum(apart.astype(motion.dtype), 0)
-
-    trials = 2 + int(np.log(clusters))
-    chosen = [random_state.choice(len(motion), p=ones[:, 0] / ones.sum())]
-    nearest = squared_distances(np.array(chosen))
-    left = nearest @ ones
-    for _ in range(1, clusters):
-        drawn = random_state.uniform(size=trials) * left[0]
-        candidates = np.searchsorted(np.cumsum(nearest[0]), drawn).clip(max=len(motion) - 1)
-        apart = np.minimum(nearest, squared_distances(candidates))
-        lefts = apart @ ones
-        best = int(lefts.argmin())
-        nearest, left = apart[best : best + 1], lefts[best : best + 1]
-        chosen.append(candidates[best])
-    return motion[chosen]
+    return sid(prediction, ground_truth, clusters)
 
 
-def _entropy(model: KMeans | None, counted: Motion) -> float:
-    if model is None:
-        return float(abs(-np.log2(1 + EMPTY_CLUSTER)))
-    # What `predict` does, whose checks of its input take longer than the work.
-    centres = model.cluster_centers_
-    nearest = ((centres**2).sum(axis=1) - 2 * counted @ centres.T).argmin(axis=1)
-    share = np.bincount(nearest, minlength=model.n_clusters) / len(counted)
-    return float(abs(-(share * np.log2(share + EMPTY_CLUSTER)).sum()))
+def rpcc(
+    ground_truth: Motion, prediction: Motion, partner: Motion, predicted_partner: Motion | None = None
+) -> float:
+    """Residual Pearson correlation (rPCC): |r(ground truth, partner) - r(prediction, partner)|.
 
+    Pearson's r of the flattened (frame, coef) arrays. No unit, in [0, 2], lower is better, ideal 0. It ignores a
+    positive scale of the prediction. NaN if one of the motions is constant, because r is then undefined.
 
-def rpcc(reference: Motion, prediction: Motion, partner: Motion) -> float:
-    """Residual correlation with the partner (rPCC): |corr(reference, partner) - corr(prediction, partner)|.
-
-    Pearson's r of the flattened (frame, coef) arrays. No unit, in [0, 2], lower is better; perfect is 0; blind
-    to positive scaling of the prediction. NaN where one of the three never changes: no r exists.
+    Parameters
+    ----------
+    ground_truth, prediction, partner : (frame, coef)
+    predicted_partner : (frame, coef), optional
+        The partner that the prediction is correlated with; by default `partner`.
     """
-    same_shape(reference, prediction, AXES)
-    same_length(partner, reference)
-    if partner.shape[1] != reference.shape[1]:
-        raise InputError(f"partner has {partner.shape[1]} coefficients, reference {reference.shape[1]}")
-    return abs(_pearson(reference, partner) - _pearson(prediction, partner))
+    other = partner if predicted_partner is None else predicted_partner
+    same_shape(ground_truth, prediction, AXES)
+    for one in (partner, other):
+        check_same_frames(one, ground_truth)
+        if one.shape[1] != ground_truth.shape[1]:
+            raise InputError(f"partner has {one.shape[1]} coefficients, ground truth {ground_truth.shape[1]}")
+    return abs(_pearson(ground_truth, partner) - _pearson(prediction, other))
 
 
 def _pearson(one: Motion, two: Motion) -> float:
@@ -195,19 +224,19 @@ def _pearson(one: Motion, two: Motion) -> float:
     return float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
 
 
-def sts(reference: Motion, prediction: Motion) -> float:
+def sts(ground_truth: Motion, prediction: Motion) -> float:
     """Spatio-temporal similarity (STS): sqrt(sum over frames and coefficients of (dx - dy)^2 / 0.1).
 
-    dx, dy are changes from frame to frame. Unit of the motion, in [0, inf), lower is better; perfect is 0, and
-    so is a prediction that is off by a constant. It grows with the square root of the length; one frame has 0.
+    dx and dy are frame-to-frame differences. Unit of the motion, in [0, inf), lower is better, ideal 0. A constant
+    offset does not change it. It grows with the square root of the number of frames; one frame has 0.
 
-    Of float32 input the sum runs in float32, coefficient after coefficient, as it must have where the published
-    figures were made: over a long clip that rounds 2e-6 of the value away. Float64 input is summed in float64.
+    Float32 input is summed in float32, one coefficient after the other, to agree with the released values: over a
+    long clip this rounds 2e-6 of the value away. Float64 input is summed in float64.
     """
-    same_shape(reference, prediction, AXES)
-    if len(reference) < 2:
+    same_shape(ground_truth, prediction, AXES)
+    if len(ground_truth) < 2:
         return 0.0
-    difference = np.diff(reference, axis=0) - np.diff(prediction, axis=0)
+    difference = np.diff(ground_truth, axis=0) - np.diff(prediction, axis=0)
     terms = difference**2 / difference.dtype.type(STS_STEP)
     return float(np.sqrt(np.add.accumulate(terms.T.ravel())[-1]))
 
@@ -215,16 +244,16 @@ def sts(reference: Motion, prediction: Motion) -> float:
 def variance(motion: Motion) -> float:
     """Mean over coefficients of the variance over time. Squared unit of the motion; still motion has 0.
 
-    Nearer to the reference's own is better; no direction by itself.
+    Nearer to the ground truth's own value is better.
     """
     return float(finite(motion, AXES, "motion").var(axis=0).mean())
 
 
 def diversity(motion: Motion, seed: int = 0) -> float:
-    """Mean distance of 100 frames drawn at random to 100 others. Unit of the motion; still motion has 0.
+    """Mean distance of 100 random frames to 100 other random frames. Unit of the motion; still motion has 0.
 
-    Nearer to the reference's own is better. The released draw has no seed; this one does, so that it repeats.
-    A motion of fewer frames than 100 is drawn from as often as it has frames.
+    Nearer to the ground truth's own value is better. The released evaluation draws without a seed. Fewer frames
+    than 100 are all drawn.
     """
     frames = finite(motion, AXES, "motion")
     rng = np.random.default_rng(seed)
@@ -233,157 +262,109 @@ def diversity(motion: Motion, seed: int = 0) -> float:
     return float(np.linalg.norm(frames[one] - frames[two], axis=1).mean())
 
 
-def same_length(partner: Motion, reference: Motion) -> None:
+def check_same_frames(partner: Motion, ground_truth: Motion) -> None:
+    """Raise `InputError` unless the partner's motion is finite and as long as the ground truth."""
     finite(partner, AXES, "partner")
-    if len(partner) != len(reference):
-        raise InputError(f"partner has {len(partner)} frames, reference {len(reference)}; cut both to the shorter")
+    if len(partner) != len(ground_truth):
+        raise InputError(
+            f"partner has {len(partner)} frames, ground truth {len(ground_truth)}; cut both to the shorter"
+        )
 
 
-def published_figures(
-    reference: Motion, prediction: Motion, partner: Motion, layout: MotionLayout = DUALTALK56
+def benchmark_metrics(
+    ground_truth: Motion, prediction: Motion, partner: Motion, layout: MotionLayout = DUALTALK56
 ) -> dict[str, dict[str, float]]:
-    """All figures of one clip: name -> {"expression", "jaw", "head"}. Multiply by `PRINTED_SCALE` for a table.
+    """All metrics of one clip: name -> part ("expression", "jaw", "head") -> value.
 
     Parameters
     ----------
-    reference, prediction, partner : (frame, coef)
-        Whole motion vectors of `layout`: own as it was, own as predicted, the partner's as it was.
+    ground_truth, prediction, partner : (frame, coef)
+        Whole motion vectors of `layout`; `partner` is the partner's ground truth.
     """
-    return Benchmark(reference, partner, layout).figures(prediction)
+    return Benchmark(ground_truth, partner, layout).metrics(prediction)
 
 
 class Benchmark:
-    """One reference, against which several predictions are measured: what asks only for it is worked out once.
+    """The benchmark against one ground truth; what depends on the ground truth alone is computed once.
 
     Parameters
     ----------
-    reference : (frame, coef)
+    ground_truth : (frame, coef)
     partner : (frame, coef), optional
-        Without one, P-FD and rPCC are NaN.
+        Without it, P-FD and rPCC are NaN.
+    layout : MotionLayout
     """
 
     def __init__(
-        self, reference: Motion, partner: Motion | None = None, layout: MotionLayout = DUALTALK56
+        self, ground_truth: Motion, partner: Motion | None = None, layout: MotionLayout = DUALTALK56
     ) -> None:
-        finite(reference, AXES, "reference")
-        if reference.shape[1] != layout.width:
+        finite(ground_truth, AXES, "ground truth")
+        if ground_truth.shape[1] != layout.width:
             raise InputError(
-                f"motion has {reference.shape[1]} coefficients; layout {layout.name} has {layout.width}"
+                f"motion has {ground_truth.shape[1]} coefficients; layout {layout.name} has {layout.width}"
             )
-        if len(reference) < 2:
-            raise InputError("a clip of 1 frame has no covariance; wanted at least 2 frames")
         if partner is not None:
-            same_shape(reference, partner, AXES)
-        self.reference = reference
-        self._parts = {
-            part: _Part.of(reference[:, columns], None if partner is None else partner[:, columns], clusters)
-            for part, clusters in CLUSTERS.items()
-            for columns in (layout.slice_of(part),)
-        }
+            same_shape(ground_truth, partner, AXES)
+        self.ground_truth = ground_truth
         self._columns = {part: layout.slice_of(part) for part in CLUSTERS}
+        self._parts = {
+            part: _PartBenchmark(
+                ground_truth[:, columns], None if partner is None else partner[:, columns], CLUSTERS[part]
+            )
+            for part, columns in self._columns.items()
+        }
 
-    def figures(self, prediction: Motion, heard: Motion | None = None) -> dict[str, dict[str, float]]:
-        """name -> part -> figure. `heard` is the partner's motion that this prediction goes with, where it is not
-        the reference's: in P-FD and rPCC it takes its place on the prediction's side."""
-        same_shape(self.reference, prediction, AXES)
-        if heard is not None:
-            same_shape(self.reference, heard, AXES)
-        figures: dict[str, dict[str, float]] = {}
+    def metrics(self, prediction: Motion, predicted_partner: Motion | None = None) -> dict[str, dict[str, float]]:
+        """name -> part -> value.
+
+        Parameters
+        ----------
+        prediction : (frame, coef)
+        predicted_partner : (frame, coef), optional
+            The partner that P-FD and rPCC pair the prediction with, if not the partner's ground truth.
+        """
+        same_shape(self.ground_truth, prediction, AXES)
+        if predicted_partner is not None:
+            same_shape(self.ground_truth, predicted_partner, AXES)
+        found: dict[str, dict[str, float]] = {}
         for part, columns in self._columns.items():
-            other = None if heard is None else heard[:, columns]
-            for name, value in self._parts[part].figures(prediction[:, columns], other).items():
-                figures.setdefault(name, {})[part] = value
-        return figures
+            other = None if predicted_partner is None else predicted_partner[:, columns]
+            for name, value in self._parts[part].metrics(prediction[:, columns], other).items():
+                found.setdefault(name, {})[part] = value
+        return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """One part of the reference, with what is worked out of it alone."""
+class _PartBenchmark:
+    """One part of the ground truth, with the fits that depend on it alone."""
 
-    own: Motion
-    partner: Motion | None
-    clusters: int
-    gaussian: _Gaussian
-    joint: _Gaussian | None
-    model: KMeans | None
-    of_reference: dict[str, float]
-
-    @classmethod
-    def of(cls, own: Motion, partner: Motion | None, clusters: int) -> "_Part":
-        wide, model = own.astype(np.float64), _clusters(own, clusters)
-        joint = None if partner is None else _Gaussian.of(np.hstack([partner.astype(np.float64), wide]))
-        of_reference = {
-            "SID of the reference": _entropy(model, own),
-            "variance of the reference": variance(own),
-            "diversity of the reference": diversity(own),
-            "correlation with the partner": np.nan if partner is None else _pearson(own, partner),
+    def __init__(self, own: Motion, partner: Motion | None, clusters: int) -> None:
+        self.own, self.partner, self.clusters = own, partner, clusters
+        self.gaussian = Gaussian.fit(own)
+        self.paired = None if partner is None else Gaussian.fit(np.hstack([partner, own]))
+        self.pose_clusters = PoseClusters.fit(own, clusters)
+        self.constants = {
+            "SID of the ground truth": sid(self.pose_clusters, own, clusters),
+            "variance of the ground truth": variance(own),
+            "diversity of the ground truth": diversity(own),
         }
-        return cls(own, partner, clusters, _Gaussian.of(wide), joint, model, of_reference)
 
-    def figures(self, made: Motion, heard: Motion | None) -> dict[str, float]:
-        alone, joint = self._gaussians(made, heard)
+    def metrics(self, prediction: Motion, predicted_partner: Motion | None) -> dict[str, float]:
+        own, perfect = self.own, np.array_equal(prediction, self.own)
+        fitted = self.pose_clusters if perfect else PoseClusters.fit(prediction, self.clusters)
         paired = residual = np.nan
-        if joint is not None:
-            other = self.partner if heard is None else heard
-            paired = _distance(self.joint, joint)
-            residual = abs(self.of_reference["correlation with the partner"] - _pearson(made, other))
+        if self.paired is not None and self.partner is not None:
+            other = self.partner if predicted_partner is None else predicted_partner
+            paired = frechet_distance(self.paired, np.hstack([other, prediction]))
+            residual = rpcc(own, prediction, self.partner, other)
         return {
-            "FD": _distance(self.gaussian, alone),
+            "FD": frechet_distance(self.gaussian, prediction),
             "P-FD": paired,
-            "MSE": mean_squared_error(self.own, made),
-            "SID": _entropy(self.model, made.astype(self.own.dtype)),
-            "SID as released": _entropy(self._clusters_of(made), self.own.astype(made.dtype)),
-            "SID of the reference": self.of_reference["SID of the reference"],
+            "MSE": mean_squared_error(own, prediction),
+            "SID": sid(self.pose_clusters, prediction, self.clusters),
+            "SID as released": sid_as_released(own, fitted, self.clusters),
             "rPCC": residual,
-            "STS": sts(self.own, made),
-            "variance": variance(made),
-            "variance of the reference": self.of_reference["variance of the reference"],
-            "diversity": diversity(made),
-            "diversity of the reference": self.of_reference["diversity of the reference"],
+            "STS": sts(own, prediction),
+            "variance": variance(prediction),
+            "diversity": diversity(prediction),
+            **self.constants,
         }
-
-    def _gaussians(self, made: Motion, heard: Motion | None) -> tuple[_Gaussian, _Gaussian | None]:
-        """Of a prediction, and of it joined to the partner: worked out as far as the reference's own do not do."""
-        wide, known = made.astype(np.float64), np.array_equal(made, self.own)
-        alone = self.gaussian if known else _Gaussian.of(wide)
-        if self.joint is None:
-            return alone, None
-        if heard is not None:
-            return alone, _Gaussian.of(np.hstack([heard.astype(np.float64), wide]))
-        if known:
-            return alone, self.joint
-        if not alone.root.any():
-            # A held pose leaves the partner's covariance alone, whose root is the joint's first columns.
-            columns, root = made.shape[1], self.joint.root.copy()
-            root[:, columns:] = 0
-            return alone, _Gaussian(np.concatenate([self.joint.mean[:columns], alone.mean]), root)
-        return alone, _Gaussian.of(np.hstack([self.partner.astype(np.float64), wide]))
-
-    def _clusters_of(self, made: Motion) -> KMeans | None:
-        return self.model if np.array_equal(made, self.own) else _clusters(made, self.clusters)
-
-
-def still_control(reference: Motion) -> Motion:
-    """The clip's own mean in every frame: a prediction that a table should show, for no motion at all does well.
-
-    Its FD is the trace of the reference's covariance, its MSE the reference's variance; its rPCC has no value.
-    """
-    return np.broadcast_to(reference.mean(axis=0), reference.shape).copy()
-
-
-def published_table(
-    dialogues: Sequence[Sequence[dict[str, dict[str, float]]]], seed: int = 0
-) -> dict[str, dict[str, Estimate]]:
-    """Mean over clips of `published_figures`, with an interval over dialogues: name -> part -> estimate, unscaled.
-
-    Parameters
-    ----------
-    dialogues
-        For each dialogue the figures of its one or two people. Clips without a value (NaN) are left out.
-    """
-    names = {(name, part): None for clips in dialogues for one in clips for name in one for part in one[name]}
-    table: dict[str, dict[str, Estimate]] = {}
-    for name, part in names:
-        tallies = [Tally.mean_of([one[name][part] for one in clips]) for clips in dialogues]
-        table.setdefault(name, {})[part] = over_dialogues(tallies, seed)
-    return table

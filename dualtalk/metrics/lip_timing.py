@@ -1,75 +1,74 @@
-"""Are the lips in time with the reference's and with the sound? Both curves may differ in size.
+"""Lip-sync timing: against the ground truth (MTM) and against the audio (SLCC).
 
-Lip displacement is how far upper and lower lip are from rest, or the gap between them, in metres a frame.
-Closure at p, b, m and in silence is in `lips`, and
-movement in silence in `transitions`. Source of MTM and SLCC: Chae-Yeon et al. 2025, "Perceptually
-accurate 3D talking head generation" (arXiv 2503.20308); details they leave open are decided here.
+Lip displacement is the distance of each lip from its rest position, or the aperture between the lips, in metres.
+Source of MTM and SLCC: Chae-Yeon et al. 2025, "Perceptually accurate 3D talking head generation" (arXiv
+2503.20308); what the paper leaves open is decided here.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.signal import find_peaks
 
-from dualtalk.metrics.dtw import slope, warp
-from dualtalk.metrics.validation import frames_chosen, same_shape
+from dualtalk.metrics.dtw import align, derivative
+from dualtalk.metrics.validation import frame_mask, same_shape
 from dualtalk.timebase import MOTION_FPS
 
 Curve = Float[np.ndarray, "_frame"]
 
-# Ours: a turn of the lips smaller than this is tracking noise; no viewer takes movements further apart than
-# the warping's reach for the same one; and the path leads this near to the extremum it means.
-LEAST_TURN_M = 0.0005
-WARPING_REACH_S = 0.6
-PATH_ERROR_S = 0.12
+# Smaller extrema are tracking noise.
+MIN_PROMINENCE_M = 0.0005
+# Extrema further apart than this are not the same lip movement.
+BAND_S = 0.6
+# How far from an extremum the warping path may lead for the two to be matched.
+MATCH_TOLERANCE_S = 0.12
 
 
-def mean_temporal_misalignment_ms(
-    reference: Float[np.ndarray, "_frame _lip"], prediction: Float[np.ndarray, "_frame _lip"]
+def mean_temporal_misalignment_s(
+    ground_truth: Float[np.ndarray, "_frame _lip"], prediction: Float[np.ndarray, "_frame _lip"]
 ) -> float:
-    """Mean temporal misalignment (MTM): mean over the lips' extrema of |when predicted - when in the reference|.
+    """Mean temporal misalignment (MTM): mean |time in the prediction - time in the ground truth| of lip extrema.
 
-    Extrema, each a turn of at least 0.5 mm, go together where derivative dynamic time warping says so and both
-    are maxima or both minima; those without a counterpart are left out. Milliseconds, lower is better; perfect
-    is 0; blind to offset, and to scale as far as the same turns remain. NaN where no extremum has a counterpart.
+    Extrema with a prominence of at least 0.5 mm are matched by derivative dynamic time warping, maxima with maxima
+    and minima with minima; unmatched extrema are left out. Seconds, in [0, inf), lower is better, ideal 0. It
+    ignores offset, and scale as long as the same extrema remain. NaN if no extremum is matched.
 
     Parameters
     ----------
-    reference, prediction : (frame, lip)
-        Displacement of each lip in metres: upper and lower, or a single column with the gap.
+    ground_truth, prediction : (frame, lip)
+        Displacement of each lip in metres: upper and lower lip, or one column with the aperture.
     """
-    one, two = same_shape(reference, prediction, ("frame", "lip"))
-    offsets = [_offsets(own, made) for own, made in zip(one.T, two.T, strict=True)]
-    frames = np.concatenate(offsets)
-    return float(np.abs(frames).mean() * 1000 / MOTION_FPS) if len(frames) else np.nan
+    one, two = same_shape(ground_truth, prediction, ("frame", "lip"))
+    lags = np.concatenate([_matched_lags(*curves) for curves in zip(one.T, two.T, strict=True)])
+    return float(np.abs(lags).mean() / MOTION_FPS) if len(lags) else np.nan
 
 
-def _offsets(reference: Curve, prediction: Curve) -> Float[np.ndarray, "extremum"]:
-    """Frames by which the prediction's extrema come after the reference's."""
-    steepness = [slope(curve) for curve in (reference, prediction)]
-    # Slopes of unit size, so that small lips are matched by their shape too.
-    steepness = [s / (np.sqrt((s**2).mean()) or 1.0) for s in steepness]
-    cost = (steepness[0][:, None] - steepness[1][None]) ** 2
-    path = warp(cost, round(WARPING_REACH_S * MOTION_FPS)).path
-    visits = np.bincount(path[:, 0], minlength=len(reference))
-    leads_to = np.bincount(path[:, 0], weights=path[:, 1], minlength=len(reference)) / visits
-    offsets = []
+def _matched_lags(ground_truth: Curve, prediction: Curve) -> Float[np.ndarray, "extremum"]:
+    """Frames by which each matched extremum of the prediction is late."""
+    slopes = [derivative(curve) for curve in (ground_truth, prediction)]
+    # Slopes of unit RMS, so that a smaller lip motion is matched by its shape.
+    slopes = [slope / (np.sqrt((slope**2).mean()) or 1.0) for slope in slopes]
+    cost = (slopes[0][:, None] - slopes[1][None]) ** 2
+    path = align(cost, round(BAND_S * MOTION_FPS)).path
+    visits = np.bincount(path[:, 0], minlength=len(ground_truth))
+    aligned = np.bincount(path[:, 0], weights=path[:, 1], minlength=len(ground_truth)) / visits
+    lags = []
     for sign in (1, -1):
-        own, made = (find_peaks(sign * c, prominence=LEAST_TURN_M)[0] for c in (reference, prediction))
+        own, made = (find_peaks(sign * c, prominence=MIN_PROMINENCE_M)[0] for c in (ground_truth, prediction))
         if len(own) and len(made):
-            apart = np.abs(leads_to[own][:, None] - made[None])
-            matched = apart.min(axis=1) <= PATH_ERROR_S * MOTION_FPS
-            offsets.append(made[apart.argmin(axis=1)][matched] - own[matched])
-    return np.concatenate([np.zeros(0), *offsets])
+            distance = np.abs(aligned[own][:, None] - made[None])
+            matched = distance.min(axis=1) <= MATCH_TOLERANCE_S * MOTION_FPS
+            lags.append(made[distance.argmin(axis=1)][matched] - own[matched])
+    return np.concatenate([np.zeros(0), *lags])
 
 
 def slcc(loudness_db: Curve, displacement_m: Curve, frames: Bool[np.ndarray, "_frame"] | None = None) -> float:
-    """Speech-lip intensity correlation (SLCC): Pearson's r of z-scored loudness and lip displacement.
+    """Speech-lip intensity correlation (SLCC): Pearson's r of loudness and lip displacement.
 
-    In [-1, 1]; nearer to the reference's own is better, see `slcc_error`. Blind to offset and positive scale of
-    either. NaN where, over the frames chosen, either never changes, as in silence.
+    In [-1, 1]; nearer to the ground truth's own value is better, see `slcc_error`. It ignores offset and positive
+    scale. NaN if either is constant over the selected frames.
     """
     loudness, displacement = same_shape(loudness_db, displacement_m, ("frame",))
-    chosen = frames_chosen(frames, len(loudness), "frames to measure")
+    chosen = frame_mask(frames, len(loudness), "frames to measure")
     loudness, displacement = loudness[chosen], displacement[chosen]
     if len(loudness) < 2 or not (np.ptp(loudness) and np.ptp(displacement)):
         return np.nan
@@ -77,7 +76,10 @@ def slcc(loudness_db: Curve, displacement_m: Curve, frames: Bool[np.ndarray, "_f
 
 
 def slcc_error(
-    loudness_db: Curve, reference_m: Curve, prediction_m: Curve, frames: Bool[np.ndarray, "_frame"] | None = None
+    loudness_db: Curve,
+    ground_truth_m: Curve,
+    prediction_m: Curve,
+    frames: Bool[np.ndarray, "_frame"] | None = None,
 ) -> float:
-    """|SLCC of the prediction - SLCC of the reference|, in [0, 2], lower is better; perfect is 0."""
-    return abs(slcc(loudness_db, prediction_m, frames) - slcc(loudness_db, reference_m, frames))
+    """|SLCC of the prediction - SLCC of the ground truth|, in [0, 2], lower is better, ideal 0."""
+    return abs(slcc(loudness_db, prediction_m, frames) - slcc(loudness_db, ground_truth_m, frames))

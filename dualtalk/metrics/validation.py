@@ -1,7 +1,7 @@
-"""What every metric asks of the arrays it is given, and the one line it answers with when they are not that.
+"""Checks of the arrays that metrics take, with one-line errors.
 
-Axes are those of the project: frame, coef, vertex; sample here is one of several predictions of the same motion.
-Reference comes first, prediction second.
+Axes: frame, coef, vertex; "sample" is one of several predictions of the same motion. The ground truth comes first,
+the prediction second.
 """
 
 import numpy as np
@@ -9,51 +9,54 @@ from jaxtyping import Bool, Float
 
 from dualtalk.errors import InputError
 
+FloatArray = Float[np.ndarray, "..."]
+
 
 def same_shape(
-    reference: Float[np.ndarray, "..."], prediction: Float[np.ndarray, "..."], axes: tuple[str, ...]
-) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Both as float64, once they have the named axes, at least one frame, and the same shape.
+    ground_truth: FloatArray, prediction: FloatArray, axes: tuple[str, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Both arrays as float64, if they have the named axes, at least one element, and equal shapes.
 
     Raises
     ------
     InputError
-        Another number of axes, nothing in them, shapes that differ, or a value that is not finite.
+        Another number of axes, an empty array, different shapes, or a value that is not finite.
     """
-    check_shapes(reference, prediction, axes)
-    return finite(reference, axes, "reference"), finite(prediction, axes, "prediction")
+    check_shapes(ground_truth, prediction, axes)
+    return finite(ground_truth, axes, "ground truth"), finite(prediction, axes, "prediction")
 
 
-def check_shapes(
-    reference: Float[np.ndarray, "..."], prediction: Float[np.ndarray, "..."], axes: tuple[str, ...]
-) -> None:
-    """Refuse what `same_shape` refuses, but for values, which are not looked at: for arrays too large to copy."""
-    _check_axes(reference, axes, "reference")
+def check_shapes(ground_truth: FloatArray, prediction: FloatArray, axes: tuple[str, ...]) -> None:
+    """The shape checks of `same_shape` without the check of values and without a copy, for large arrays."""
+    _check_axes(ground_truth, axes, "ground truth")
     _check_axes(prediction, axes, "prediction")
-    if reference.shape != prediction.shape:
-        slip = "cut both to the shorter" if reference.shape[1:] == prediction.shape[1:] else "are both one layout?"
-        raise InputError(f"reference {reference.shape} and prediction {prediction.shape} differ in shape; {slip}")
+    if ground_truth.shape != prediction.shape:
+        same_trailing = ground_truth.shape[1:] == prediction.shape[1:]
+        slip = "cut both to the shorter" if same_trailing else "do both have the same layout?"
+        raise InputError(
+            f"ground truth {ground_truth.shape} and prediction {prediction.shape} differ in shape; {slip}"
+        )
 
 
-def finite(array: Float[np.ndarray, "..."], axes: tuple[str, ...], what: str) -> Float[np.ndarray, "..."]:
-    """`array` as float64, once it has the named axes, none of them empty, and is finite throughout."""
-    _check_axes(array, axes, what)
-    wide = array.astype(np.float64)
-    if not np.isfinite(wide).all():
-        raise InputError(f"{what} holds a NaN or infinite value; wanted finite numbers; did the model diverge?")
-    return wide
+def finite(array: FloatArray, axes: tuple[str, ...], name: str) -> FloatArray:
+    """`array` as float64, if it has the named axes, is not empty, and all its values are finite."""
+    _check_axes(array, axes, name)
+    converted = array.astype(np.float64)
+    if not np.isfinite(converted).all():
+        raise InputError(f"{name} holds a NaN or infinite value; wanted finite numbers; did the model diverge?")
+    return converted
 
 
-def _check_axes(array: Float[np.ndarray, "..."], axes: tuple[str, ...], what: str) -> None:
+def _check_axes(array: FloatArray, axes: tuple[str, ...], name: str) -> None:
     if array.ndim != len(axes) or not array.size:
         slip = "was a batch axis left on?" if array.ndim > len(axes) else "was an axis dropped, or all cut away?"
-        raise InputError(f"{what} has shape {array.shape}; wanted ({', '.join(axes)}), none empty; {slip}")
+        raise InputError(f"{name} has shape {array.shape}; wanted ({', '.join(axes)}), none empty; {slip}")
 
 
-def frames_chosen(mask: Bool[np.ndarray, "..."] | None, frames: int, what: str) -> Bool[np.ndarray, "frame"]:
-    """`mask`, or every frame where it is None, once it has one value for each of `frames`."""
+def frame_mask(mask: Bool[np.ndarray, "..."] | None, frames: int, name: str) -> Bool[np.ndarray, "frame"]:
+    """`mask`, or every frame if it is None, after a check that it has one value for each of `frames`."""
     if mask is None:
         return np.ones(frames, bool)
     if mask.shape != (frames,):
-        raise InputError(f"{what} has shape {mask.shape}; wanted ({frames},): is it at 25 frames a second?")
+        raise InputError(f"{name} has shape {mask.shape}; wanted ({frames},): is it at 25 frames a second?")
     return mask

@@ -15,7 +15,7 @@ from dualtalk.audio.turns import turn_table
 from dualtalk.core import Conversation
 from dualtalk.head import Head, load_head
 from dualtalk.io.run_record import file_checksums, recorded_versions
-from dualtalk.metrics.conversation_summary import motion_figures
+from dualtalk.metrics.conversation_summary import motion_summary
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.simulation import simulator
@@ -70,7 +70,7 @@ def write_results(
         with stages("Rendering") as progress:
             stills = _render(conversation, head, turns, folder / VIDEO, options, progress)
     with stages("Measuring"):
-        figures = motion_figures(conversation, head)
+        figures = motion_summary(conversation, head)
     record = _record(paths, options, notes, stages.timings_s)
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     write_viewer(conversation, head, folder / VIEWER)

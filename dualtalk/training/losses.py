@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from dualtalk.core import HeadMotion, MotionLayout
 from dualtalk.data.distributed import all_reduce_sum, world_size
-from dualtalk.head import Head, Region
+from dualtalk.head import LIPS_CLOSED_M, Head, Region
 from dualtalk.models.blocks import Normalizer
 from dualtalk.models.training_interface import Geometry
 
 # Steps of the finite differences that measure lip motion: an ARKit unit is at most 1, a jaw opens by some 0.1 rad.
 EXPRESSION_STEP, JAW_STEP_RAD = 0.5, 0.1
 # Lips with at most this aperture look closed; the aperture loss is relative to the aperture plus this.
-CLOSED_MM = 2.0
+CLOSED_MM = 1000 * LIPS_CLOSED_M
 
 
 def masked_mean(

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dualtalk.evaluation.baselines import CONTROLS, REFERENCE
-from dualtalk.evaluation.curves import QUANTITIES, REACH_FRAMES, Curve
-from dualtalk.evaluation.registry import FAMILIES, MEASURES, WANTED_TEXT
+from dualtalk.evaluation.baselines import BASELINES, GROUND_TRUTH
+from dualtalk.evaluation.curves import QUANTITIES, REACH_FRAMES, TransitionCurve
+from dualtalk.evaluation.registry import DIRECTION_TEXT, groups_of
 from dualtalk.evaluation.runner import Evaluation
-from dualtalk.evaluation.tables import CONTROL, best_of, printed
+from dualtalk.evaluation.tables import BASELINE, best_of, displayed
 from dualtalk.timebase import MOTION_FPS
 from dualtalk.webpages.comparison_stills import Strip
 from dualtalk.webpages.template import jpeg_data_uri, json_types, write_page
@@ -54,23 +54,23 @@ def write_comparison(
         "dialogues": evaluation.dialogues,
         "minutes": round(evaluation.frames / MOTION_FPS / 60, 1),
         "space": evaluation.space,
-        "notes": list(evaluation.notes),
-        "families": list(FAMILIES),
+        "notes": list(evaluation.warnings),
+        "families": list(groups_of(evaluation.metrics)),
         "measures": [
             {
                 "name": one.name,
-                "family": one.family,
-                "unit": one.unit,
-                "wanted": one.wanted,
-                "wantedText": WANTED_TEXT[one.wanted],
+                "family": one.group,
+                "unit": one.shown_unit,
+                "wanted": one.direction,
+                "wantedText": DIRECTION_TEXT[one.direction],
                 "formula": one.formula,
                 "source": one.source,
             }
-            for one in MEASURES
+            for one in evaluation.metrics
         ],
         "rows": _rows(evaluation),
-        "reference": REFERENCE,
-        "quantities": QUANTITIES,
+        "reference": GROUND_TRUTH,
+        "quantities": {name: quantity.display_unit for name, quantity in QUANTITIES.items()},
         "curveTimes": [round(frame / MOTION_FPS, 2) for frame in range(-REACH_FRAMES, REACH_FRAMES + 1)],
         "timelines": list(timelines),
         "strips": [_strip(strip) for strip in strips],
@@ -88,16 +88,16 @@ def _rows(evaluation: Evaluation) -> list[dict]:
     return [
         {
             "name": row.name,
-            "protocol": row.protocol or CONTROL,
+            "protocol": row.protocol or BASELINE,
             "samples": row.samples,
-            "about": CONTROLS.get(row.name, ""),
-            "figures": [[_rounded(value) for value in printed(row, measure)] for measure in MEASURES],
-            "best": [index for index, measure in enumerate(MEASURES) if (row.name, measure.name) in best],
+            "about": BASELINES.get(row.name, ""),
+            "figures": [[_rounded(value) for value in displayed(row, metric)] for metric in evaluation.metrics],
+            "best": [index for index, metric in enumerate(evaluation.metrics) if (row.name, metric.name) in best],
             "curves": {
-                kind: {name: _curve(curve) for name, curve in quantities.items()}
+                kind: {name: _curve(name, curve) for name, curve in quantities.items()}
                 for kind, quantities in row.curves.items()
             }
-            if row.protocol or row.name == REFERENCE
+            if row.protocol or row.name == GROUND_TRUTH
             else {},
         }
         for row in evaluation.rows
@@ -108,7 +108,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
-def _curve(curve: Curve) -> dict:
+def _curve(quantity: str, curve: TransitionCurve) -> dict:
+    """The curve in display units."""
+    scale = QUANTITIES[quantity].display_scale
     ends = {name: json_types(getattr(curve, name).tolist(), 3) for name in ("mean", "low", "high")}
     return {**ends, "transitions": curve.transitions, "clips": curve.clips}
 

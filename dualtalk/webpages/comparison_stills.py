@@ -8,10 +8,11 @@ from jaxtyping import Float32, UInt8
 from pyannote.core import Timeline
 
 from dualtalk.core import DUALTALK56, Conversation, HeadMotion, Participant
-from dualtalk.evaluation.curves import Moment
+from dualtalk.evaluation.clip_runner import prediction_of
+from dualtalk.evaluation.curves import WorstTransition
 from dualtalk.evaluation.loading import read_clip
 from dualtalk.evaluation.preflight import Job
-from dualtalk.evaluation.runner import Evaluation, predicted
+from dualtalk.evaluation.runner import Evaluation
 from dualtalk.head import Head
 from dualtalk.render import APPEARANCES, render_stills
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
@@ -28,14 +29,14 @@ class Strip:
     Attributes
     ----------
     system : str
-    moment : Moment
+    moment : WorstTransition
     times_s : tuple of float
         Of the frames, relative to the transition.
     image : (height, width, 3) uint8
     """
 
     system: str
-    moment: Moment
+    moment: WorstTransition
     times_s: tuple[float, ...]
     image: UInt8[np.ndarray, "height width 3"]
 
@@ -64,13 +65,13 @@ def worst_strips(evaluation: Evaluation, head: Head) -> list[Strip]:
     ]
 
 
-def _frames(job: Job, name: str, moment: Moment) -> list[Float32[np.ndarray, "frame 56"]]:
+def _frames(job: Job, name: str, moment: WorstTransition) -> list[Float32[np.ndarray, "frame 56"]]:
     """The frames of the ground truth, then those of the system's first sample."""
     system = next(one for one in job.systems if one.name == name)
-    motion = read_clip(job.files, listen=False)[moment.person].motion
+    motion = read_clip(job.files, audio=False)[moment.person].motion
     assert motion is not None  # preflight keeps only clips with motion
     own = motion.coefficients[job.first : job.end]
-    made = predicted(job, system, moment.person)[0]
+    made = prediction_of(job, system, moment.person)[0]
     at = moment.frame - job.first + np.array(OFFSET_FRAMES)
     return [own[at], made[at]]
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
-from dualtalk.evaluation.loading import cut, read_clip
+from dualtalk.evaluation.baselines import GROUND_TRUTH
+from dualtalk.evaluation.clip_runner import prediction_of, reference_tracks
+from dualtalk.evaluation.loading import cut_person, read_clip
 from dualtalk.evaluation.preflight import Job
-from dualtalk.evaluation.runner import Evaluation, predicted, sides
+from dualtalk.evaluation.runner import Evaluation
 from dualtalk.timebase import MOTION_FPS
 
 MAX_CLIPS = 3
@@ -22,20 +24,21 @@ def timelines(evaluation: Evaluation, count: int = MAX_CLIPS) -> list[dict]:
 
 
 def _timeline(job: Job) -> dict:
-    people = [cut(person, job.first, job.end) for person in read_clip(job.files)]
+    people = [cut_person(person, job.first, job.end) for person in read_clip(job.files)]
     rasters = []
-    for side, who in sides(job):
-        acts = {"reference": side.own}
-        acts |= {system.name: side.act(predicted(job, system, who)[0]) for system in job.systems}
-        changes = side.roles.transitions if side.roles else ()
+    for track, who in reference_tracks(job):
+        features = {GROUND_TRUTH: track.ground_truth}
+        features |= {system.name: track.features(prediction_of(job, system, who)[0]) for system in job.systems}
+        transitions = track.roles.transitions if track.roles else ()
         rasters.append(
             {
                 "speaker": who + 1,
                 "own": _spans(people[who].speech),
                 "partner": _spans(people[1 - who].speech),
-                "transitions": [[one.kind, round(one.time_s, 3)] for one in changes],
+                "transitions": [[one.kind, round(one.time_s, 3)] for one in transitions],
                 "rows": [
-                    {"name": name, "events": [_event(event) for event in act.events]} for name, act in acts.items()
+                    {"name": name, "events": [_event(event) for event in one.events]}
+                    for name, one in features.items()
                 ],
             }
         )

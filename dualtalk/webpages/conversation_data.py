@@ -116,7 +116,7 @@ def select_highlights(
 
 
 def turn_taking_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
-    """Turn-taking statistics, in the layout of `dualtalk.metrics.conversation_summary.motion_figures`."""
+    """Turn-taking statistics, in the layout of `dualtalk.metrics.conversation_summary.motion_summary`."""
     speaking = [person.speaking(conversation.frames) for person in conversation.participants]
 
     def rows(label: str, kind: str) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def write_report(
     turns : DataFrame
         From `dualtalk.audio.turns.turn_table`.
     figures : dict
-        From `dualtalk.metrics.conversation_summary.motion_figures`: {name: {"a", "b", "unit", "range"}}.
+        From `dualtalk.metrics.conversation_summary.motion_summary`: {name: {"a", "b", "unit", "range"}}.
     run : dict
         How the conversation was made. `notes` are shown at the top of the page, everything else at the end.
     video : Path, optional

@@ -181,7 +181,7 @@ def shared_work(share: Share) -> float:
         for reference, partner, predictions in people:
             benchmark = Benchmark(reference, partner)
             for prediction, heard in predictions:
-                benchmark.figures(prediction, None if heard is partner else heard)
+                benchmark.metrics(prediction, None if heard is partner else heard)
 
     return timed(work)
 

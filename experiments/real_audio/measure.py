@@ -30,11 +30,11 @@ import pandas as pd
 import torch
 
 from dualtalk.animator import animate
-from dualtalk.audio.phonemes import Phoneme, recognise_phonemes
+from dualtalk.audio.phonemes import BILABIALS, Phoneme, recognise_phonemes
 from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.core import Conversation, HeadMotion, Participant
-from dualtalk.head import load_head
-from dualtalk.metrics.lips import BILABIALS, CLOSED_M, gap_at, silent_closure, vowel_opening
+from dualtalk.head import LIPS_CLOSED_M, load_head
+from dualtalk.metrics.lips import gap_at, silent_closure, vowel_opening
 from dualtalk.models.checkpoint import load_model
 from dualtalk.simulation.closed_loop import close_the_loop
 from dualtalk.synthesis.voices import ARPABET
@@ -266,7 +266,7 @@ def least_gaps(gap: np.ndarray, sounds: tuple[Phoneme, ...], kinds: frozenset) -
 
 
 def share(gaps: list[float] | np.ndarray) -> float:
-    return float(np.mean(np.asarray(gaps) <= CLOSED_M)) if len(gaps) else np.nan
+    return float(np.mean(np.asarray(gaps) <= LIPS_CLOSED_M)) if len(gaps) else np.nan
 
 
 def together(one: np.ndarray, other: np.ndarray, speaking: np.ndarray) -> float:

@@ -40,7 +40,7 @@ NOD_WITHIN_S = 0.4
 REMEMBERED_CLIPS = 60
 SHOWN = (
     *(f"{name} {part}" for name in ("FD", "P-FD", "MSE", "SID", "rPCC") for part in ("expression", "jaw", "head")),
-    *("LVE speaking", "lips closed at p, b, m", "lips closed in silence", "head events F1"),
+    *("LVE speaking", "bilabial closure rate", "silence closure rate", "head events F1"),
 )
 
 
@@ -86,7 +86,8 @@ def main() -> None:
     )
     print(*evaluate_to_folder(options, arguments.out, workers=arguments.workers), sep="\n")
     figures = pd.read_csv(arguments.out / "figures.csv")
-    table = figures.pivot_table(index=["system", "protocol"], columns="measure", values="value", sort=False)
+    figures["shown"] = figures["value"] * figures["display_scale"]
+    table = figures.pivot_table(index=["system", "protocol"], columns="metric", values="shown", sort=False)
     shown = table[[name for name in SHOWN if name in table]].round(3)
     nods = nod_table(open_store(arguments.store), tasks, arguments)
     for name, one in (("figures", shown), ("nods", nods), ("errors", error_table(table))):

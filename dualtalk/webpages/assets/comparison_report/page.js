@@ -1,7 +1,7 @@
 // The comparison report: header, metric groups, legends, still images, metric definitions and the run record.
 
 const data = JSON.parse(byId("data").textContent);
-const systems = data.rows.filter(row => row.protocol !== "control");
+const systems = data.rows.filter(row => row.protocol !== "baseline");
 const initial = mostOftenBest(systems);
 assignStyles(data, systems, initial);
 const rowsWithCurves = data.rows.filter(row => Object.keys(row.curves).length);

@@ -17,7 +17,7 @@ class DotPlot {
 
   // The range covers all systems and the target, and those baselines that are not far outside.
   range(rows) {
-    const required = rows.filter(row => row.protocol !== "control" || row.name === this.data.reference);
+    const required = rows.filter(row => row.protocol !== "baseline" || row.name === this.data.reference);
     const inner = [this.target(), ...required.flatMap(row => row.figures[this.index])].filter(value => value !== null);
     let low = Math.min(...inner), high = Math.max(...inner);
     const room = 1.5 * (high - low || Math.abs(high) || 1);
@@ -32,7 +32,7 @@ class DotPlot {
 
   draw() {
     const rows = this.data.rows.filter(row => row.figures[this.index][0] !== null);
-    const middles = this.drawing.begin(rows.map(row => [row.name, row.protocol === "control" ? "quiet" : ""]));
+    const middles = this.drawing.begin(rows.map(row => [row.name, row.protocol === "baseline" ? "quiet" : ""]));
     const [low, high] = this.range(rows), target = this.target();
     const x = this.drawing.axis(low, high, 60);
     if (target !== null) this.drawing.line(x(target), 0, x(target), this.drawing.bottom, "var(--ground-truth)", "3 3");

@@ -13,7 +13,7 @@ function assignStyles(data, systems, initial) {
   const order = [...initial, ...systems.filter(row => !initial.includes(row))];
   order.forEach((row, place) => Object.assign(row,
     { colour: `var(--s${place % COLOURS})`, line: place < COLOURS ? "solid" : "dotted" }));
-  for (const row of data.rows.filter(one => one.protocol === "control"))
+  for (const row of data.rows.filter(one => one.protocol === "baseline"))
     Object.assign(row, row.name === data.reference ? { colour: "var(--ground-truth)", line: "dashed" }
       : { colour: "var(--baseline)", line: "solid" });
 }

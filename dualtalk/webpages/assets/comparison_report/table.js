@@ -1,7 +1,7 @@
 // The table of results: one row per system, one column per measure of the selected group.
 
-const PROTOCOLS = { "partner-given": "Partner given: the partner is the ground truth", "closed-loop": "Closed loop: both people are predicted", control: "Baselines" };
-const SIGNS = { lower: "↓", higher: "↑", one: "→1", reference: "≈" };
+const PROTOCOLS = { "partner-given": "Partner given: the partner is the ground truth", "closed-loop": "Closed loop: both people are predicted", baseline: "Baselines" };
+const SIGNS = { lower: "↓", higher: "↑", one: "→1", "ground truth": "≈" };
 
 function numberText(value) {
   if (value === null) return "–";
@@ -90,12 +90,12 @@ class Table {
     const name = element("th", { scope: "row", title: row.about },
       element("div", { className: "name" }, dot, element("span", { textContent: row.name })));
     if (row.samples > 1) name.append(element("small", { textContent: `${row.samples} samples` }));
-    return element("tr", { className: row.protocol === "control" ? "baseline" : "" }, name, ...cells);
+    return element("tr", { className: row.protocol === "baseline" ? "baseline" : "" }, name, ...cells);
   }
 }
 
 // The measure's name without the name of its group.
 function shortName(measure) {
-  const around = measure.family.replace("Around: ", "");
+  const around = measure.family.replace("At ", "");
   return measure.name.startsWith(`${around}: `) ? measure.name.slice(around.length + 2) : measure.name;
 }
