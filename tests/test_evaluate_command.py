@@ -38,7 +38,7 @@ def write_folders(root, space) -> None:
             for name, noise in (("near", 0.03), ("far", 0.3)):
                 made = own + noise * rng.standard_normal(own.shape).astype(np.float32)
                 np.save(root / name / f"{clip}_speaker{speaker}.npy", made)
-        spoken = Annotation()
+        spoken = Annotation(uri=clip)
         spoken[Segment(0, 1.4), 0], spoken[Segment(1.5, frames / 25), 1] = "a", "b"
         write_rttm(root / "reference" / f"{clip}.rttm", spoken)
 

@@ -111,7 +111,7 @@ def _rounded(value: float | None) -> float | None:
 def _curve(quantity: str, curve: TransitionCurve) -> dict:
     """The curve in display units."""
     scale = QUANTITIES[quantity].display_scale
-    ends = {name: json_types(getattr(curve, name).tolist(), 3) for name in ("mean", "low", "high")}
+    ends = {name: json_types((scale * getattr(curve, name)).tolist(), 3) for name in ("mean", "low", "high")}
     return {**ends, "transitions": curve.transitions, "clips": curve.clips}
 
 

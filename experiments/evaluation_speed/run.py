@@ -44,7 +44,7 @@ def smooth(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 def turns(rng: np.random.Generator, duration_s: float) -> Annotation:
     """People who take turns of 1 to 4 s."""
-    spoken, start_s, speaker = Annotation(), 0.3, 0
+    spoken, start_s, speaker = Annotation(uri="talk"), 0.3, 0
     while start_s < duration_s - 1:
         end_s = min(start_s + rng.uniform(1, 4), duration_s)
         spoken[Segment(start_s, end_s), start_s] = "ab"[speaker]
