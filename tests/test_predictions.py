@@ -1,6 +1,7 @@
 """What `predict` promises: both protocols, files that `evaluate` finds, and samples that differ."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from dualtalk.cli import app
 from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.evaluation.loading import find_reference, find_system, match_predictions
+from dualtalk.head import load_head
 from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import Mirror, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
-from dualtalk.models.peng2025 import Peng2025, Peng2025Config
+from dualtalk.models.peng2025 import Peng2025, Peng2025Config, load_peng2025
 from dualtalk.simulation import simulate
 from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
 from dualtalk.simulation.predictions import predict_split, shortened
@@ -69,6 +71,60 @@ def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
     looped, answered = close_the_loop(talk, trained), answer_the_partner(talk, trained)
     assert looped.a.motion.frames == answered.b.motion.frames == talk.frames
     assert not np.array_equal(looped.a.motion.coefficients, answered.a.motion.coefficients)
+
+
+@pytest.fixture
+def released(tmp_path) -> Path:
+    """A checkpoint of DualTalk (Peng et al. 2025) as released, but tiny, with its sizes beside it."""
+    sizes = {
+        "feature_dim": 16,
+        "hidden_dim": 32,
+        "wav2vec2": {
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 16,
+            "do_stable_layer_norm": True,
+            "feat_extract_norm": "layer",
+            "conv_bias": True,
+            "conv_dim": [8] * 7,
+            "num_conv_pos_embeddings": 8,
+            "num_conv_pos_embedding_groups": 2,
+        },
+    }
+    torch.manual_seed(0)
+    torch.save(Peng2025(Peng2025Config(**sizes)).state_dict(), tmp_path / "released.pth")
+    (tmp_path / "released.json").write_text(json.dumps(sizes))
+    return tmp_path / "released.pth"
+
+
+@pytest.mark.parametrize("protocol", ["partner-given", "closed-loop"])
+def test_a_released_checkpoint_predicts_a_flame_store(make_store, released, tmp_path, protocol):
+    store = make_store({"train": [20], "validation": [20], "test": [30]}, space="flame")
+    options = ["--model", str(released), "--protocol", protocol, "--out", str(tmp_path / "theirs")]
+    result = CliRunner().invoke(app, ["predict", str(store.root), *options])
+    assert result.exit_code == 0, result.output
+    found = HeadMotion.load(tmp_path / "theirs" / "test000_speaker1.npz")
+    assert (found.space, found.frames) == ("flame", 30)
+    if protocol == "partner-given":
+        talk = store.conversation("test000")
+        network = load_peng2025(released)
+        audio = torch.from_numpy(np.stack([person.audio for person in talk.participants]))[None]
+        motion = np.stack([person.motion.to_layout(DUALTALK56).coefficients for person in talk.participants])
+        with torch.no_grad():
+            expected = network(audio, torch.from_numpy(motion)[None])[0, 0].numpy()
+        assert np.allclose(found.to_layout(DUALTALK56).coefficients, expected, atol=1e-6)
+
+
+def test_a_released_checkpoint_animates_a_flame_head_without_moving_eyes(store, released, flame_copy):
+    talk = store.conversation("test000")
+    simulated = simulate(talk, head=str(flame_copy), model=str(released))
+    motion = simulated.a.motion
+    assert (motion.space, motion.frames) == ("flame", talk.frames)
+    assert not motion.eyes_rotvec_rad.any()
+    assert np.isfinite(load_head(str(flame_copy)).vertices(motion)).all()
+    with pytest.raises(InputError, match="predicts motion of space 'flame', open is of 'open'"):
+        simulate(talk, model=str(released))
 
 
 def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):

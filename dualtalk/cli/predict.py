@@ -20,8 +20,8 @@ def predict(
     model: Annotated[
         str,
         typer.Option(
-            help="[bold]default[/], the bundled pretrained model, or the path of a model.safetensors that train "
-            "wrote."
+            help="[bold]default[/], the bundled pretrained model, the path of a model.safetensors that train "
+            "wrote, or of a released checkpoint (.pth) of DualTalk (Peng et al. 2025)."
         ),
     ] = "default",
     protocol: Annotated[

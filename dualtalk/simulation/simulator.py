@@ -35,8 +35,9 @@ def simulate(
     head : str or Head
         "open", the path of a FLAME file, or a head that is already loaded. The motion is in this head's space.
     model : str
-        "default", the bundled pretrained model; "rules", the rule-based animator; or the path of a model file that
-        `dualtalk train` wrote.
+        "default", the bundled pretrained model; "rules", the rule-based animator; the path of a model file that
+        `dualtalk train` wrote; or of a released checkpoint (`.pth`) of DualTalk (Peng et al. 2025), which needs a
+        FLAME head and does not move the eyes.
     mode : "mean" or "sample"
         A trained model's deterministic prediction, or a stochastic sample. The animator has no modes.
     seed : int
@@ -54,8 +55,10 @@ def simulate(
         A file cannot be read, there is no such model or mode, or the model's motion does not fit the head.
     """
     trained = None if model == RULES else load_model(_existing(model))
-    conversation = source if isinstance(source, Conversation) else _read(source)
     target = load_head(head) if isinstance(head, str | os.PathLike) else head
+    if trained is not None:
+        _require_head(trained.space, target)
+    conversation = source if isinstance(source, Conversation) else _read(source)
     if trained is None:
         animated = animate(conversation, seed).conversation
     else:
@@ -75,15 +78,18 @@ def _existing(model: str) -> str:
     return model
 
 
-def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:
-    if motion.space == target.space:
-        return motion
-    if motion.space != "open":
+def _require_head(space: str, target: Head) -> None:
+    """Refuse motion that cannot be retargeted: from FLAME to another head."""
+    if space not in ("open", target.space):
         raise InputError(
-            f"the model predicts motion of space {motion.space!r}, {target.name} is of {target.space!r}; give the "
+            f"the model predicts motion of space {space!r}, {target.name} is of {target.space!r}; give the "
             "path of a FLAME file as the head"
         )
-    return retarget(motion, load_head("open"), target)
+
+
+def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:
+    _require_head(motion.space, target)
+    return motion if motion.space == target.space else retarget(motion, load_head("open"), target)
 
 
 def _read(source: str | os.PathLike | Sequence[str | os.PathLike]) -> Conversation:
