@@ -17,7 +17,8 @@ ModelOption = Annotated[
     str,
     typer.Option(
         help="[bold]default[/], the bundled pretrained model; [bold]rules[/], the rule-based animator; or the "
-        "path of a model.safetensors that train wrote, or of a released checkpoint (.pth) of DualTalk (Peng et al. 2025)."
+        "path of a model.safetensors that train wrote, or of a released checkpoint (.pth) of DualTalk "
+        "(Peng et al. 2025)."
     ),
 ]
 MotionSeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same motion.")]
