@@ -156,10 +156,12 @@ def _encoder() -> str:
 
 
 def _voices() -> str:
-    from dualtalk.synthesis.voices import Voice, say
+    from dualtalk.synthesis.voices import SpeakerVoice, synthesize_speech
 
-    said = say([(Voice("flite", "slt"), "Hello."), (Voice("espeak-ng", "en+f1"), "Hello.")])
-    return f"flite and espeak-ng speak ({said[0].duration_s:.1f} and {said[1].duration_s:.1f} s)"
+    spoken = synthesize_speech(
+        [(SpeakerVoice("flite", "slt"), "Hello."), (SpeakerVoice("espeak-ng", "en+f1"), "Hello.")]
+    )
+    return f"flite and espeak-ng speak ({spoken[0].duration_s:.1f} and {spoken[1].duration_s:.1f} s)"
 
 
 def _a_second_of_hum() -> np.ndarray:

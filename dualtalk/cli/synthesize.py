@@ -1,8 +1,7 @@
 """The verb `synthesize`: a synthetic corpus, or the animator's motion for the audio of a store."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -54,51 +53,24 @@ def synthesize(
     """
     from dualtalk import synthesis
     from dualtalk.cli.build_store import build
-    from dualtalk.errors import InputError
     from dualtalk.parallel import available_cores
 
-    if (hours is None) == (animate is None):
-        raise InputError("wanted either --hours, or --animate with a store whose audio is to be animated")
-    count = available_cores() if workers is None else workers
-    if animate is not None:
-        _refuse_speech_options(
-            piper_voice=piper_voice, kokoro_dir=kokoro_dir, vocabulary=vocabulary, speech_rate=speech_rate
-        )
-        lines = build(
-            "animating",
+    lines = build(
+        "synthesizing" if animate is None else "animating",
+        out,
+        lambda report: synthesis.synthesize(
             out,
-            lambda report: synthesis.add_teacher_motion(
-                animate, out, seed, workers=count, overwrite=overwrite, report=report
-            ),
-        )
-    else:
-        lines = build(
-            "synthesizing",
-            out,
-            lambda report: synthesis.synthesize(
-                out,
-                hours,
-                seed,
-                clip_seconds=clip_seconds,
-                piper=tuple(piper_voice or ()),
-                kokoro=kokoro_dir,
-                words=vocabulary,
-                pace=speech_rate,
-                workers=count,
-                overwrite=overwrite,
-                report=report,
-            ),
-        )
+            hours,
+            seed,
+            animate=animate,
+            clip_seconds=clip_seconds,
+            piper_voices=tuple(piper_voice or ()),
+            kokoro_dir=kokoro_dir,
+            vocabulary=vocabulary,
+            speech_rate=speech_rate,
+            workers=available_cores() if workers is None else workers,
+            overwrite=overwrite,
+            report=report,
+        ),
+    )
     print(*lines, sep="\n")
-
-
-def _refuse_speech_options(**options: Any) -> None:
-    """Raise if an option is set that only changes generated speech."""
-    from dualtalk.errors import InputError
-
-    defaults: Mapping[str, Any] = {"speech_rate": 1.0}
-    for name, value in options.items():
-        if value and value != defaults.get(name):
-            raise InputError(
-                f"--{name.replace('_', '-')} applies to generated speech; --animate keeps the audio of the store"
-            )

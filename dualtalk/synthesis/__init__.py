@@ -1,5 +1,5 @@
-"""The synthetic corpus: dialogues that are written, spoken, placed in time and in rooms, and animated."""
+"""The synthetic corpus: dialogue text, speech synthesis, turn timing, room acoustics and rule-based motion."""
 
-from dualtalk.synthesis.corpus import add_teacher_motion, synthesize
+from dualtalk.synthesis.corpus import synthesize
 
-__all__ = ["add_teacher_motion", "synthesize"]
+__all__ = ["synthesize"]

@@ -1,4 +1,4 @@
-"""One clip of the synthetic corpus, from its number: who talks, what, when, where, and how their heads move."""
+"""One clip of the synthetic corpus: its people, text, speech, timing, room acoustics and motion."""
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
@@ -13,86 +13,96 @@ from dualtalk.audio.phonemes import Phoneme
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
 from dualtalk.store import ClipDraft, Task
-from dualtalk.synthesis.dialogue import Line, Turn, Writer, said_words
-from dualtalk.synthesis.room_acoustics import draw_scene, recorded
-from dualtalk.synthesis.turn_scheduler import Clock, Placed
-from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, draw_voice, say
+from dualtalk.synthesis.dialogue import DialogueWriter, Line, ScriptedTurn, read_vocabulary
+from dualtalk.synthesis.room_acoustics import draw_recording_setup, simulate_recording
+from dualtalk.synthesis.turn_scheduler import ScheduledLine, TurnScheduler
+from dualtalk.synthesis.voices import LEVEL_RMS, SpeakerVoice, SpokenLine, draw_voice, synthesize_speech
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, sample_at
 
 CORPUS = "synthetic"
-# Of ten clips in a row eight are for training; the first three already have one of each split.
+# Of ten consecutive clips, eight are for training. The first three clips cover all three splits.
 SPLIT_OF_TEN = {1: "validation", 2: "test"}
-# How many people there are; each has one voice and one face in all their clips.
+# Number of people in each split. Each person has one voice and one face in all clips.
 PEOPLE = {"train": 240, "validation": 30, "test": 30}
-# Texts are written and spoken ahead for about this many seconds of talk for each that is wanted.
-WRITTEN_AHEAD, LETTERS_A_SECOND = 1.3, 12
-# Pauses this short lie inside a stretch of speech: a stop's closure, a comma (Heldner & Edlund 2010, section 3).
+# Text is written in batches of this many times the remaining duration, at an average number of letters per second.
+TEXT_SURPLUS, LETTERS_PER_SECOND = 1.3, 12
+# Pauses this short belong to a stretch of speech: the closure of a stop, a comma (Heldner & Edlund 2010, section
+# 3).
 PAUSE_S = 0.18
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What, with its number, decides a clip."""
+class SynthesisConfig:
+    """The settings that, together with a clip's number, determine the clip; see `synthesize`."""
 
     seed: int
     clip_seconds: int
-    piper: tuple[str, ...] = ()
-    kokoro: str = ""
-    words: str = ""
-    pace: float = 1.0
+    piper_voices: tuple[str, ...] = ()
+    kokoro_dir: str = ""
+    vocabulary: str = ""
+    speech_rate: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
-    """Somebody of the corpus."""
+class SyntheticPerson:
+    """A person of the corpus.
+
+    Attributes
+    ----------
+    name : str
+    voice : SpeakerVoice
+    identity : (300,) float32
+        Shape coefficients of the head.
+    """
 
     name: str
-    voice: Voice
+    voice: SpeakerVoice
     identity: Float32[np.ndarray, "300"]
 
 
 def split_of(number: int) -> str:
+    """The split of clip `number`."""
     return SPLIT_OF_TEN.get(number % 10, "train")
 
 
-def clip_name(settings: Settings, number: int) -> str:
-    return f"synthetic{settings.seed}_{number:06d}"
+def clip_name(config: SynthesisConfig, number: int) -> str:
+    """The name of clip `number`."""
+    return f"synthetic{config.seed}_{number:06d}"
 
 
-def draw_person(settings: Settings, split: str, number: int) -> Person:
-    """Person `number` of a split: the same in every clip."""
-    rng = random_stream(settings.seed, "person", split, number)
-    voice = draw_voice(rng, split, settings.piper, settings.kokoro)
-    voice = replace(voice, pace=round(voice.pace * settings.pace, 3))
-    return Person(f"synthetic{settings.seed}_{split}_{number:03d}", voice, draw_identity(rng))
+def draw_person(config: SynthesisConfig, split: str, number: int) -> SyntheticPerson:
+    """Draw person `number` of a split. The result is the same in every clip."""
+    rng = random_stream(config.seed, "person", split, number)
+    voice = draw_voice(rng, split, config.piper_voices, config.kokoro_dir)
+    voice = replace(voice, speech_rate=round(voice.speech_rate * config.speech_rate, 3))
+    return SyntheticPerson(f"synthetic{config.seed}_{split}_{number:03d}", voice, draw_identity(rng))
 
 
 def random_stream(*names: int | str) -> np.random.Generator:
-    """A stream of random numbers of its own for every tuple of names."""
+    """An independent random stream for every tuple of names."""
     digest = hashlib.blake2b(repr(names).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def make_clip(settings: Settings, task: Task) -> ClipDraft:
-    """The clip that `task` names."""
-    rng = random_stream(settings.seed, "clip", int(task.clip.rpartition("_")[2]))
-    people = _two_people(settings, task.split, rng)
-    placed = _talk(settings, task.split, people, rng)
-    transcripts = (_transcript(placed, 0, settings.clip_seconds), _transcript(placed, 1, settings.clip_seconds))
-    dry = _dry(placed, settings.clip_seconds)
-    talk = Conversation(
-        *(
-            Participant(audio, _speech(transcript), _still(settings.clip_seconds, person))
-            for audio, transcript, person in zip(dry, transcripts, people, strict=True)
-        ),
-        name=task.clip,
+def make_clip(config: SynthesisConfig, task: Task) -> ClipDraft:
+    """Generate the clip of a task."""
+    rng = random_stream(config.seed, "clip", int(task.clip.rpartition("_")[2]))
+    people = _draw_two_people(config, task.split, rng)
+    scheduled = _schedule_dialogue(config, task.split, people, rng)
+    transcripts = (_transcript(scheduled, 0, config.clip_seconds), _transcript(scheduled, 1, config.clip_seconds))
+    anechoic = _mix_tracks(scheduled, config.clip_seconds)
+    a, b = (
+        Participant(audio, _speech_segments(transcript), _still_motion(config.clip_seconds, person))
+        for audio, transcript, person in zip(anechoic, transcripts, people, strict=True)
     )
-    animation = animate(talk, settings.seed, transcripts)
-    scene = draw_scene(rng)
-    heard = recorded(dry, LEVEL_RMS, scene, rng)
-    moving = animation.conversation
+    animation = animate(Conversation(a, b, name=task.clip), config.seed, transcripts)
+    setup = draw_recording_setup(rng)
+    recorded = simulate_recording(anechoic, LEVEL_RMS, setup, rng)
+    animated = animation.conversation
     return ClipDraft(
-        conversation=replace(moving, a=replace(moving.a, audio=heard[0]), b=replace(moving.b, audio=heard[1])),
+        conversation=replace(
+            animated, a=replace(animated.a, audio=recorded[0]), b=replace(animated.b, audio=recorded[1])
+        ),
         corpus=CORPUS,
         split=task.split,
         session=task.clip,
@@ -101,17 +111,17 @@ def make_clip(settings: Settings, task: Task) -> ClipDraft:
         events=event_rows(animation),
         phonemes=(transcripts[0].phonemes, transcripts[1].phonemes),
         provenance={
-            "voices": [_voice_card(person.voice) for person in people],
-            "recording": asdict(scene),
+            "voices": [_voice_record(person.voice) for person in people],
+            "recording": asdict(setup),
             "lines": [
-                [PARTY[one.line.person], round(one.start_s, 3), one.line.what, one.line.text] for one in placed
+                [PARTY[one.line.person], round(one.start_s, 3), one.line.kind, one.line.text] for one in scheduled
             ],
         },
     )
 
 
 def event_rows(animation: Animation) -> list[dict]:
-    """Planted events of both people, as the store keeps them."""
+    """The injected ground-truth events of both people, as rows of the store's event table."""
     return [
         {"person": label, **asdict(event)}
         for label, events in zip(PARTY, animation.events, strict=True)
@@ -119,79 +129,88 @@ def event_rows(animation: Animation) -> list[dict]:
     ]
 
 
-def _voice_card(voice: Voice) -> dict:
-    """What is kept about a voice; of its files the names, not where they lay."""
+def _voice_record(voice: SpeakerVoice) -> dict:
+    """A voice for the clip's JSON, with file names but without folders."""
     name = Path(voice.name).name if voice.engine == "piper" else voice.name
     return {key: value for key, value in asdict(voice).items() if key != "folder"} | {"name": name}
 
 
-def _two_people(settings: Settings, split: str, rng: np.random.Generator) -> tuple[Person, Person]:
-    """Two people whose voices are not of the same speaker."""
-    first = draw_person(settings, split, int(rng.integers(PEOPLE[split])))
+def _draw_two_people(
+    config: SynthesisConfig, split: str, rng: np.random.Generator
+) -> tuple[SyntheticPerson, SyntheticPerson]:
+    """Draw two people whose voices come from different speakers."""
+    first = draw_person(config, split, int(rng.integers(PEOPLE[split])))
     while True:
-        second = draw_person(settings, split, int(rng.integers(PEOPLE[split])))
+        second = draw_person(config, split, int(rng.integers(PEOPLE[split])))
         if _speaker(second.voice) != _speaker(first.voice):
             return first, second
 
 
-def _speaker(voice: Voice) -> str:
+def _speaker(voice: SpeakerVoice) -> str:
     return voice.name.rpartition("+")[2]
 
 
-def _talk(settings: Settings, split: str, people: tuple[Person, Person], rng: np.random.Generator) -> list[Placed]:
-    """Lines placed until the clip is full, by start."""
-    words = said_words(settings.words) if settings.words and split == "train" else ()
-    writer, clock = Writer(rng, split, words), Clock(rng)
-    while clock.end_s < settings.clip_seconds:
-        turns = _written(writer, WRITTEN_AHEAD * (settings.clip_seconds - clock.end_s))
-        said = _said(turns, people)
+def _schedule_dialogue(
+    config: SynthesisConfig, split: str, people: tuple[SyntheticPerson, SyntheticPerson], rng: np.random.Generator
+) -> list[ScheduledLine]:
+    """Write, synthesize and schedule lines until the clip is full. The lines are sorted by start."""
+    vocabulary = read_vocabulary(config.vocabulary) if config.vocabulary and split == "train" else ()
+    writer, scheduler = DialogueWriter(rng, split, vocabulary), TurnScheduler(rng)
+    while scheduler.end_s < config.clip_seconds:
+        turns = _write_turns(writer, TEXT_SURPLUS * (config.clip_seconds - scheduler.end_s))
+        speech = _synthesize_turns(turns, people)
         for turn in turns:
-            if clock.end_s < settings.clip_seconds:
-                clock.place(turn, said)
-    begun = [one for one in clock.placed if one.start_s < settings.clip_seconds]
-    return sorted(begun, key=lambda one: one.start_s)
+            if scheduler.end_s < config.clip_seconds:
+                scheduler.schedule(turn, speech)
+    started = [one for one in scheduler.scheduled if one.start_s < config.clip_seconds]
+    return sorted(started, key=lambda one: one.start_s)
 
 
-def _written(writer: Writer, seconds: float) -> list[Turn]:
-    turns, letters = [], 0
-    while letters < seconds * LETTERS_A_SECOND:
+def _write_turns(writer: DialogueWriter, seconds: float) -> list[ScriptedTurn]:
+    turns: list[ScriptedTurn] = []
+    letters = 0
+    while letters < seconds * LETTERS_PER_SECOND:
         turns.append(writer.turn())
         letters += sum(len(line.text) for line in turns[-1].lines)
     return turns
 
 
-def _said(turns: list[Turn], people: tuple[Person, Person]) -> dict[Line, Utterance]:
+def _synthesize_turns(
+    turns: list[ScriptedTurn], people: tuple[SyntheticPerson, SyntheticPerson]
+) -> dict[Line, SpokenLine]:
     lines = list(dict.fromkeys(line for turn in turns for line in turn.all_lines))
-    return dict(zip(lines, say([(people[line.person].voice, line.text) for line in lines]), strict=True))
+    speech = synthesize_speech([(people[line.person].voice, line.text) for line in lines])
+    return dict(zip(lines, speech, strict=True))
 
 
-def _dry(placed: list[Placed], seconds: int) -> Float32[np.ndarray, "2 sample"]:
-    """Each person's lines in time, as they leave the mouth."""
+def _mix_tracks(scheduled: list[ScheduledLine], seconds: int) -> Float32[np.ndarray, "2 sample"]:
+    """Mix each person's lines into an anechoic track."""
     tracks = np.zeros((2, seconds * MOTION_FPS * SAMPLES_PER_FRAME), np.float32)
-    for one in placed:
+    for one in scheduled:
         first = sample_at(one.start_s)
-        kept = one.said.audio[: tracks.shape[1] - first]
-        tracks[one.line.person, first : first + len(kept)] += kept
+        audio = one.speech.audio[: tracks.shape[1] - first]
+        tracks[one.line.person, first : first + len(audio)] += audio
     return tracks
 
 
-def _transcript(placed: list[Placed], person: int, seconds: int) -> Transcript:
-    own = [one for one in placed if one.line.person == person]
-    moved = [
-        Phoneme(sound.ipa, sound.start_s + one.start_s, min(sound.end_s + one.start_s, float(seconds)))
+def _transcript(scheduled: list[ScheduledLine], person: int, seconds: int) -> Transcript:
+    own = [one for one in scheduled if one.line.person == person]
+    phonemes = [
+        Phoneme(phoneme.ipa, phoneme.start_s + one.start_s, min(phoneme.end_s + one.start_s, float(seconds)))
         for one in own
-        for sound in one.said.phonemes
+        for phoneme in one.speech.phonemes
     ]
-    laughs = [Segment(one.start_s, min(one.speech_end_s, seconds)) for one in own if one.line.what == "laugh"]
-    return Transcript(tuple(sound for sound in moved if sound.end_s > sound.start_s), Timeline(laughs))
+    laughs = [Segment(one.start_s, min(one.speech_end_s, seconds)) for one in own if one.line.kind == "laugh"]
+    inside = (phoneme for phoneme in phonemes if phoneme.end_s > phoneme.start_s)
+    return Transcript(tuple(inside), Timeline(laughs))
 
 
-def _speech(transcript: Transcript) -> Timeline:
-    spans = [Segment(sound.start_s, sound.end_s) for sound in transcript.phonemes]
-    return Timeline(spans).support(collar=PAUSE_S)
+def _speech_segments(transcript: Transcript) -> Timeline:
+    segments = [Segment(phoneme.start_s, phoneme.end_s) for phoneme in transcript.phonemes]
+    return Timeline(segments).support(collar=PAUSE_S)
 
 
-def _still(seconds: int, person: Person) -> HeadMotion:
-    """A motion that carries nothing but whose head it is, for the animator to fill."""
+def _still_motion(seconds: int, person: SyntheticPerson) -> HeadMotion:
+    """Zero motion that carries the person's identity for the animator."""
     still = np.zeros((seconds * MOTION_FPS, FULL62.width), np.float32)
     return HeadMotion(still, "open", identity=person.identity)

@@ -1,5 +1,4 @@
-"""`synthesize`: any number of hours of two people talking and moving, from a seed; or teacher motion for real
-audio."""
+"""`synthesize`: write a synthetic corpus from a seed, or add the animator's motion to the audio of a store."""
 
 import math
 import os
@@ -9,136 +8,191 @@ from functools import cache, partial
 from pathlib import Path
 
 from dualtalk import __version__
-from dualtalk.animator import animate
+from dualtalk.animator import animate as animate_conversation
+from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
 from dualtalk.parallel import Progress
 from dualtalk.store import BuildReport, ClipDraft, Store, Task, build_store, open_store
-from dualtalk.synthesis.clips import CORPUS, Settings, clip_name, event_rows, make_clip, random_stream, split_of
-from dualtalk.synthesis.dialogue import said_words
+from dualtalk.synthesis.clips import (
+    CORPUS,
+    SynthesisConfig,
+    clip_name,
+    event_rows,
+    make_clip,
+    random_stream,
+    split_of,
+)
+from dualtalk.synthesis.dialogue import read_vocabulary
 from dualtalk.synthesis.kokoro import load_kokoro
 from dualtalk.synthesis.voices import missing_synthesisers
 
 CLIP_SECONDS = 60
-SLOWEST, FASTEST = 0.5, 2.0
+MIN_SPEECH_RATE, MAX_SPEECH_RATE = 0.5, 2.0
 LICENCE = "Apache-2.0 (texts, motion); the voices are free to use: flite (BSD-like), espeak-ng's output, Kokoro's"
 
 
 def synthesize(
     out: str | os.PathLike,
-    hours: float,
+    hours: float | None = None,
     seed: int = 0,
     *,
+    animate: str | os.PathLike | None = None,
     clip_seconds: int = CLIP_SECONDS,
-    piper: Sequence[str | os.PathLike] = (),
-    kokoro: str | os.PathLike | None = None,
-    words: str | os.PathLike | None = None,
-    pace: float = 1.0,
+    piper_voices: Sequence[str | os.PathLike] = (),
+    kokoro_dir: str | os.PathLike | None = None,
+    vocabulary: str | os.PathLike | None = None,
+    speech_rate: float = 1.0,
     workers: int = 1,
     overwrite: bool = False,
     report: Progress = lambda done, total: None,
 ) -> BuildReport:
-    """Make a synthetic corpus as a store.
+    """Write a store of synthetic conversations, or of real audio with the motion of the rule-based animator.
+
+    Give either `hours` or `animate`.
 
     Parameters
     ----------
-    hours : float
-        Of conversation, rounded up to whole clips. A store that is there with fewer hours is gone on with.
+    out : path
+        Folder of the store. If it holds fewer hours of the same corpus, the missing clips are added.
+    hours : float, optional
+        Duration of all conversations, rounded up to whole clips.
     seed : int
-        The same seed gives the same files, however many workers make them.
-    piper : paths
-        Voice files of piper (`.onnx`), for the training split.
-    kokoro : path or None
+        The same seed gives the same files, for any number of workers.
+    animate : path, optional
+        A store whose audio is kept and whose motion is generated. The options from `clip_seconds` to
+        `speech_rate` concern generated speech and cannot be combined with it.
+    clip_seconds : int
+        Duration of each conversation.
+    piper_voices : paths
+        Voice files of Piper (`.onnx`) for the training split.
+    kokoro_dir : path, optional
         Folder of Kokoro's network and speakers, which then speak most of the training split.
-    words : path or None
-        A list of words, one a line: most sentences of the training split are then made of them and make no sense.
-    pace : float
-        How many times as fast everybody speaks, 0.5 to 2; people talk faster than synthesisers read.
+    vocabulary : path, optional
+        Word list, one word a line. Most sentences of the training split then consist of its words and make no
+        sense.
+    speech_rate : float
+        Factor on the speech rate of all voices, 0.5 to 2. People speak faster than synthesisers.
+    workers : int
+        Processes; 0 works in this one.
+    overwrite : bool
+        Replace a store at `out` that was made with other settings.
+    report : callable
+        Called with the number of finished clips and the number of all clips.
 
     Raises
     ------
     InputError
-        No hours, or voices, words, a pace or `out` that cannot be used.
+        Not exactly one of `hours` and `animate`, or a file, a value or `out` is unusable.
     SetupError
-        flite, espeak-ng or what Kokoro runs on is missing.
+        flite, espeak-ng or the packages for Kokoro are missing.
     """
+    if (hours is None) == (animate is None):
+        raise InputError(
+            "wanted either hours of conversation to generate, or animate with a store whose audio to animate"
+        )
+    config = SynthesisConfig(
+        seed,
+        clip_seconds,
+        tuple(map(str, piper_voices)),
+        "" if kokoro_dir is None else str(kokoro_dir),
+        "" if vocabulary is None else str(vocabulary),
+        speech_rate,
+    )
+    build = partial(build_store, out, workers=workers, overwrite=overwrite, report=report)
+    if animate is not None:
+        _refuse_speech_options(config)
+        return _animate_store(animate, out, seed, build)
+    assert hours is not None
+    _check_speech_options(hours, config)
+    numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
+    tasks = [Task(clip_name(config, number), split_of(number), "") for number in numbers]
+    about = {"corpus": CORPUS, "licence": LICENCE, "generator": _generator_record(config), "version": __version__}
+    return build(about, tasks, partial(make_clip, config))
+
+
+def _refuse_speech_options(config: SynthesisConfig) -> None:
+    default = SynthesisConfig(config.seed, CLIP_SECONDS)
+    names = ("clip_seconds", "piper_voices", "kokoro_dir", "vocabulary", "speech_rate")
+    if given := [name for name in names if getattr(config, name) != getattr(default, name)]:
+        raise InputError(f"{given[0]} applies to generated speech; animate keeps the audio of the store")
+
+
+def _check_speech_options(hours: float, config: SynthesisConfig) -> None:
     if not 0 < hours < math.inf:
-        raise InputError(f"{hours:g} hours came; wanted more than none")
+        raise InputError(f"hours is {hours:g}; wanted a positive number")
     if missing := missing_synthesisers():
         raise SetupError(f"{' and '.join(missing)} not found; sudo apt-get install {' '.join(missing)}")
-    for path in piper:
+    for path in config.piper_voices:
         if not Path(path).is_file():
-            raise InputError(f"no piper voice at {path}; wanted an .onnx file, with its .onnx.json beside it")
-    if kokoro is not None:
-        load_kokoro(str(kokoro))
-    if not SLOWEST <= pace <= FASTEST:
-        raise InputError(f"a pace of {pace:g}; wanted {SLOWEST:g} to {FASTEST:g} times as fast")
-    if words is not None:
-        said_words(str(words))
-    kokoro_folder, list_of_words = ("" if path is None else str(path) for path in (kokoro, words))
-    settings = Settings(seed, clip_seconds, tuple(map(str, piper)), kokoro_folder, list_of_words, pace)
-    numbers = range(math.ceil(hours * 3600 / clip_seconds - 1e-9))
-    tasks = [Task(clip_name(settings, number), split_of(number), "") for number in numbers]
-    generator = {"seed": seed, "clip_seconds": clip_seconds, "piper": [Path(path).name for path in piper]}
-    if kokoro is not None:
-        generator["kokoro"] = True
-    if words is not None:
-        generator["words"] = Path(words).name
-    if pace != 1:
-        generator["pace"] = pace
-    about = {"corpus": CORPUS, "licence": LICENCE, "generator": generator, "version": __version__}
-    make = partial(make_clip, settings)
-    return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
+            raise InputError(f"no Piper voice at {path}; wanted an .onnx file, with its .onnx.json beside it")
+    if config.kokoro_dir:
+        load_kokoro(config.kokoro_dir)
+    if not MIN_SPEECH_RATE <= config.speech_rate <= MAX_SPEECH_RATE:
+        raise InputError(
+            f"speech_rate is {config.speech_rate:g}; wanted {MIN_SPEECH_RATE:g} to {MAX_SPEECH_RATE:g}"
+        )
+    if config.vocabulary:
+        read_vocabulary(config.vocabulary)
 
 
-def add_teacher_motion(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
-    seed: int = 0,
-    *,
-    workers: int = 1,
-    overwrite: bool = False,
-    report: Progress = lambda done, total: None,
+def _generator_record(config: SynthesisConfig) -> dict:
+    """The settings for the store's metadata, with file names but without folders."""
+    record: dict = {
+        "seed": config.seed,
+        "clip_seconds": config.clip_seconds,
+        "piper_voices": [Path(path).name for path in config.piper_voices],
+    }
+    if config.kokoro_dir:
+        record["kokoro"] = True
+    if config.vocabulary:
+        record["vocabulary"] = Path(config.vocabulary).name
+    if config.speech_rate != 1:
+        record["speech_rate"] = config.speech_rate
+    return record
+
+
+def _animate_store(
+    source: str | os.PathLike, out: str | os.PathLike, seed: int, build: "partial[BuildReport]"
 ) -> BuildReport:
-    """Make a store of the clips of `source` with the animator's motion in place of what they have."""
+    """Write the clips of `source` with the animator's motion in place of their own."""
     store = open_store(source)
     if Path(out).resolve() == Path(source).resolve():
-        raise InputError(f"{out} is the store that the audio is read from; give another folder")
-    rows = store.manifest
+        raise InputError(f"{out} is the store whose audio is animated; wanted another folder")
     tasks = [
         Task(row.clip, row.split, f"{row.sha256_audio_a}{row.sha256_audio_b}{row.sha256_turns}")
-        for row in rows.itertuples()
+        for row in store.manifest.itertuples()
     ]
-    generator = {"seed": seed, "audio_of": store.metadata.get("corpus")}
-    about = {
-        **store.metadata,
-        "corpus": f"{store.metadata.get('corpus')} with teacher motion",
-        "generator": generator,
-    }
-    make = partial(_taught, str(source), seed)
-    return build_store(out, about, tasks, make, workers=workers, overwrite=overwrite, report=report)
+    corpus = store.metadata.get("corpus")
+    generator = {"seed": seed, "animated_corpus": corpus}
+    about = {**store.metadata, "corpus": f"{corpus} with rule-based motion", "generator": generator}
+    return build(about, tasks, partial(_animate_clip, str(source), seed))
 
 
 @cache
-def _opened(root: str) -> Store:
+def _cached_store(root: str) -> Store:
     return open_store(root)
 
 
-def _taught(source: str, seed: int, task: Task) -> ClipDraft:
-    store = _opened(source)
-    talk = store.conversation(task.clip)
+def _animate_clip(source: str, seed: int, task: Task) -> ClipDraft:
+    store = _cached_store(source)
     row = store.manifest.set_index("clip").loc[task.clip]
-    animation = animate(talk, seed)
-    faces = [draw_identity(random_stream(seed, "face", name)) for name in (row["person_a"], row["person_b"])]
-    people = animation.conversation.participants
-    motions = [replace(person.motion, identity=face) for person, face in zip(people, faces, strict=True)]
+    animation = animate_conversation(store.conversation(task.clip), seed)
+    names, people = (row["person_a"], row["person_b"]), animation.conversation.participants
+    a, b = (_with_drawn_identity(person.motion, seed, name) for person, name in zip(people, names, strict=True))
     return ClipDraft(
-        conversation=animation.conversation.with_motion(*motions),
+        conversation=animation.conversation.with_motion(a, b),
         corpus=store.metadata["corpus"],
         split=task.split,
         session=row["session"],
-        people=(row["person_a"], row["person_b"]),
+        people=names,
         segmentation_source=row["segmentation_source"],
-        notes=("motion is the animator's",),
+        notes=("the motion is the rule-based animator's",),
         events=event_rows(animation),
     )
+
+
+def _with_drawn_identity(motion: HeadMotion | None, seed: int, person: str) -> HeadMotion:
+    """The motion on a head that is drawn from the seed and the person's name."""
+    assert motion is not None
+    return replace(motion, identity=draw_identity(random_stream(seed, "face", person)))

@@ -1,11 +1,11 @@
-"""Speaks texts with libespeak-ng, in a process of its own; run as a script.
+"""Speech synthesis by libespeak-ng in a process of its own; run as a script.
 
-The library keeps state from one text to the next, so that the same texts give the same bytes only in a fresh
-process. It has no Python package that tells when each phoneme sounds; its C interface does (speak_lib.h).
+The library keeps state between texts, so the same texts give the same bytes only in a new process. No Python
+package provides its phoneme times; the C interface does (speak_lib.h).
 
 Standard input: JSON, a list of {voice, text, words_per_minute, pitch}. Standard output, for each text: a line of
-JSON {samples, rate_hz, phonemes: [[start_sample, ipa], ...]}, where an empty ipa is silence, then the samples
-as 16-bit integers.
+JSON {samples, rate_hz, phonemes: [[start_sample, ipa], ...]}, where an empty ipa is silence, then the samples as
+16-bit integers.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ CHARACTER_POSITION = 1
 END_OF_LIST, PHONEME = 0, 7
 
 
-class Event(ctypes.Structure):
+class EspeakEvent(ctypes.Structure):
     _fields_ = (
         ("type", ctypes.c_int),
         ("unique_identifier", ctypes.c_uint),
@@ -40,7 +40,7 @@ def main() -> None:
         sys.exit("espeak-ng's data is missing")
     samples, phonemes = bytearray(), []
 
-    def receive(wave, count, events):
+    def collect(wave, count, events):
         if wave and count > 0:
             samples.extend(ctypes.string_at(wave, 2 * count))
         index = 0
@@ -50,8 +50,10 @@ def main() -> None:
             index += 1
         return 0
 
-    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
-    callback = prototype(receive)
+    prototype = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(EspeakEvent)
+    )
+    callback = prototype(collect)
     library.espeak_SetSynthCallback(callback)
     for request in json.load(sys.stdin):
         samples.clear()

@@ -1,10 +1,10 @@
-"""Voices that say a text and tell when each phoneme sounds.
+"""Speech synthesis with phoneme times.
 
-No synthesiser is part of this package: flite (voices of real speakers) and espeak-ng (formant synthesis, many
-variants) are called as programs; piper and Kokoro (neural) where the user has them with their files. All but piper
-tell the times of phonemes; piper's are heard from its sound.
+No synthesiser is part of this package. The programs flite (voices recorded from speakers) and espeak-ng (formant
+synthesis, many variants) are required; Piper and Kokoro (neural) are optional and need their voice files. Every
+synthesiser but Piper provides phoneme times; for Piper a phoneme recogniser runs on the audio.
 
-No voice is in two splits. flite's kal16 and its own set of espeak-ng variants are for the test.
+No voice is in two splits: flite's kal16 and separate sets of espeak-ng variants belong to validation and test.
 """
 
 import json
@@ -43,17 +43,17 @@ ESPEAK_VARIANTS = {
     "test": ("f5", "m7", "Andy", "shelby", "victor", "quincy"),
 }
 FLITE_SHARE, PIPER_SHARE, KOKORO_SHARE = 0.5, 0.5, 0.9
-# How far a voice is moved from its recording: all frequencies, as a longer or shorter vocal tract would
-# (tracts of adults differ by about 15 %, Fant 1966), and the rate of speech.
-TRACT_RANGE = (0.9, 1.12)
-PACE_RANGE = (0.95, 1.25)
+# Variation of a voice: a factor on all frequencies, like a shorter or longer vocal tract (vocal tracts of adults
+# differ by about 15 %, Fant 1966), and a factor on the speech rate.
+FORMANT_SCALE_RANGE = (0.9, 1.12)
+SPEECH_RATE_RANGE = (0.95, 1.25)
 ESPEAK_WORDS_PER_MINUTE = 170
 ESPEAK_PITCH_RANGE = (35, 65)
-# Sound kept around the phonemes, so that nothing is cut off.
+# Audio kept before the first and after the last phoneme.
 LEAD_S, TAIL_S = 0.02, 0.06
 LEVEL_RMS = 0.1
 
-# The CMU lexicon's phones, each followed by itself in IPA.
+# The phones of the CMU lexicon, each followed by its IPA.
 ARPABET_AND_IPA = """
 aa ɑ  ae æ  ah ʌ  ao ɔ  aw aʊ  ax ə  axr ɚ  ay aɪ  b b  ch tʃ  d d  dh ð  eh ɛ  er ɚ  ey eɪ  f f  g ɡ  hh h
 ih ɪ  iy i  jh dʒ  k k  l l  m m  n n  ng ŋ  ow oʊ  oy ɔɪ  p p  r ɹ  s s  sh ʃ  t t  th θ  uh ʊ  uw u  v v  w w
@@ -63,42 +63,43 @@ ARPABET = dict(zip(ARPABET_AND_IPA.split()[::2], ARPABET_AND_IPA.split()[1::2], 
 
 
 @dataclass(frozen=True)
-class Voice:
-    """One person's way of speaking.
+class SpeakerVoice:
+    """The synthetic voice of one person.
 
     Attributes
     ----------
     engine : "flite", "espeak-ng", "piper" or "kokoro"
     name : str
-        The synthesiser's name of the voice; for piper the path of its onnx file, for Kokoro a recipe.
-    tract : float
-        Factor on all frequencies (all but espeak-ng).
-    pace : float
-        Factor on the rate of speech.
+        The synthesiser's name of the voice; for Piper the path of its .onnx file, for Kokoro a mixture such as
+        "0.63 af_heart + 0.37 bm_lewis".
+    formant_scale : float
+        Factor on all frequencies (every engine but espeak-ng).
+    speech_rate : float
+        Factor on the speech rate.
     pitch : int
-        espeak-ng's, 0 to 99.
+        Pitch setting of espeak-ng, 0 to 99.
     folder : str
-        Where Kokoro is.
+        Folder of Kokoro's files.
     """
 
     engine: Engine
     name: str
-    tract: float = 1.0
-    pace: float = 1.0
+    formant_scale: float = 1.0
+    speech_rate: float = 1.0
     pitch: int = 50
     folder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Utterance:
-    """A text that was said.
+class SpokenLine:
+    """A synthesized line of text.
 
     Attributes
     ----------
     audio : (sample,) float32
-        16 kHz, at a root mean square of `LEVEL_RMS` while speaking.
+        16 kHz; the root mean square of the speech is `LEVEL_RMS`.
     phonemes : tuple of Phoneme
-        In seconds from the start of `audio`.
+        Times are in seconds from the start of `audio`.
     """
 
     audio: Float32[np.ndarray, "sample"]
@@ -110,40 +111,45 @@ class Utterance:
 
     @property
     def begins_s(self) -> float:
-        """Where the first phoneme begins."""
+        """Start of the first phoneme."""
         return self.phonemes[0].start_s
 
     @property
     def ends_s(self) -> float:
-        """Where the last phoneme ends."""
+        """End of the last phoneme."""
         return self.phonemes[-1].end_s
 
     @property
     def speech(self) -> Timeline:
-        """The phonemes' spans, joined where they touch."""
-        return Timeline([Segment(sound.start_s, sound.end_s) for sound in self.phonemes]).support(collar=0.02)
+        """Union of the phonemes' segments."""
+        return Timeline([Segment(phoneme.start_s, phoneme.end_s) for phoneme in self.phonemes]).support(
+            collar=0.02
+        )
 
 
-def draw_voice(rng: np.random.Generator, split: str, piper: Sequence[str] = (), kokoro_folder: str = "") -> Voice:
-    """A voice of `split`; piper's and Kokoro's, where given, are for training only."""
-    pace, tract = (round(float(rng.uniform(*among)), 3) for among in (PACE_RANGE, TRACT_RANGE))
-    if kokoro_folder and split == "train" and rng.random() < KOKORO_SHARE:
-        return Voice("kokoro", kokoro.draw_name(rng, kokoro_folder), tract, pace, folder=kokoro_folder)
-    if piper and split == "train" and rng.random() < PIPER_SHARE:
-        return Voice("piper", str(rng.choice(list(piper))), tract, pace)
+def draw_voice(
+    rng: np.random.Generator, split: str, piper_voices: Sequence[str] = (), kokoro_dir: str = ""
+) -> SpeakerVoice:
+    """Draw a voice of a split. Voices of Piper and Kokoro, if given, are for the training split only."""
+    rate, formants = (round(float(rng.uniform(*r)), 3) for r in (SPEECH_RATE_RANGE, FORMANT_SCALE_RANGE))
+    if kokoro_dir and split == "train" and rng.random() < KOKORO_SHARE:
+        mixture = kokoro.draw_voice_mixture(rng, kokoro_dir)
+        return SpeakerVoice("kokoro", mixture, formants, rate, folder=kokoro_dir)
+    if piper_voices and split == "train" and rng.random() < PIPER_SHARE:
+        return SpeakerVoice("piper", str(rng.choice(list(piper_voices))), formants, rate)
     if FLITE_VOICES[split] and rng.random() < FLITE_SHARE:
-        return Voice("flite", str(rng.choice(FLITE_VOICES[split])), tract, pace)
+        return SpeakerVoice("flite", str(rng.choice(FLITE_VOICES[split])), formants, rate)
     accent, variant = rng.choice(ESPEAK_ACCENTS), rng.choice(ESPEAK_VARIANTS[split])
-    return Voice("espeak-ng", f"{accent}+{variant}", 1.0, pace, int(rng.integers(*ESPEAK_PITCH_RANGE)))
+    return SpeakerVoice("espeak-ng", f"{accent}+{variant}", 1.0, rate, int(rng.integers(*ESPEAK_PITCH_RANGE)))
 
 
 def missing_synthesisers() -> list[str]:
-    """Which of flite and espeak-ng this machine lacks."""
+    """Which of the programs flite and espeak-ng are not installed."""
     return [program for program in ("flite", "espeak-ng") if shutil.which(program) is None]
 
 
-def say(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
-    """Say each text with its voice; the same lines give the same samples.
+def synthesize_speech(lines: Sequence[tuple[SpeakerVoice, str]]) -> list[SpokenLine]:
+    """Synthesize each text with its voice. The same lines give the same samples.
 
     Raises
     ------
@@ -152,48 +158,48 @@ def say(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
     """
     if missing := missing_synthesisers():
         raise SetupError(f"{' and '.join(missing)} not found; sudo apt-get install {' '.join(missing)}")
-    espeak = iter(_espeak([line for line in lines if line[0].engine == "espeak-ng"]))
-    said = []
+    from_espeak = iter(_espeak([line for line in lines if line[0].engine == "espeak-ng"]))
+    spoken = []
     with tempfile.TemporaryDirectory(prefix="dualtalk-") as folder:
         for voice, text in lines:
             if voice.engine == "espeak-ng":
-                said.append(next(espeak))
+                spoken.append(next(from_espeak))
             elif voice.engine == "flite":
-                said.append(_flite(voice, text, Path(folder)))
+                spoken.append(_flite(voice, text, Path(folder)))
             elif voice.engine == "kokoro":
-                said.append(_kokoro(voice, text))
+                spoken.append(_kokoro(voice, text))
             else:
-                said.append(_piper(voice, text))
-    return said
+                spoken.append(_piper(voice, text))
+    return spoken
 
 
-def _flite(voice: Voice, text: str, folder: Path) -> Utterance:
-    wave = folder / "said.wav"
-    stretch = voice.tract / voice.pace
+def _flite(voice: SpeakerVoice, text: str, folder: Path) -> SpokenLine:
+    wave = folder / "line.wav"
+    stretch = voice.formant_scale / voice.speech_rate
     command = ["flite", "-voice", voice.name, "-psdur", "--setf", f"duration_stretch={stretch}", "-t", text + " "]
     finished = subprocess.run([*command, "-o", str(wave)], capture_output=True, text=True, check=False)
     if finished.returncode or not wave.is_file():
-        raise SetupError(f"flite could not speak with voice {voice.name}: {finished.stderr.strip() or 'no sound'}")
+        raise SetupError(f"flite fails with voice {voice.name}: {finished.stderr.strip() or 'no audio'}")
     samples, rate_hz = soundfile.read(wave, dtype="float32")
     wave.unlink()
     phonemes, start_s = [], 0.0
     for word in finished.stdout.split():
         phone, end = word.rsplit(":", 1)
-        end_s = float(end) / voice.tract
+        end_s = float(end) / voice.formant_scale
         if phone in ARPABET:
             phonemes.append(Phoneme(ARPABET[phone], start_s, end_s))
         start_s = end_s
-    return _trimmed(samples, rate_hz * voice.tract, phonemes)
+    return _trim(samples, rate_hz * voice.formant_scale, phonemes)
 
 
-def _espeak(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
+def _espeak(lines: Sequence[tuple[SpeakerVoice, str]]) -> list[SpokenLine]:
     if not lines:
         return []
     requests = [
         {
             "voice": voice.name,
             "text": text,
-            "words_per_minute": round(ESPEAK_WORDS_PER_MINUTE * voice.pace),
+            "words_per_minute": round(ESPEAK_WORDS_PER_MINUTE * voice.speech_rate),
             "pitch": voice.pitch,
         }
         for voice, text in lines
@@ -203,29 +209,29 @@ def _espeak(lines: Sequence[tuple[Voice, str]]) -> list[Utterance]:
         [sys.executable, "-I", str(script)], input=json.dumps(requests).encode(), capture_output=True, check=False
     )
     if finished.returncode:
-        raise SetupError(f"espeak-ng could not speak: {finished.stderr.decode(errors='replace').strip()}")
-    said, rest = [], finished.stdout
+        raise SetupError(f"espeak-ng fails: {finished.stderr.decode(errors='replace').strip()}")
+    spoken, rest = [], finished.stdout
     for _ in lines:
-        head, _, rest = rest.partition(b"\n")
-        told = json.loads(head)
-        samples = np.frombuffer(rest[: 2 * told["samples"]], np.int16).astype(np.float32) / 2**15
-        rest = rest[2 * told["samples"] :]
-        said.append(_trimmed(samples, float(told["rate_hz"]), _espeak_phonemes(told)))
-    return said
+        header_line, _, rest = rest.partition(b"\n")
+        header = json.loads(header_line)
+        samples = np.frombuffer(rest[: 2 * header["samples"]], np.int16).astype(np.float32) / 2**15
+        rest = rest[2 * header["samples"] :]
+        spoken.append(_trim(samples, float(header["rate_hz"]), _espeak_phonemes(header)))
+    return spoken
 
 
-def _espeak_phonemes(told: dict) -> list[Phoneme]:
-    """A phoneme that is told of without a length shares the one before it: "l" after a vowel is drawn as one."""
-    starts = [start for start, _ in told["phonemes"]]
-    ends = [*starts[1:], told["samples"]]
+def _espeak_phonemes(header: dict) -> list[Phoneme]:
+    """Phonemes of espeak-ng's events. One of length zero (an l after a vowel) gets a part of the previous one."""
+    starts = [start for start, _ in header["phonemes"]]
+    ends = [*starts[1:], header["samples"]]
     found: list[Phoneme] = []
-    for (start, token), end in zip(told["phonemes"], ends, strict=True):
+    for (start, token), end in zip(header["phonemes"], ends, strict=True):
         symbols = plain_ipa(token)
-        start_s, end_s = start / told["rate_hz"], end / told["rate_hz"]
+        start_s, end_s = start / header["rate_hz"], end / header["rate_hz"]
         if symbols and end_s <= start_s and found and found[-1].end_s == start_s:
-            before = found.pop()
-            start_s = before.start_s + 0.6 * (before.end_s - before.start_s)
-            found.append(Phoneme(before.ipa, before.start_s, start_s))
+            previous = found.pop()
+            start_s = previous.start_s + 0.6 * (previous.end_s - previous.start_s)
+            found.append(Phoneme(previous.ipa, previous.start_s, start_s))
         edges = np.linspace(start_s, end_s, len(symbols) + 1).tolist()
         found += [
             Phoneme(ipa, first, last)
@@ -235,24 +241,26 @@ def _espeak_phonemes(told: dict) -> list[Phoneme]:
     return found
 
 
-def _piper(voice: Voice, text: str) -> Utterance:
+def _piper(voice: SpeakerVoice, text: str) -> SpokenLine:
     loaded = _piper_voice(voice.name)
     from piper import SynthesisConfig
 
-    # Without noise, so that the same text gives the same sound.
-    config = SynthesisConfig(length_scale=voice.tract / voice.pace, noise_scale=0.0, noise_w_scale=0.0)
+    # Without noise, so that the same text gives the same audio.
+    stretch = voice.formant_scale / voice.speech_rate
+    config = SynthesisConfig(length_scale=stretch, noise_scale=0.0, noise_w_scale=0.0)
     chunks = list(loaded.synthesize(text, config))
     samples = np.concatenate([chunk.audio_float_array for chunk in chunks])
-    audio = soxr.resample(samples, chunks[0].sample_rate * voice.tract, AUDIO_RATE_HZ)
+    audio = soxr.resample(samples, chunks[0].sample_rate * voice.formant_scale, AUDIO_RATE_HZ)
     loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max()) / AUDIO_RATE_HZ
-    heard = recognise_phonemes(audio, Timeline([Segment(float(loud[0]), float(loud[-1]))]))
-    return _trimmed(audio, AUDIO_RATE_HZ, list(heard))
+    phonemes = recognise_phonemes(audio, Timeline([Segment(float(loud[0]), float(loud[-1]))]))
+    return _trim(audio, AUDIO_RATE_HZ, list(phonemes))
 
 
-def _kokoro(voice: Voice, text: str) -> Utterance:
-    samples, phonemes = kokoro.load_kokoro(voice.folder).say(voice.name, text, voice.pace / voice.tract)
-    moved = [Phoneme(one.ipa, one.start_s / voice.tract, one.end_s / voice.tract) for one in phonemes]
-    return _trimmed(samples, kokoro.RATE_HZ * voice.tract, moved)
+def _kokoro(voice: SpeakerVoice, text: str) -> SpokenLine:
+    scale = voice.formant_scale
+    samples, phonemes = kokoro.load_kokoro(voice.folder).synthesize(voice.name, text, voice.speech_rate / scale)
+    scaled = [Phoneme(phoneme.ipa, phoneme.start_s / scale, phoneme.end_s / scale) for phoneme in phonemes]
+    return _trim(samples, kokoro.RATE_HZ * scale, scaled)
 
 
 @cache
@@ -264,15 +272,15 @@ def _piper_voice(path: str):
     return PiperVoice.load(path)
 
 
-def _trimmed(samples: np.ndarray, rate_hz: float, phonemes: list[Phoneme]) -> Utterance:
-    """At 16 kHz and `LEVEL_RMS`, without the silence before the first phoneme and after the last."""
+def _trim(samples: np.ndarray, rate_hz: float, phonemes: list[Phoneme]) -> SpokenLine:
+    """Resample to 16 kHz, normalize to `LEVEL_RMS`, and remove the silence before and after the phonemes."""
     audio = soxr.resample(samples, rate_hz, AUDIO_RATE_HZ).astype(np.float32)
     if not phonemes:
-        return Utterance(np.zeros(0, np.float32), ())
+        return SpokenLine(np.zeros(0, np.float32), ())
     first = max(sample_at(phonemes[0].start_s - LEAD_S), 0)
     audio = audio[first : sample_at(phonemes[-1].end_s + TAIL_S)]
     shift_s = first / AUDIO_RATE_HZ
-    moved = tuple(Phoneme(sound.ipa, sound.start_s - shift_s, sound.end_s - shift_s) for sound in phonemes)
-    spoken = np.concatenate([audio[sample_at(sound.start_s) : sample_at(sound.end_s)] for sound in moved])
-    level = float(np.sqrt(np.mean(np.square(spoken, dtype=np.float64)))) or 1.0
-    return Utterance((audio * (LEVEL_RMS / level)).astype(np.float32), moved)
+    shifted = tuple(Phoneme(one.ipa, one.start_s - shift_s, one.end_s - shift_s) for one in phonemes)
+    speech = np.concatenate([audio[sample_at(one.start_s) : sample_at(one.end_s)] for one in shifted])
+    level = float(np.sqrt(np.mean(np.square(speech, dtype=np.float64)))) or 1.0
+    return SpokenLine((audio * (LEVEL_RMS / level)).astype(np.float32), shifted)

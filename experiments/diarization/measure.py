@@ -22,7 +22,7 @@ from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.errors import DualTalkError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.rttm import read_rttm
-from dualtalk.synthesis.voices import LEVEL_RMS, Utterance, Voice, say
+from dualtalk.synthesis.voices import LEVEL_RMS, SpeakerVoice, SpokenLine, synthesize_speech
 from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 DIARIZERS = ("default", "pyannote/speaker-diarization-community-1", "pyannote/speaker-diarization-3.1")
@@ -59,7 +59,9 @@ def main() -> None:
     parser.add_argument("--diarizers", nargs="+", default=DIARIZERS)
     parser.add_argument("--tracks", type=Path, nargs=2, help="one wave a person, to be mixed and told apart")
     arguments = parser.parse_args()
-    said = {voice: say([(Voice("flite", voice), text) for text in SENTENCES]) for voice in VOICES}
+    said = {
+        voice: synthesize_speech([(SpeakerVoice("flite", voice), text) for text in SENTENCES]) for voice in VOICES
+    }
     for name in arguments.diarizers:
         print(f"{name}:")
         try:
@@ -70,7 +72,7 @@ def main() -> None:
         measure(diarize, said, arguments.tracks)
 
 
-def measure(diarize: Diarizer, said: dict[str, list[Utterance]], tracks: list[Path] | None) -> None:
+def measure(diarize: Diarizer, said: dict[str, list[SpokenLine]], tracks: list[Path] | None) -> None:
     sample = Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
     report("pyannote's sample", diarize, read_wave(sample)[0], read_rttm(sample.with_suffix(".rttm")))
     if tracks:
@@ -102,7 +104,7 @@ def report(name: str, diarize: Diarizer, audio: np.ndarray, truth: Annotation) -
 
 
 def dialogue(
-    one: list[Utterance], other: list[Utterance], rng: np.random.Generator
+    one: list[SpokenLine], other: list[SpokenLine], rng: np.random.Generator
 ) -> tuple[np.ndarray, Annotation]:
     """Sentences in turn, with gaps and overlaps, over a faint hiss."""
     audio = np.zeros(sample_at(120), np.float32)
