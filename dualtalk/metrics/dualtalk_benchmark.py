@@ -67,7 +67,8 @@ class Gaussian:
         if not np.ptp(values, axis=0).any():
             return cls(values[0], np.zeros((1, values.shape[1])))
         mean = values.mean(axis=0)
-        return cls(mean, np.linalg.qr((values - mean) / np.sqrt(len(values) - 1), mode="r"))
+        root = np.asarray(np.linalg.qr((values - mean) / np.sqrt(len(values) - 1), mode="r"))
+        return cls(mean, root)
 
 
 def frechet_distance(ground_truth: Motion | Gaussian, prediction: Motion | Gaussian) -> float:

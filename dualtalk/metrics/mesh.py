@@ -119,7 +119,8 @@ def face_dynamics_deviation(
     """
     one, two = _selected(ground_truth, prediction, upper_face)
     # Offsets from the first frame, so that float32 keeps its precision.
-    return _dynamics_deviation(*((skin - skin[0]).reshape(len(skin), -1) for skin in (one, two)), frames)
+    own, made = ((vertices - vertices[0]).reshape(len(vertices), -1) for vertices in (one, two))
+    return _dynamics_deviation(own, made, frames)
 
 
 def rotation_dynamics_deviation(

@@ -110,7 +110,7 @@ def sample_metrics(
     n : int
         N of best of N, from 1 to the number of samples: the same for all systems that are compared.
     """
-    values = {}
+    values: dict[str, WeightedMean] = {}
     for part in DUALTALK56.widths:
         columns = DUALTALK56.slice_of(part)
         truth, samples = _checked(ground_truth[:, columns], predictions[..., columns])
