@@ -18,9 +18,9 @@ from dualtalk.webpages.comparison_stills import Strip
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NAMES = tuple(f"system {number}, of a name that is far too long for any row of the page" for number in range(8))
-# Six systems are shown initially: these five, and the first of the three that are never best.
+# Six systems are visible initially: these five, and the first of the three that are never best.
 EVER_BEST = (1, 2, 3, 5, 7)
-INITIALLY_SHOWN = {NAMES[number] for number in (0, *EVER_BEST)}
+INITIALLY_VISIBLE = {NAMES[number] for number in (0, *EVER_BEST)}
 
 
 def evaluation_of(names) -> Evaluation:
@@ -79,9 +79,9 @@ def opened_in_browser(page: str, script: str, folder) -> dict:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "CONSOLE" not in done.stderr, done.stderr
-    shown = re.search(r'<pre id="out">([^<]+)</pre>', done.stdout)
-    assert shown, "the page did not load"
-    return json.loads(shown[1])
+    found = re.search(r'<pre id="out">([^<]+)</pre>', done.stdout)
+    assert found, "the page did not load"
+    return json.loads(found[1])
 
 
 STATE_SCRIPT = """
@@ -107,8 +107,8 @@ def test_reader_selects_the_systems_to_show(tmp_path):
     script = "found.first = state(); buttons[4].click(); buttons[1].click(); found.then = state();"
     found = opened_in_browser(page, STATE_SCRIPT + script, tmp_path)
     for state, expected in (
-        (found["first"], INITIALLY_SHOWN),
-        (found["then"], INITIALLY_SHOWN - {NAMES[1]} | {NAMES[4]}),
+        (found["first"], INITIALLY_VISIBLE),
+        (found["then"], INITIALLY_VISIBLE - {NAMES[1]} | {NAMES[4]}),
     ):
         in_order = [name for name in NAMES if name in expected]
         assert state["pressed"] == state["strips"] == in_order

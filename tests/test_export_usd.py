@@ -1,4 +1,4 @@
-"""The USD file, posed by USD's own skinning, is the head that moved."""
+"""Export to USD: USD's own skinning reproduces the motion."""
 
 import numpy as np
 import pytest
@@ -15,19 +15,19 @@ FRAMES = 100
 
 
 @pytest.fixture(scope="module")
-def people(lively):
+def motions(lively):
     return {"a": lively(FRAMES, 0), "b": lively(FRAMES, 1)}
 
 
 @pytest.fixture(scope="module")
-def stage(people, tmp_path_factory):
+def stage(motions, tmp_path_factory):
     from pxr import Usd
 
     path = tmp_path_factory.mktemp("usd") / "dialogue.usdc"
-    placements = {name: np.eye(4, dtype=np.float32) for name in people}
+    placements = {name: np.eye(4, dtype=np.float32) for name in motions}
     placements["b"][:3, 3] = (0.4, 0.1, -0.2)
     for _ in range(2):
-        write_usd(path, load_head("open"), people, dict(zip("ab", APPEARANCES, strict=True)), placements)
+        write_usd(path, load_head("open"), motions, dict(zip("ab", APPEARANCES, strict=True)), placements)
     return Usd.Stage.Open(str(path))
 
 
@@ -42,25 +42,25 @@ def posed(stage, person: str) -> np.ndarray:
     skinning = cache.GetSkinningQuery(mesh)
     skeleton = cache.GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath(f"{at}/skeleton")))
     shapes = UsdSkel.BlendShapeQuery(UsdSkel.BindingAPI(mesh))
-    offsets, moved = shapes.ComputeSubShapePointOffsets(), shapes.ComputeBlendShapePointIndices()
+    offsets, indices = shapes.ComputeSubShapePointOffsets(), shapes.ComputeBlendShapePointIndices()
     out = []
     for frame in range(FRAMES):
         points = UsdGeom.Mesh(mesh).GetPointsAttr().Get()
         weights = skeleton.GetAnimQuery().ComputeBlendShapeWeights(frame)
         sub_weights, numbers, sub_shapes = shapes.ComputeSubShapeWeights(weights)
-        assert shapes.ComputeDeformedPoints(sub_weights, numbers, sub_shapes, moved, offsets, points)
+        assert shapes.ComputeDeformedPoints(sub_weights, numbers, sub_shapes, indices, offsets, points)
         assert skinning.ComputeSkinnedPoints(skeleton.ComputeSkinningTransforms(frame), points, frame)
         out.append(np.array(points))
     return np.stack(out)
 
 
 @pytest.mark.parametrize("person", ["a", "b"])
-def test_playing_the_animation_is_the_motion(people, stage, person):
-    wanted = load_head("open").vertices(people[person])
-    assert np.linalg.norm(posed(stage, person) - wanted, axis=2).max() < TOLERANCE_M / 10
+def test_animation_reproduces_the_motion(motions, stage, person):
+    expected = load_head("open").vertices(motions[person])
+    assert np.linalg.norm(posed(stage, person) - expected, axis=2).max() < TOLERANCE_M / 10
 
 
-def test_the_stage_says_its_units_and_rate(stage):
+def test_stage_declares_units_and_frame_rate(stage):
     from pxr import UsdGeom
 
     assert UsdGeom.GetStageUpAxis(stage) == "Y"
@@ -68,10 +68,10 @@ def test_the_stage_says_its_units_and_rate(stage):
     assert (stage.GetTimeCodesPerSecond(), stage.GetStartTimeCode(), stage.GetEndTimeCode()) == (25, 0, FRAMES - 1)
 
 
-def test_units_and_places_are_there(stage):
+def test_blendshapes_and_placements(stage):
     from pxr import Gf, UsdGeom, UsdSkel
 
     names = UsdSkel.BindingAPI(stage.GetPrimAtPath("/dialogue/a/head")).GetBlendShapesAttr().Get()
     assert tuple(names[:52]) == ARKIT_UNITS
-    place = UsdGeom.Xformable(stage.GetPrimAtPath("/dialogue/b")).GetLocalTransformation()
-    assert Gf.IsClose(place.ExtractTranslation(), Gf.Vec3d(0.4, 0.1, -0.2), 1e-6)
+    placement = UsdGeom.Xformable(stage.GetPrimAtPath("/dialogue/b")).GetLocalTransformation()
+    assert Gf.IsClose(placement.ExtractTranslation(), Gf.Vec3d(0.4, 0.1, -0.2), 1e-6)

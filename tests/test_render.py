@@ -1,4 +1,4 @@
-"""Pictures: an independent renderer agrees, A is left and B right, the same motion gives the same bytes."""
+"""Rendering: two independent renderers agree, A is left and B right, the same motion gives the same bytes."""
 
 from dataclasses import replace
 
@@ -40,11 +40,11 @@ def _conversation(frames=3, a=None, b=None):
 
 
 def _silhouette(scene, renderer_name):
-    """Where the picture is not what it is with both heads out of sight."""
+    """Mask of the pixels that change when both heads are moved out of the frame."""
     renderer = open_renderer(scene, renderer_name)
     try:
-        seen = scene.head.template
-        with_heads, without = (renderer.frame(v, v).astype(int) for v in (seen, seen + np.float32(100)))
+        rest = scene.head.template
+        with_heads, without = (renderer.frame(v, v).astype(int) for v in (rest, rest + np.float32(100)))
     finally:
         renderer.close()
     return np.abs(with_heads - without).max(axis=-1) > 24
@@ -54,13 +54,13 @@ def _silhouette(scene, renderer_name):
 def test_both_renderers_draw_the_same_silhouette(head, view):
     scene = Scene(head, camera_layout(view), size=(512, 256))
     first, second = _silhouette(scene, "moderngl"), _silhouette(scene, "pyrender")
-    solid = slice(0, 176)  # Below it the bust fades out, and how soon is a matter of light.
+    solid = slice(0, 176)  # Below, the bust fades out, and the renderers' lights differ.
     union = (first | second)[solid].sum()
     assert union > 0.1 * first[solid].size
     assert (first & second)[solid].sum() / union > 0.98
 
 
-def test_face_to_face_shows_two_heads_apart(head):
+def test_face_to_face_view_separates_the_heads(head):
     silhouette = _silhouette(Scene(head, camera_layout("face-to-face"), size=SIZE), "moderngl")
     columns = np.flatnonzero(silhouette.any(axis=0))
     gap = np.diff(columns).max()
@@ -75,22 +75,22 @@ def test_a_is_left_and_b_is_right(head, renderer_name, view):
     renderer = open_renderer(Scene(head, camera_layout(view), size=SIZE), renderer_name)
     try:
         rest, hidden = head.template, head.template + np.float32(100)
-        nobody, only_a, only_b = (
+        empty, only_a, only_b = (
             renderer.frame(*pair).astype(int) for pair in ((hidden, hidden), (rest, hidden), (hidden, rest))
         )
     finally:
         renderer.close()
     half = SIZE[0] // 2
-    for picture, own, other in (
+    for image, own, other in (
         (only_a, slice(0, half), slice(half, None)),
         (only_b, slice(half, None), slice(0, half)),
     ):
-        assert (picture != nobody)[:, own].any()
-        assert np.array_equal(picture[:, other], nobody[:, other])
+        assert (image != empty)[:, own].any()
+        assert np.array_equal(image[:, other], empty[:, other])
 
 
-def test_in_split_a_looks_right_and_b_left(head):
-    """The face's own middle line lies nearer to the partner than the middle of the head does."""
+def test_split_view_shows_a_looking_right_and_b_left(head):
+    """The tip of the nose is closer to the partner's side than the middle of the skull."""
     scene = Scene(head, camera_layout("split"))
     tip = head.template[head.template[:, 2].argmax()]
     skull = np.mean([eye.centre_m for eye in head.eyes], axis=0) - (0, 0, 0.08)
@@ -100,7 +100,7 @@ def test_in_split_a_looks_right_and_b_left(head):
         assert (tip_x - skull_x) * toward_partner > 0
 
 
-def test_straight_ahead_is_the_line_to_the_partner(head):
+def test_straight_ahead_points_at_the_partner(head):
     scene = Scene(head, camera_layout("face-to-face"))
     between_eyes = np.mean([eye.centre_m for eye in head.eyes], axis=0)
     a, b = (scene.world_from_head(person) for person in range(2))
@@ -115,20 +115,20 @@ def test_the_same_motion_gives_the_same_bytes(head):
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
-def test_a_nod_is_seen_on_its_own_side_only(head):
+def test_nod_changes_only_its_own_side(head):
     still = render_stills(_conversation(), head, [1], size=SIZE)[0]
     nod = render_stills(_conversation(b=_motion(3, head_rotvec_rad=(0.3, 0, 0))), head, [1], size=SIZE)[0]
     assert np.array_equal(still[:, : SIZE[0] // 2], nod[:, : SIZE[0] // 2])
     assert not np.array_equal(still, nod)
 
 
-def test_the_speaking_light_follows_the_turn(head):
+def test_speaking_indicator_follows_speech(head):
     silent = _conversation(50)
     talking = Conversation(Participant(silent.a.audio, Timeline([Segment(0, 1)]), silent.a.motion), silent.b)
-    (lit, unlit) = render_stills(talking, head, [12, 49], size=SIZE)
+    (active, inactive) = render_stills(talking, head, [12, 49], size=SIZE)
     (before,) = render_stills(silent, head, [12], size=SIZE)
-    assert not np.array_equal(lit, before)
-    assert np.array_equal(unlit, before)
+    assert not np.array_equal(active, before)
+    assert np.array_equal(inactive, before)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_the_speaking_light_follows_the_turn(head):
         (_conversation().with_motion(None, _motion(3)), [0], "person a of conversation has no motion"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(head, conversation, frames, message):
+def test_invalid_input_is_rejected(head, conversation, frames, message):
     with pytest.raises(InputError, match=message):
         render_stills(conversation, head, frames, size=SIZE)
 
 
-def test_a_person_without_a_name_has_no_plate(head):
+def test_empty_label_has_no_name_plate(head):
     nameless = tuple(replace(appearance, label="") for appearance in APPEARANCES)
     named, bare = (
         render_stills(_conversation(), head, [1], size=SIZE, appearances=appearances)[0]
@@ -156,7 +156,7 @@ def test_a_person_without_a_name_has_no_plate(head):
     assert {bool(one) for one in columns < SIZE[0] / 2} == {True, False}
 
 
-def test_an_unknown_view_or_size_or_renderer_is_named(head):
+def test_unknown_view_size_or_renderer_is_rejected(head):
     with pytest.raises(InputError, match="wanted one of split, face-to-face"):
         camera_layout("cinema")
     with pytest.raises(InputError, match="101 x 64; wanted a width divisible by 4"):
@@ -169,7 +169,7 @@ def _no_gl(*args, **kwargs):
     raise RuntimeError("libEGL.so.1 not found")
 
 
-def test_without_egl_moderngl_names_the_packages_and_auto_takes_pyrender(head, monkeypatch):
+def test_without_egl_moderngl_names_the_packages_and_auto_falls_back_to_pyrender(head, monkeypatch):
     import moderngl
 
     monkeypatch.setattr(moderngl, "create_context", _no_gl)
@@ -180,7 +180,7 @@ def test_without_egl_moderngl_names_the_packages_and_auto_takes_pyrender(head, m
         assert open_renderer(scene, "auto").name == "pyrender"
 
 
-def test_without_any_gl_one_line_says_so(head, monkeypatch):
+def test_without_any_gl_the_error_is_one_line(head, monkeypatch):
     import moderngl
     import pyrender
 
@@ -215,7 +215,7 @@ def test_irises_look_ahead_and_openness_is_a_share(head):
     assert inside < 0.5 * skin
 
 
-def test_normals_of_a_sphere_are_its_radii():
+def test_normals_of_a_sphere_are_radial():
     import trimesh
 
     ball = trimesh.creation.icosphere(subdivisions=3)
@@ -225,21 +225,21 @@ def test_normals_of_a_sphere_are_its_radii():
 
 
 @pytest.mark.parametrize("suffix", [".obj", ".ply", ".stl", ".glb"])
-def test_a_mesh_comes_back_as_it_was(head, tmp_path, suffix):
+def test_mesh_file_round_trip(head, tmp_path, suffix):
     import trimesh
 
     motion = _motion(4, head_rotvec_rad=(0, 0.4, 0))
     path = tmp_path / f"frame{suffix}"
     write_mesh(path, head, motion, 2)
     read = trimesh.load(path, process=False, force="mesh")
-    wanted = head.vertices(motion[2:3])[0][head.faces]
-    assert np.allclose(read.vertices[read.faces], wanted, atol=1e-6)
+    expected = head.vertices(motion[2:3])[0][head.faces]
+    assert np.allclose(read.vertices[read.faces], expected, atol=1e-6)
     if suffix == ".ply":
         skin = read.visual.face_colors[head.regions == Region.SKIN]
         assert (skin[:, :3] == APPEARANCES[0].skin).all()
 
 
-def test_a_mesh_of_another_kind_is_refused(head, tmp_path):
+def test_unknown_mesh_format_is_rejected(head, tmp_path):
     with pytest.raises(InputError, match=r"wanted one of .obj, .ply, .glb, .stl"):
         write_mesh(tmp_path / "frame.fbx", head, _motion(1), 0)
     with pytest.raises(InputError, match="no frame 1"):

@@ -1,4 +1,4 @@
-"""Films: whole, in time, A's voice on the left; or not there at all."""
+"""Videos: complete and in time, with A's voice on the left; or no file at all."""
 
 import subprocess
 
@@ -24,7 +24,7 @@ def head():
 
 @pytest.fixture(scope="module")
 def conversation():
-    """A hums at 440 Hz, B is silent; both sit still."""
+    """A hums at 440 Hz and B is silent; neither moves."""
     seconds = np.arange(FRAMES * SAMPLES_PER_FRAME) / AUDIO_RATE_HZ
     hum = (0.4 * np.sin(2 * np.pi * 440 * seconds)).astype(np.float32)
     still = HeadMotion.from_parts(
@@ -37,7 +37,7 @@ def conversation():
 
 
 def _sound(path):
-    """(sample, channel) of a film's sound track at 16 kHz."""
+    """(sample, channel) of a video's sound track at 16 kHz."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path)]
     command += ["-f", "f32le", "-ar", str(AUDIO_RATE_HZ), "-ac", "2", "-"]
     return np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.float32).reshape(
@@ -45,11 +45,11 @@ def _sound(path):
     )
 
 
-def test_a_film_has_every_frame_and_a_on_the_left(conversation, head, tmp_path):
+def test_video_has_every_frame_and_a_on_the_left(conversation, head, tmp_path):
     path = tmp_path / "talk.mp4"
-    told = []
-    render_conversation(conversation, head, path, size=SIZE, progress=lambda *done: told.append(done))
-    assert told[-1] == (FRAMES, FRAMES)
+    calls = []
+    render_conversation(conversation, head, path, size=SIZE, progress=lambda *done: calls.append(done))
+    assert calls[-1] == (FRAMES, FRAMES)
     assert [file.name for file in tmp_path.iterdir()] == ["talk.mp4"]
 
     frames, duration_s = imageio_ffmpeg.count_frames_and_secs(path)
@@ -68,7 +68,7 @@ def test_a_film_has_every_frame_and_a_on_the_left(conversation, head, tmp_path):
     assert right < 0.01
 
 
-def test_a_film_of_one_frame(conversation, head, tmp_path):
+def test_video_of_one_frame(conversation, head, tmp_path):
     people = (
         Participant(person.audio[:SAMPLES_PER_FRAME], Timeline(), person.motion[:1])
         for person in conversation.participants
@@ -77,11 +77,11 @@ def test_a_film_of_one_frame(conversation, head, tmp_path):
     assert imageio_ffmpeg.count_frames_and_secs(tmp_path / "one.mp4")[0] == 1
 
 
-def test_an_interrupt_leaves_nothing_behind(conversation, head, tmp_path, monkeypatch):
+def test_interrupt_leaves_no_file(conversation, head, tmp_path, monkeypatch):
     started = []
     popen = subprocess.Popen
 
-    def remembered(*args, **kwargs):
+    def recorded(*args, **kwargs):
         started.append(popen(*args, **kwargs))
         return started[-1]
 
@@ -89,14 +89,14 @@ def test_an_interrupt_leaves_nothing_behind(conversation, head, tmp_path, monkey
         if done == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(encode.subprocess, "Popen", remembered)
+    monkeypatch.setattr(encode.subprocess, "Popen", recorded)
     with pytest.raises(KeyboardInterrupt):
         render_conversation(conversation, head, tmp_path / "talk.mp4", size=SIZE, progress=interrupt)
     assert not list(tmp_path.iterdir())
     assert started[0].poll() is not None
 
 
-def test_a_failing_ffmpeg_is_one_line(conversation, head, tmp_path, monkeypatch):
+def test_ffmpeg_failure_is_one_line(conversation, head, tmp_path, monkeypatch):
     monkeypatch.setattr(
         encode, "_command", lambda *_: [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-zzz"]
     )
@@ -106,7 +106,7 @@ def test_a_failing_ffmpeg_is_one_line(conversation, head, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_or_folder_that_cannot_be_is_refused_before_drawing(conversation, head, tmp_path):
+def test_invalid_path_is_rejected_before_rendering(conversation, head, tmp_path):
     with pytest.raises(InputError, match=r"wanted a name that ends in .mp4"):
         render_conversation(conversation, head, tmp_path / "talk.gif", size=SIZE)
     with pytest.raises(InputError, match="its folder does not exist"):

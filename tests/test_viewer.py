@@ -171,23 +171,23 @@ def test_each_voice_is_in_its_own_channel_and_in_time(tmp_path):
 
 
 def test_presets_include_the_cameras_of_the_video(head):
-    shown = {preset.name: preset_data(preset, head) for preset in presets()}
-    assert list(shown) == ["split", "over-a", "over-b", "face-to-face"]
+    data = {preset.name: preset_data(preset, head) for preset in presets()}
+    assert list(data) == ["split", "over-a", "over-b", "face-to-face"]
     for name in ("split", "face-to-face"):
         scene = Scene(head, camera_layout(name))
-        for viewport, expected in zip(shown[name]["viewports"], scene.camera_layout.viewports, strict=True):
+        for viewport, expected in zip(data[name]["viewports"], scene.camera_layout.viewports, strict=True):
             assert tuple(viewport["position_m"]) == expected.camera.position_m
             assert tuple(viewport["participants"]) == expected.participants
         for person in range(2):
-            matrix = np.reshape(shown[name]["participants"][person]["world_from_head"], (4, 4)).T
+            matrix = np.reshape(data[name]["participants"][person]["world_from_head"], (4, 4)).T
             np.testing.assert_allclose(matrix, scene.world_from_head(person), atol=1e-6)
 
 
 def test_shoulder_camera_is_behind_one_person_and_sees_the_other(head):
-    shown = {preset.name: preset for preset in presets()}
+    by_name = {preset.name: preset for preset in presets()}
     for person, name in enumerate(("over-a", "over-b")):
-        (one,) = shown[name].camera_layout.viewports
-        eyes = [place.position_m[0] for place in shown[name].camera_layout.placements]
+        (one,) = by_name[name].camera_layout.viewports
+        eyes = [place.position_m[0] for place in by_name[name].camera_layout.placements]
         side = np.sign(eyes[person])
         assert side * one.camera.position_m[0] > side * eyes[person]
         projected = one.camera.clip_from_world(16 / 9) @ (eyes[1 - person], 0, 0, 1)
@@ -274,8 +274,8 @@ def test_browser_and_head_model_agree_on_the_vertices(written, talk, head, tmp_p
         *("--enable-unsafe-swiftshader", f"--user-data-dir={tmp_path / 'profile'}", "--timeout=20000"),
         *("--virtual-time-budget=8000", "--dump-dom", path.as_uri()),
     ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
-    found = re.search(r'<pre id="out">([^<]+)</pre>', shown)
+    document = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    found = re.search(r'<pre id="out">([^<]+)</pre>', document)
     assert found, "the page did not load"
     for person, numbers in zip(talk.participants, found[1].split(";"), strict=True):
         posed_m = np.array(numbers.split(","), float).reshape(-1, 3) / 1e6

@@ -1,4 +1,4 @@
-"""The comparison report: one page with a table of all measures, plots, curves, event rasters and still images.
+"""The comparison report: one page with a table of all metrics, plots, curves, event rasters and still images.
 
 The page is one file that makes no network requests. Its data are embedded as JSON and laid out by the scripts in
 `assets/comparison_report/`; the charts use uPlot (MIT). Values are scaled for display, as their units say.
@@ -55,21 +55,21 @@ def write_comparison(
         "minutes": round(evaluation.frames / MOTION_FPS / 60, 1),
         "space": evaluation.space,
         "notes": list(evaluation.warnings),
-        "families": list(groups_of(evaluation.metrics)),
-        "measures": [
+        "groups": list(groups_of(evaluation.metrics)),
+        "metrics": [
             {
                 "name": one.name,
-                "family": one.group,
+                "group": one.group,
                 "unit": one.shown_unit,
-                "wanted": one.direction,
-                "wantedText": DIRECTION_TEXT[one.direction],
+                "direction": one.direction,
+                "directionText": DIRECTION_TEXT[one.direction],
                 "formula": one.formula,
                 "source": one.source,
             }
             for one in evaluation.metrics
         ],
         "rows": _rows(evaluation),
-        "reference": GROUND_TRUTH,
+        "groundTruth": GROUND_TRUTH,
         "quantities": {name: quantity.display_unit for name, quantity in QUANTITIES.items()},
         "curveTimes": [round(frame / MOTION_FPS, 2) for frame in range(-REACH_FRAMES, REACH_FRAMES + 1)],
         "timelines": list(timelines),
@@ -91,7 +91,7 @@ def _rows(evaluation: Evaluation) -> list[dict]:
             "protocol": row.protocol or BASELINE,
             "samples": row.samples,
             "about": BASELINES.get(row.name, ""),
-            "figures": [[_rounded(value) for value in displayed(row, metric)] for metric in evaluation.metrics],
+            "values": [[_rounded(value) for value in displayed(row, metric)] for metric in evaluation.metrics],
             "best": [index for index, metric in enumerate(evaluation.metrics) if (row.name, metric.name) in best],
             "curves": {
                 kind: {name: _curve(name, curve) for name, curve in quantities.items()}
@@ -116,14 +116,14 @@ def _curve(quantity: str, curve: TransitionCurve) -> dict:
 
 
 def _strip(strip: Strip) -> dict:
-    moment = strip.moment
+    transition = strip.transition
     return {
         "system": strip.system,
-        "clip": moment.clip,
-        "speaker": moment.person + 1,
-        "kind": moment.kind,
-        "timeS": moment.frame / MOTION_FPS,
-        "distance": float(np.round(moment.distance, 2)),
+        "clip": transition.clip,
+        "speaker": transition.person + 1,
+        "kind": transition.kind,
+        "timeS": transition.frame / MOTION_FPS,
+        "distance": float(np.round(transition.distance, 2)),
         "timesS": list(strip.times_s),
         "image": jpeg_data_uri(strip.image, STRIP_WIDTH_PX),
     }

@@ -29,14 +29,14 @@ class Strip:
     Attributes
     ----------
     system : str
-    moment : WorstTransition
+    transition : WorstTransition
     times_s : tuple of float
         Of the frames, relative to the transition.
     image : (height, width, 3) uint8
     """
 
     system: str
-    moment: WorstTransition
+    transition: WorstTransition
     times_s: tuple[float, ...]
     image: UInt8[np.ndarray, "height width 3"]
 
@@ -52,28 +52,28 @@ def worst_strips(evaluation: Evaluation, head: Head) -> list[Strip]:
         No renderer works on this machine.
     """
     by_clip = {job.files.clip: job for job in evaluation.jobs}
-    worst = [(row.name, moment) for row in evaluation.rows for moment in row.worst]
+    worst = [(row.name, transition) for row in evaluation.rows for transition in row.worst]
     if not worst:
         return []
-    pairs = [_frames(by_clip[moment.clip], name, moment) for name, moment in worst]
+    pairs = [_frames(by_clip[transition.clip], name, transition) for name, transition in worst]
     images = _rendered(np.concatenate([frames for pair in pairs for frames in pair]), evaluation, head)
     times_s = tuple(offset / MOTION_FPS for offset in OFFSET_FRAMES)
     rows = [np.hstack(chunk) for chunk in _chunks(images, len(OFFSET_FRAMES))]
     return [
-        Strip(name, moment, times_s, np.vstack(both))
-        for (name, moment), both in zip(worst, _chunks(rows, 2), strict=True)
+        Strip(name, transition, times_s, np.vstack(both))
+        for (name, transition), both in zip(worst, _chunks(rows, 2), strict=True)
     ]
 
 
-def _frames(job: Job, name: str, moment: WorstTransition) -> list[Float32[np.ndarray, "frame 56"]]:
+def _frames(job: Job, name: str, transition: WorstTransition) -> list[Float32[np.ndarray, "frame 56"]]:
     """The frames of the ground truth, then those of the system's first sample."""
     system = next(one for one in job.systems if one.name == name)
-    motion = read_clip(job.files, audio=False)[moment.person].motion
+    motion = read_clip(job.files, audio=False)[transition.person].motion
     assert motion is not None  # preflight keeps only clips with motion
-    own = motion.coefficients[job.first : job.end]
-    made = prediction_of(job, system, moment.person)[0]
-    at = moment.frame - job.first + np.array(OFFSET_FRAMES)
-    return [own[at], made[at]]
+    ground_truth = motion.coefficients[job.first : job.end]
+    prediction = prediction_of(job, system, transition.person)[0]
+    at = transition.frame - job.first + np.array(OFFSET_FRAMES)
+    return [ground_truth[at], prediction[at]]
 
 
 def _rendered(

@@ -1,4 +1,4 @@
-"""How many frames a second does each back end draw? Two heads, 1024 x 512, four samples a pixel, read back.
+"""Measure the frame rate of each renderer: two heads, 1024 x 512, four samples per pixel, including readback.
 
 Run: python experiments/render_speed/run.py
 """
@@ -27,7 +27,7 @@ VIEWS = ("split", "face-to-face")
 
 
 def moving(phase_rad: float) -> HeadMotion:
-    """A head that nods, appearances about and opens its mouth."""
+    """A head that nods, looks around and opens its mouth."""
     seconds = np.arange(FRAMES)[:, None] / MOTION_FPS
     swing = np.sin(2 * np.pi * 0.5 * seconds + phase_rad)
     return HeadMotion.from_parts(
@@ -65,8 +65,8 @@ class Speed:
         return cls(frames / (spent[-1] - spent[0]), MOTION_FPS / best_s, processor_ms)
 
 
-def drawn(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
-    """Vertices, normals, drawing and reading back."""
+def rendered(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
+    """Vertices, normals, rendering and readback."""
     renderer = open_renderer(Scene(head, camera_layout(view)), renderer_name)
     renderer.frame(head.template, head.template)
 
@@ -82,14 +82,14 @@ def drawn(talk: Conversation, head: Head, view: str, renderer_name: str) -> Spee
     return speed
 
 
-def filmed(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
-    """The whole film: drawing, plates, H.264 and AAC."""
+def encoded(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
+    """The complete video: rendering, name plates, H.264 and AAC."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
 
         def work(frame_done: Callable[[], None]) -> None:
-            shown = {"view": view, "renderer": renderer_name}
-            render_conversation(talk, head, path, **shown, progress=lambda *_: frame_done())
+            options = {"view": view, "renderer": renderer_name}
+            render_conversation(talk, head, path, **options, progress=lambda *_: frame_done())
 
         return Speed.of(work)
 
@@ -103,7 +103,7 @@ def main() -> None:
     )
     print("| what | view | renderer | frames/s | frames/s, best second | processor ms a frame |")
     print("|---|---|---|---|---|---|")
-    for measure in (drawn, filmed):
+    for measure in (rendered, encoded):
         for view in VIEWS:
             for renderer_name in RENDERERS:
                 speed = measure(talk, head, view, renderer_name)

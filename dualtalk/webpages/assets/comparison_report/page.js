@@ -15,20 +15,20 @@ function writeHeader() {
   writeNotes(data.notes);
 }
 
-function writeFamilies() {
-  const measured = data.families.filter(family => table.columns(family).length);
-  byId("families").append(...measured.map(family => {
-    const button = element("button", { type: "button", textContent: family });
-    button.addEventListener("click", () => showFamily(family));
+function writeGroups() {
+  const measured = data.groups.filter(group => table.columns(group).length);
+  byId("groups").append(...measured.map(group => {
+    const button = element("button", { type: "button", textContent: group });
+    button.addEventListener("click", () => showGroup(group));
     return button;
   }));
 }
 
-function showFamily(family) {
-  for (const button of byId("families").children) button.ariaPressed = String(button.textContent === family);
-  table.show(family);
+function showGroup(group) {
+  for (const button of byId("groups").children) button.ariaPressed = String(button.textContent === group);
+  table.show(group);
   byId("plots").replaceChildren();
-  plots = table.columns().map(({ measure, index }) => new DotPlot(byId("plots"), data, measure, index));
+  plots = table.columns().map(({ metric, index }) => new DotPlot(byId("plots"), data, metric, index));
   for (const plot of plots) plot.draw();
 }
 
@@ -71,21 +71,21 @@ function writeStrips() {
   }));
 }
 
-function writeMeasures() {
+function writeMetrics() {
   const list = element("dl", {});
-  for (const measure of data.measures)
-    list.append(element("dt", { textContent: measure.name }), element("dd", { textContent:
-      `${measure.formula}${measure.unit ? `; ${measure.unit}` : ""}; better: ${measure.wantedText}. ${measure.source}` }));
-  byId("measures").append(list);
+  for (const metric of data.metrics)
+    list.append(element("dt", { textContent: metric.name }), element("dd", { textContent:
+      `${metric.formula}${metric.unit ? `; ${metric.unit}` : ""}; better: ${metric.directionText}. ${metric.source}` }));
+  byId("metrics").append(list);
 }
 
 // Applies the selection of systems to curves, events and still images; the table and the plots show all systems.
 function drawSelected() {
-  const isShown = name => name === data.reference || selection.has(name);
-  byId("curves-legend").replaceChildren(...rowsWithCurves.filter(row => isShown(row.name)).map(row =>
+  const isSelected = name => name === data.groundTruth || selection.has(name);
+  byId("curves-legend").replaceChildren(...rowsWithCurves.filter(row => isSelected(row.name)).map(row =>
     legendEntry("span", row)));
-  for (const one of [...curves, ...rasters]) one.draw(isShown);
-  for (const strip of byId("strips").children) strip.hidden = !isShown(strip.dataset.system);
+  for (const one of [...curves, ...rasters]) one.draw(isSelected);
+  for (const strip of byId("strips").children) strip.hidden = !isSelected(strip.dataset.system);
 }
 
 function drawAll() {
@@ -94,13 +94,13 @@ function drawAll() {
 }
 
 writeHeader();
-writeFamilies();
+writeGroups();
 writeStrips();
-writeMeasures();
+writeMetrics();
 writeRun(data.run);
 const curves = makeCurves(), rasters = makeRasters();
 const selection = new SystemSelection(byId("systems"), systems, initial, drawSelected);
-showFamily(data.families[0]);
+showGroup(data.groups[0]);
 drawAll();
 let width = document.body.clientWidth;
 addEventListener("resize", () => {

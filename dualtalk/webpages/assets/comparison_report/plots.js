@@ -1,28 +1,28 @@
-// Point plots with confidence intervals, one per measure, and curves around role transitions.
+// Point plots with confidence intervals, one per metric, and curves around role transitions.
 
 class DotPlot {
-  constructor(parent, data, measure, index) {
-    Object.assign(this, { data, measure, index });
-    const figure = element("figure", {}, element("figcaption", {}, shortName(measure),
-      element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` })));
-    this.drawing = new RowDrawing(figure, measure.name);
+  constructor(parent, data, metric, index) {
+    Object.assign(this, { data, metric, index });
+    const figure = element("figure", {}, element("figcaption", {}, shortName(metric),
+      element("small", { textContent: `${SIGNS[metric.direction]} ${metric.unit}` })));
+    this.drawing = new RowDrawing(figure, metric.name);
     parent.append(figure);
   }
 
   // The value of the dashed line: the ideal value 1, or the ground truth.
   target() {
-    const groundTruth = this.data.rows.find(row => row.name === this.data.reference);
-    return this.measure.wanted === "one" ? 1 : groundTruth?.figures[this.index][0] ?? null;
+    const groundTruth = this.data.rows.find(row => row.name === this.data.groundTruth);
+    return this.metric.direction === "one" ? 1 : groundTruth?.values[this.index][0] ?? null;
   }
 
   // The range covers all systems and the target, and those baselines that are not far outside.
   range(rows) {
-    const required = rows.filter(row => row.protocol !== "baseline" || row.name === this.data.reference);
-    const inner = [this.target(), ...required.flatMap(row => row.figures[this.index])].filter(value => value !== null);
+    const required = rows.filter(row => row.protocol !== "baseline" || row.name === this.data.groundTruth);
+    const inner = [this.target(), ...required.flatMap(row => row.values[this.index])].filter(value => value !== null);
     let low = Math.min(...inner), high = Math.max(...inner);
     const room = 1.5 * (high - low || Math.abs(high) || 1);
     for (const row of rows) {
-      const value = row.figures[this.index][0];
+      const value = row.values[this.index][0];
       low = Math.min(low, Math.max(value, low - room));
       high = Math.max(high, Math.min(value, high + room));
     }
@@ -31,7 +31,7 @@ class DotPlot {
   }
 
   draw() {
-    const rows = this.data.rows.filter(row => row.figures[this.index][0] !== null);
+    const rows = this.data.rows.filter(row => row.values[this.index][0] !== null);
     const middles = this.drawing.begin(rows.map(row => [row.name, row.protocol === "baseline" ? "quiet" : ""]));
     const [low, high] = this.range(rows), target = this.target();
     const x = this.drawing.axis(low, high, 60);
@@ -40,7 +40,7 @@ class DotPlot {
   }
 
   row(row, y, x, low, high) {
-    const [value, from, to] = row.figures[this.index];
+    const [value, from, to] = row.values[this.index];
     const inside = end => Math.min(Math.max(end, low), high);
     const isOutside = value < low || value > high;
     if (from !== null && !isOutside) this.drawing.line(x(inside(from)), y, x(inside(to)), y, row.colour);
@@ -64,12 +64,12 @@ class CurvePlot {
       element("small", { textContent: `${kind} · ${transitions}` })), this.box));
   }
 
-  draw(isShown) {
+  draw(isSelected) {
     this.chart?.destroy();
     const style = getComputedStyle(document.documentElement);
     const read = colour => style.getPropertyValue(colour.slice(4, -1)).trim();
     const columns = [this.data.curveTimes], series = [{}], bands = [];
-    for (const row of this.rows.filter(one => isShown(one.name))) {
+    for (const row of this.rows.filter(one => isSelected(one.name))) {
       const colour = read(row.colour), first = series.length, curve = row.curves[this.kind][this.quantity];
       columns.push(curve.mean, curve.low, curve.high);
       series.push({ stroke: colour, width: 2, dash: DASHES[row.line], points: { show: false } });

@@ -12,9 +12,9 @@ class Raster {
     parent.append(box);
   }
 
-  draw(isShown) {
+  draw(isSelected) {
     const { own, partner, transitions } = this.person;
-    const rows = this.person.rows.filter(row => isShown(row.name));
+    const rows = this.person.rows.filter(row => isSelected(row.name));
     const names = ["speaks", "partner speaks", ...rows.map(row => row.name)];
     const [ownY, partnerY, ...middles] = this.drawing.begin(names.map(name => [name, "quiet"]));
     const x = this.drawing.axis(0, this.timeline.durationS, 70, " s");

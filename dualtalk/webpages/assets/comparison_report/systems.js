@@ -2,7 +2,7 @@
 
 const COLOURS = 12, INITIALLY_SHOWN = 6;
 
-// The systems that are best in most measures, in the table's order.
+// The systems that are best in most metrics, in the table's order.
 function mostOftenBest(systems) {
   const ranked = [...systems].sort((one, two) => two.best.length - one.best.length).slice(0, INITIALLY_SHOWN);
   return systems.filter(row => ranked.includes(row));
@@ -14,7 +14,7 @@ function assignStyles(data, systems, initial) {
   order.forEach((row, place) => Object.assign(row,
     { colour: `var(--s${place % COLOURS})`, line: place < COLOURS ? "solid" : "dotted" }));
   for (const row of data.rows.filter(one => one.protocol === "baseline"))
-    Object.assign(row, row.name === data.reference ? { colour: "var(--ground-truth)", line: "dashed" }
+    Object.assign(row, row.name === data.groundTruth ? { colour: "var(--ground-truth)", line: "dashed" }
       : { colour: "var(--baseline)", line: "solid" });
 }
 

@@ -1,4 +1,4 @@
-// The table of results: one row per system, one column per measure of the selected group.
+// The table of results: one row per system, one column per metric of the selected group.
 
 const PROTOCOLS = { "partner-given": "Partner given: the partner is the ground truth", "closed-loop": "Closed loop: both people are predicted", baseline: "Baselines" };
 const SIGNS = { lower: "↓", higher: "↑", one: "→1", "ground truth": "≈" };
@@ -14,27 +14,27 @@ function numberText(value) {
 class Table {
   constructor(parent, data) {
     Object.assign(this, { parent, data, sortedBy: null, reversed: false });
-    this.groundTruth = data.rows.find(row => row.name === data.reference);
+    this.groundTruth = data.rows.find(row => row.name === data.groundTruth);
   }
 
-  show(family) {
-    this.family = family;
+  show(group) {
+    this.group = group;
     this.sortedBy = null;
     this.draw();
   }
 
-  columns(family = this.family) {
-    return this.data.measures.map((measure, index) => ({ measure, index })).filter(({ measure, index }) =>
-      measure.family === family && this.data.rows.some(row => row.figures[index][0] !== null));
+  columns(group = this.group) {
+    return this.data.metrics.map((metric, index) => ({ metric, index })).filter(({ metric, index }) =>
+      metric.group === group && this.data.rows.some(row => row.values[index][0] !== null));
   }
 
   // The distance of a value from the ideal value; missing values come last.
   distance(row, index) {
-    const value = row.figures[index][0], { wanted } = this.data.measures[index];
+    const value = row.values[index][0], { direction } = this.data.metrics[index];
     if (value === null) return Infinity;
-    if (wanted === "lower") return value;
-    if (wanted === "higher") return -value;
-    return Math.abs(value - (wanted === "one" ? 1 : this.groundTruth.figures[index][0] ?? 0));
+    if (direction === "lower") return value;
+    if (direction === "higher") return -value;
+    return Math.abs(value - (direction === "one" ? 1 : this.groundTruth.values[index][0] ?? 0));
   }
 
   sort(index) {
@@ -57,7 +57,7 @@ class Table {
     const table = element("table", {}, element("thead", {}, this.heading(columns)));
     for (const protocol of Object.keys(PROTOCOLS)) {
       const rows = this.data.rows.filter(row => row.protocol === protocol
-        && columns.some(({ index }) => row.figures[index][0] !== null));
+        && columns.some(({ index }) => row.values[index][0] !== null));
       if (!rows.length) continue;
       const title = element("th", { colSpan: columns.length + 1, scope: "rowgroup", className: "group" },
         element("span", { textContent: PROTOCOLS[protocol] }));
@@ -68,11 +68,11 @@ class Table {
   }
 
   heading(columns) {
-    return element("tr", {}, element("th", { scope: "col", textContent: "" }), ...columns.map(({ measure, index }) => {
+    return element("tr", {}, element("th", { scope: "col", textContent: "" }), ...columns.map(({ metric, index }) => {
       const mark = this.sortedBy === index ? (this.reversed ? " ▾" : " ▴") : "";
-      const button = element("button", { type: "button", title: `${measure.formula}. Better: ${measure.wantedText}.` },
-        shortName(measure) + mark,
-        element("small", { textContent: `${SIGNS[measure.wanted]} ${measure.unit}` }));
+      const button = element("button", { type: "button", title: `${metric.formula}. Better: ${metric.directionText}.` },
+        shortName(metric) + mark,
+        element("small", { textContent: `${SIGNS[metric.direction]} ${metric.unit}` }));
       button.addEventListener("click", () => this.sort(index));
       const sorted = this.sortedBy === index ? (this.reversed ? "descending" : "ascending") : "none";
       return element("th", { scope: "col", ariaSort: sorted }, button);
@@ -82,7 +82,7 @@ class Table {
   row(row, columns) {
     const dot = element("i", { className: "dot", style: `background:${row.colour}` });
     const cells = columns.map(({ index }) => {
-      const [value, low, high] = row.figures[index];
+      const [value, low, high] = row.values[index];
       const cell = element("td", { textContent: numberText(value), className: row.best.includes(index) ? "best" : "" });
       if (low !== null) cell.append(element("small", { textContent: `${numberText(low)} … ${numberText(high)}` }));
       return cell;
@@ -94,8 +94,8 @@ class Table {
   }
 }
 
-// The measure's name without the name of its group.
-function shortName(measure) {
-  const around = measure.family.replace("At ", "");
-  return measure.name.startsWith(`${around}: `) ? measure.name.slice(around.length + 2) : measure.name;
+// The metric's name without the name of its group.
+function shortName(metric) {
+  const around = metric.group.replace("At ", "");
+  return metric.name.startsWith(`${around}: `) ? metric.name.slice(around.length + 2) : metric.name;
 }
