@@ -104,6 +104,26 @@ def tiny_duet() -> list[str]:
     ]
 
 
+@pytest.fixture(scope="session")
+def tiny_wavlm(tmp_path_factory) -> Path:
+    """A folder with a tiny, random WavLM, as transformers saves it."""
+    from transformers import WavLMConfig, WavLMModel
+
+    config = WavLMConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=[8] * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    folder = tmp_path_factory.mktemp("wavlm")
+    torch.manual_seed(0)
+    WavLMModel(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def random_clip():
     """A clip of noise from a task whose entry is its number of frames."""

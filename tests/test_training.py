@@ -13,7 +13,7 @@ from dualtalk.core import FULL62, Conversation, Participant
 from dualtalk.data.windows import Window
 from dualtalk.errors import InputError
 from dualtalk.head import load_head
-from dualtalk.models.audio_encoders import CausalLogMel
+from dualtalk.models.audio_encoders import CausalLogMel, TransformersEncoder
 from dualtalk.models.baselines import MeanPose, SingleStream, SingleStreamConfig
 from dualtalk.models.checkpoint import PretrainedModel, load_model, save_model
 from dualtalk.models.duet import CALIBRATION_SKIP_FRAMES, Duet, DuetConfig, recovery_target
@@ -23,6 +23,7 @@ from dualtalk.training.fit import build_cli, train
 from dualtalk.training.module import ConversationTraining
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "train"
+ENCODER = "--model.model.init_args.audio_encoder.init_args.name_or_path"
 SMALL = {
     "d_model": 16,
     "layers": 1,
@@ -195,10 +196,12 @@ def tensors(model: torch.nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_config_is_parsed(path, tmp_path):
-    # What a run starts from is made by another run.
-    without = ["--model.init_checkpoint", "null", "--model.interpolation_alpha", "1"]
-    cli = build_cli(["--config", str(path), "--output-dir", str(tmp_path), *without])
+def test_every_config_is_parsed(path, tmp_path, tiny_wavlm):
+    # The initial checkpoint is the result of another run; a speech encoder would be downloaded.
+    replaced = ["--model.init_checkpoint", "null", "--model.interpolation_alpha", "1"]
+    if "TransformersEncoder" in path.read_text():
+        replaced += [ENCODER, str(tiny_wavlm)]
+    cli = build_cli(["--config", str(path), "--output-dir", str(tmp_path), *replaced])
     assert cli.model.model.motion_dim == 62
     assert cli.datamodule.layout == "full62"
 
@@ -243,6 +246,28 @@ def test_an_interrupted_run_resumes_exactly(make_store, tiny_duet, tmp_path, mon
     resumed = run("stopped")
     assert resumed.metadata["steps"] == 8
     assert all(map(torch.equal, tensors(whole.model), tensors(resumed.model)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_duet_trains_on_a_transformers_encoder_and_simulates(make_store, tiny_duet, tiny_wavlm, tmp_path):
+    store = make_store({"train": [20], "validation": [20]})
+    config = ["--config", str(CONFIGS / "duet_wavlm.yaml")]
+    options = [
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--data.datasets",
+        str(store.root),
+        "--trainer.max_steps",
+        "1",
+    ]
+    path = train([*config, *tiny_duet[2:], *options, ENCODER, str(tiny_wavlm)])
+    model = load_model(path).model
+    assert isinstance(model.audio_encoder, TransformersEncoder)
+    assert model.lookahead_frames is None
+    talk = store.conversation("validation000")
+    motion = simulate(talk, model=str(path)).a.motion
+    assert motion.frames == talk.frames
+    assert np.isfinite(motion.coefficients).all()
 
 
 def test_the_head_says_which_coefficients_move_the_lips():
@@ -393,7 +418,7 @@ def test_a_trained_model_animates_both_people(tmp_path):
 def test_a_model_of_another_space_than_the_head_is_refused(tmp_path):
     save_model(tmp_path / "m.safetensors", MeanPose(56), space="flame", layout="dualtalk56")
     talk = Conversation(*(Participant(np.zeros(640, np.float32), Timeline()) for _ in range(2)))
-    with pytest.raises(InputError, match="the model moves heads of space 'flame', open is of 'open'"):
+    with pytest.raises(InputError, match="the model predicts motion of space 'flame', open is of 'open'"):
         simulate(talk, model=str(tmp_path / "m.safetensors"))
     with pytest.raises(InputError, match="no model called 'duett'; wanted default, rules, or the path"):
         simulate(talk, model="duett")

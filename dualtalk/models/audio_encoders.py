@@ -10,6 +10,7 @@ Audio is (batch, sample), in [-1, 1], 640 samples a frame. An incomplete last fr
 
 import math
 import os
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -18,14 +19,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
+import dualtalk._torchaudio_shim  # noqa: F401
 from dualtalk.errors import InputError
 from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
+
+from torchaudio.functional import melscale_fbanks  # isort: skip
 
 # What a model or an encoder keeps between steps: tensors in tuples and dataclasses, held by the caller.
 State = Any
 
-# The mel scale's constants in O'Shaughnessy 1987, "Speech communication: human and machine", page 150.
-MEL_FACTOR, MEL_CORNER_HZ = 2595.0, 700.0
 WINDOW_SAMPLES, HOP_SAMPLES, FFT_SAMPLES = 400, 160, 512
 HOPS_PER_FRAME = SAMPLES_PER_FRAME // HOP_SAMPLES
 # Samples before a frame that its first window covers.
@@ -270,22 +272,23 @@ def pad_to_frames(audio: Float[Tensor, "*batch sample"]) -> Float[Tensor, "*batc
 def mel_filters(n_mels: int) -> Float[Tensor, "bin mel"]:
     """Weights of spectral power in each band: triangles from 20 Hz to 8 kHz, evenly spaced in mel, 1 at the peak.
 
-    Each triangle rises from its lower neighbour's peak and falls to its upper neighbour's.
-    mel(f) = 2595 log10(1 + f / 700): O'Shaughnessy 1987, page 150; the triangles are those of Davis & Mermelstein
-    1980, figure 1.
+    torchaudio's filters on the HTK scale, mel(f) = 2595 log10(1 + f / 700), without normalization of their area.
 
     Raises
     ------
     InputError
         So many bands that some fall between the bins of the spectrum.
     """
-    lowest, highest = (MEL_FACTOR * math.log10(1 + hertz / MEL_CORNER_HZ) for hertz in (MIN_HZ, MAX_HZ))
-    points = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
-    hertz = MEL_CORNER_HZ * (10 ** (points / MEL_FACTOR) - 1)
-    bins_hz = torch.linspace(0, AUDIO_RATE_HZ / 2, FFT_SAMPLES // 2 + 1, dtype=torch.float64)[:, None]
-    lower, middle, upper = hertz[:-2], hertz[1:-1], hertz[2:]
-    rising, falling = (bins_hz - lower) / (middle - lower), (upper - bins_hz) / (upper - middle)
-    filters = torch.minimum(rising, falling).clamp(min=0)
+    default = torch.get_default_dtype()
+    # In single precision, torchaudio's filters are wrong by up to 8e-6.
+    torch.set_default_dtype(torch.float64)
+    try:
+        with warnings.catch_warnings():
+            # Its warning of empty filters; an error below.
+            warnings.simplefilter("ignore", UserWarning)
+            filters = melscale_fbanks(FFT_SAMPLES // 2 + 1, MIN_HZ, MAX_HZ, n_mels, AUDIO_RATE_HZ)
+    finally:
+        torch.set_default_dtype(default)
     if not filters.any(dim=0).all():
         raise InputError(f"{n_mels} mel bands are too many: some fall between the bins of the spectrum")
     return filters.float()

@@ -91,7 +91,7 @@ def save_model(
     InputError
         A model type that is not registered, or a folder that does not exist or cannot be written to.
     """
-    model_type = getattr(type(model), "model_type", None)
+    model_type = str(getattr(type(model), "model_type", ""))
     if model_type not in MODELS or MODELS[model_type] is not type(model):
         raise InputError(
             f"{type(model).__name__} is not registered as a model type; available: {', '.join(MODELS.names())}; "

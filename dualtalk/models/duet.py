@@ -14,7 +14,8 @@ does depend on it, for continuity. Both people share all weights. Streaming keep
 values.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -300,8 +301,12 @@ class Duet(ConversationModel):
         return self._initial_state(2 * len(ahead), start_with_lookahead(self.audio_encoder, ahead.flatten(0, 1)))
 
     def _initial_state(self, people: int, audio_encoder: State) -> DuetState:
-        caches = tuple(block.init_cache(people) for block in self.dyadic_encoder)
+        caches = tuple(block.init_cache(people) for block in self._encoder_blocks)
         return DuetState(self.constants(), audio_encoder, caches, self.motion_decoder.init_cache(people), None)
+
+    @property
+    def _encoder_blocks(self) -> Iterable[DuetBlock]:
+        return cast(Iterable[DuetBlock], self.dyadic_encoder)
 
     def encode_audio(
         self, state: DuetState, audio: Float[Tensor, "batch 2 sample"]
@@ -309,7 +314,7 @@ class Duet(ConversationModel):
         features, audio_encoder = self.audio_encoder.encode_chunk(state.audio_encoder, audio.flatten(0, 1))
         x, encoder_caches = self._tokens(features, self.lookahead_frames), []
         angles = self.motion_decoder.self_attention.angles_after(state.encoder_caches[0].own, x.shape[1])
-        for block, caches in zip(self.dyadic_encoder, state.encoder_caches, strict=True):
+        for block, caches in zip(self._encoder_blocks, state.encoder_caches, strict=True):
             x, caches = block.decode(caches, x, angles)
             encoder_caches.append(caches)
         state = state._replace(audio_encoder=audio_encoder, encoder_caches=tuple(encoder_caches))

@@ -99,6 +99,7 @@ class ConversationModel(nn.Module, ABC):
     causal_motion: ClassVar[bool] = True
 
     config: Any
+    audio_encoder: AudioEncoder
     motion_dim: int
     lookahead_frames: int | None = 0
 

@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -264,7 +264,7 @@ def _wav2vec2(config: Peng2025Config) -> nn.Module:
 
 
 def _width(encoder: nn.Module) -> int:
-    return encoder.width if isinstance(encoder, AudioEncoder) else encoder.config.hidden_size
+    return encoder.width if isinstance(encoder, AudioEncoder) else cast(Any, encoder).config.hidden_size
 
 
 def _encode(
@@ -275,8 +275,9 @@ def _encode(
         return resample_features(encoder(audio), frames)
     # Its convolutions need 400 samples, so a recording shorter than a frame is padded to one.
     padded = pad_to_frames(audio) if audio.shape[-1] < SAMPLES_PER_FRAME else audio
-    features = resample_features(encoder.feature_extractor(padded).mT, frames)
-    return encoder.encoder(encoder.feature_projection(features)[0]).last_hidden_state
+    wav2vec2 = cast(Any, encoder)
+    features = resample_features(wav2vec2.feature_extractor(padded).mT, frames)
+    return wav2vec2.encoder(wav2vec2.feature_projection(features)[0]).last_hidden_state
 
 
 def load_peng2025(path: str | os.PathLike, config: Peng2025Config | None = None) -> Peng2025:

@@ -78,8 +78,15 @@ class TrainingBatch:
 class Criterion(Protocol):
     """Losses that training hands to `ConversationModel.training_losses`; see `dualtalk.training.losses`."""
 
-    flow_weight: float
-    flow_lip_vertex_weight: float
+    @property
+    def flow_weight(self) -> float:
+        """Weight of the loss of a flow's velocity; 0 leaves the flow untrained."""
+        ...
+
+    @property
+    def flow_lip_vertex_weight(self) -> float:
+        """Weight of the displacement of the lip vertices under that loss."""
+        ...
 
     @property
     def std(self) -> Float[Tensor, "coef"]:

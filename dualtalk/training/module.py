@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning.pytorch.utilities.seed import isolate_rng
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -282,7 +283,7 @@ class ConversationTraining(lightning.LightningModule):
     def _generator(self, *keys: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(random_seed(*keys))
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = torch.optim.AdamW(
             [weight for weight in self.model.parameters() if weight.requires_grad],
             self.learning_rate,
