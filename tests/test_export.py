@@ -1,7 +1,10 @@
 """The command `export`: every format preserves the motion, and errors are one line."""
 
 import json
+import re
 import sys
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -229,27 +232,26 @@ def test_interrupt_leaves_no_files(talk, tmp_path, monkeypatch, format_name, wri
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    """Install a package that adds the format "durations"."""
+    """Install the package of docs/add-an-export-format.md."""
+    page = (Path(__file__).parents[1] / "docs" / "add-an-export-format.md").read_text()
+    code = textwrap.dedent(re.search(r"    ```python\n(.*?)    ```", page, re.S)[1])
+    entry_point = re.search(r'head-angles = "(.*)"', page)[1]
     folder = tmp_path / "site"
-    information = folder / "durations_plugin-1.0.dist-info"
-    information.mkdir(parents=True)
-    (folder / "durations_plugin.py").write_text(
-        "from dualtalk.export import Exporter\n"
-        "def write(export, folder):\n"
-        "    for label, motion in export.motions.items():\n"
-        "        (folder / f'{label}.txt').write_text(f'{motion.frames} {export.fps}')\n"
-        "    return ['only durations are exact']\n"
-        "EXPORTER = Exporter('number of frames', write, rates_fps=(25, 50))\n"
-    )
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: durations-plugin\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[dualtalk.exporters]\ndurations = durations_plugin:EXPORTER\n")
+    (folder / "my_package").mkdir(parents=True)
+    (folder / "my_package" / "__init__.py").touch()
+    (folder / "my_package" / "head_angles.py").write_text(code)
+    information = folder / "my_package-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[dualtalk.exporters]\nhead-angles = {entry_point}\n")
     monkeypatch.syspath_prepend(str(folder))
 
 
-def test_another_package_adds_a_format(plugin, talk, tmp_path):
-    result = run(talk, "--format", "durations", "--fps", 50, "--out", tmp_path / "out")
+def test_another_package_adds_a_format(plugin, talk, motions, tmp_path):
+    result = run(talk, "--format", "head-angles", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "only durations are exact" in result.stdout
-    assert (tmp_path / "out" / "b.txt").read_text() == f"{FRAMES} 50"
-    assert "durations" in format_help()
-    refused(run(talk, "--format", "durations", "--fps", 60), "durations has 25 or 50 frames a second, not 60")
+    assert "only the head rotation is here" in result.stdout
+    written = np.loadtxt(tmp_path / "out" / "b.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(written, motions[1].head_rotvec_rad, atol=1e-6)
+    assert "head-angles" in format_help()
+    refused(run(talk, "--format", "head-angles", "--fps", 60), "head-angles has 25 frames a second, not 60")
