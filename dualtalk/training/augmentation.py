@@ -1,123 +1,188 @@
-"""The same talk recorded otherwise: in another room, louder or softer, of another colour, through a narrower band,
-with noise, its loudness evened out, overdriven.
+"""Random recording conditions for training audio: room, level, noise, frequency response, compression, clipping.
 
-Voices of a corpus are recorded alike, and a model that takes their level, colour, band or echo for what is said
-fails on the next recording: at a telephone's band, lips stay open at every second p, b and m; where a call's or a
-podcast's levels are evened out, at every third m, whose hum is then as loud as the vowels beside it.
+The voices of a corpus are recorded alike. A model that relies on their level, spectrum, bandwidth or reverberation
+fails on other recordings: with telephone bandwidth, it missed every second closure at /p/, /b/ and /m/; with the
+dynamic range compression of calls and podcasts, every third /m/.
+
+Gain, noise and band limits are transforms of torch-audiomentations. The other transforms implement its interface:
+random impulse responses without files, a random equalizer, a compressor and a soft clipper. Each voice draws its
+own parameters. torch-audiomentations draws from torch's global generators; seed and isolate them around a call.
 """
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-from torch.nn.functional import avg_pool1d, interpolate, pad
+from typing import Any
+
+import dualtalk._torchaudio_shim  # noqa: F401  # torch-audiomentations imports torchaudio.
+
+import torch  # isort: skip
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool1d, interpolate
+from torch_audiomentations import AddColoredNoise, Gain, HighPassFilter, LowPassFilter, convolve
+from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
+from torch_audiomentations.utils.object_dict import ObjectDict
 
 from dualtalk.timebase import AUDIO_RATE_HZ
 
-# How far a microphone's level and noise vary, each evenly within these; noise is below full scale.
-GAIN_DB = (-10.0, 8.0)
-NOISE_DB = (-90.0, -40.0)
-# Deviation of a microphone's colour at places spread over the mel scale; between them it is smooth.
-COLOUR_DB, COLOUR_PLACES = 5.0, 6
-# Where bands begin and end, and the share of voices that come through a band with an end.
-BAND_BEGINS_HZ, BAND_ENDS_HZ, ENDED_SHARE = (20.0, 300.0), (3300.0, 8000.0), 0.5
-# How fast a response falls outside its band, for each octave.
-FALL_DB = (24.0, 120.0)
-DEEPEST_DB = -80.0
-# A room's echo falls by 60 dB in this time, and is so far below the voice itself; the share of voices in a room.
-REVERBERATION_S, DIRECT_DB, ROOM_SHARE = (0.1, 0.7), (0.0, 20.0), 0.5
-FALLEN_DB = 60.0
-# By what share levels are evened out, over how long, and the share of voices whose are; what is softer than the
-# floor, below the voice's own level, is not lifted any more.
-EVENED, EVENED_OVER_S, EVENED_SHARE = (0.0, 0.6), (0.01, 0.15), 0.5
-EVENED_FLOOR_DB, LEVEL_HOP_S = -30.0, 0.005
-# How far above its level a voice is cut off, softly, and the share of voices that are.
-CUT_OFF_DB, CUT_OFF_SHARE = (-6.0, 18.0), 0.3
-SOFTEST = 1e-5
+Voices = Float[Tensor, "voice 1 sample"]
+
+# Fraction of voices that each transform is applied to.
+REVERBERATION_P, HIGH_PASS_P, LOW_PASS_P, COMPRESSION_P, CLIPPING_P = 0.5, 0.5, 0.5, 0.5, 0.3
+# Ranges of uniform distributions. Noise is relative to full scale; its spectrum falls with 1 / f ** decay.
+GAIN_DB, NOISE_DB, NOISE_DECAY = (-10.0, 8.0), (-90.0, -40.0), (0.0, 1.0)
+# Cutoff frequencies, uniform on the mel scale. julius needs cutoffs below half the sample rate.
+HIGH_PASS_HZ, LOW_PASS_HZ = (40.0, 300.0), (3300.0, 7900.0)
+# Standard deviation of the equalizer at its bands, which are equally spaced on the mel scale.
+EQUALIZER_DB, EQUALIZER_BANDS = 5.0, 6
+# Reverberation time (RT60), and the level of the reverberation below the direct sound.
+RT60_S, DIRECT_TO_REVERBERANT_DB = (0.1, 0.7), (0.0, 20.0)
+# Exponent by which the compressor reduces level differences, its smoothing time, and the level relative to the
+# mean below which the gain does not rise.
+COMPRESSION, COMPRESSION_TIME_S, COMPRESSION_FLOOR_DB = (0.0, 0.6), (0.01, 0.15), -30.0
+LEVEL_HOP_S = 0.005
+# Level at which the soft clipper saturates, relative to the RMS of the voice.
+CLIPPING_DB = (-6.0, 18.0)
+SILENCE = 1e-5
 
 
-def otherwise_recorded(audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sample"]:
-    """Each voice in a room and by a microphone of its own, drawn from torch's generator."""
-    gain_db, noise_db = (_drawn(audio, bounds) for bounds in (GAIN_DB, NOISE_DB))
-    noisy = in_a_room(audio) + 10 ** ((noise_db - gain_db) / 20) * torch.randn_like(audio)
-    spectrum = torch.fft.rfft(noisy)
-    response_db = gain_db + _colour_db(audio, spectrum.shape[-1]) + _band_db(audio, spectrum.shape[-1])
-    heard = torch.fft.irfft(spectrum * 10 ** (response_db.clamp(min=DEEPEST_DB) / 20), audio.shape[-1])
-    return cut_off(evened(heard))
+class AudioAugmentation(nn.Module):
+    """All transforms, in the order in which a room, a microphone and a recorder apply them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        options = {"mode": "per_channel", "sample_rate": AUDIO_RATE_HZ, "output_type": "dict"}
+        self.transforms = nn.ModuleList(
+            [
+                Reverberation(p=REVERBERATION_P),
+                Gain(*GAIN_DB, p=1.0, **options),
+                NoiseFloor(p=1.0),
+                RandomEqualizer(p=1.0),
+                HighPassFilter(*HIGH_PASS_HZ, p=HIGH_PASS_P, **options),
+                LowPassFilter(*LOW_PASS_HZ, p=LOW_PASS_P, **options),
+                Compressor(p=COMPRESSION_P),
+                SoftClipper(p=CLIPPING_P),
+            ]
+        )
+
+    def forward(self, audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sample"]:
+        """The audio under other recording conditions. It is not shifted in time."""
+        for transform in self.transforms:
+            audio = transform(audio, sample_rate=AUDIO_RATE_HZ).samples
+        return audio
 
 
-def in_a_room(audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sample"]:
-    """With an echo: noise that falls by `FALLEN_DB` in the room's reverberation time, after Moorer 1979, "About
-    this reverberation business"."""
-    tail = round(REVERBERATION_S[1] * AUDIO_RATE_HZ)
-    time_s = torch.arange(1, tail + 1, device=audio.device) / AUDIO_RATE_HZ
-    falls_db = FALLEN_DB * time_s / _drawn(audio, REVERBERATION_S)
-    echo = 10 ** (-falls_db / 20) * torch.randn(*audio.shape[:2], tail, device=audio.device)
-    loudness = 10 ** (-_drawn(audio, DIRECT_DB) / 20) * _some(audio, ROOM_SHARE)
-    echo = echo / echo.norm(dim=-1, keepdim=True) * loudness
-    length = audio.shape[-1] + tail
-    echoed = torch.fft.irfft(torch.fft.rfft(audio, length) * torch.fft.rfft(echo, length), length)
-    return audio + pad(echoed, (1, 0))[..., : audio.shape[-1]]
+class VoiceTransform(BaseWaveformTransform):
+    """A transform of torch-audiomentations that is applied to a fraction `p` of the voices.
+
+    Subclasses implement `perturb`, which draws its parameters itself.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__(mode="per_channel", p=p, sample_rate=AUDIO_RATE_HZ, output_type="dict")
+
+    def randomize_parameters(self, *_: object, **__: object) -> None:
+        """Parameters are drawn in `perturb`."""
+
+    def apply_transform(
+        self,
+        samples: Tensor,
+        sample_rate: int | None = None,
+        targets: Tensor | None = None,
+        target_rate: int | None = None,
+    ) -> Any:
+        return ObjectDict(
+            samples=self.perturb(samples), sample_rate=sample_rate, targets=targets, target_rate=target_rate
+        )
+
+    def perturb(self, audio: Voices) -> Voices:
+        """`audio`, changed."""
+        raise NotImplementedError
 
 
-def evened(audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sample"]:
-    """With soft sounds lifted towards the loud ones, as gain control does; as loud as before on the whole."""
-    hop = round(LEVEL_HOP_S * AUDIO_RATE_HZ)
-    power = avg_pool1d(audio.square(), hop, ceil_mode=True)
-    # Smoothed by a bell, by way of its spectrum.
-    width_hops = _drawn(audio, EVENED_OVER_S) / LEVEL_HOP_S
-    cycles = torch.fft.rfftfreq(power.shape[-1], device=audio.device)
-    bell = torch.exp(-0.5 * (2 * torch.pi * cycles * width_hops).square())
-    smooth = torch.fft.irfft(torch.fft.rfft(power) * bell, power.shape[-1]).clamp(min=0)
-    floor = 10 ** (EVENED_FLOOR_DB / 10) * audio.square().mean(dim=-1, keepdim=True) + SOFTEST**2
-    share = _drawn(audio, EVENED) * _some(audio, EVENED_SHARE)
-    gain = (smooth + floor) ** (-share / 2)
-    return _as_loud(audio * interpolate(gain, audio.shape[-1], mode="linear"), audio)
+class Reverberation(VoiceTransform):
+    """Convolution with a room impulse response: the direct sound, then exponentially decaying noise.
+
+    Moorer 1979, "About this reverberation business".
+    """
+
+    def perturb(self, audio: Voices) -> Voices:
+        tail = round(RT60_S[1] * AUDIO_RATE_HZ)
+        time_s = torch.arange(1, tail + 1, device=audio.device) / AUDIO_RATE_HZ
+        decay = 10 ** (-3 * time_s / _uniform(audio, RT60_S))
+        reverberation = decay * torch.randn(len(audio), 1, tail, device=audio.device)
+        level = 10 ** (-_uniform(audio, DIRECT_TO_REVERBERANT_DB) / 20)
+        reverberation = level * reverberation / reverberation.norm(dim=-1, keepdim=True)
+        response = torch.cat([torch.ones_like(reverberation[..., :1]), reverberation], dim=-1)
+        return convolve(audio, response)[..., : audio.shape[-1]]
 
 
-def cut_off(audio: Float[Tensor, "batch 2 sample"]) -> Float[Tensor, "batch 2 sample"]:
-    """Overdriven: bent towards a most that the sound gets to; as loud as before on the whole."""
-    most = 10 ** (_drawn(audio, CUT_OFF_DB) / 20) * audio.square().mean(dim=-1, keepdim=True).sqrt() + SOFTEST
-    bent = _as_loud(most * torch.tanh(audio / most), audio)
-    return torch.where(_some(audio, CUT_OFF_SHARE), bent, audio)
+class NoiseFloor(VoiceTransform):
+    """Coloured noise at a level relative to full scale, so that silence is noisy too.
+
+    `AddColoredNoise` sets its level relative to the signal; here the signal is a constant of level 1.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__(p)
+        self._noise = AddColoredNoise(
+            *(-NOISE_DB[1], -NOISE_DB[0], *NOISE_DECAY),
+            mode="per_channel",
+            p=1.0,
+            sample_rate=AUDIO_RATE_HZ,
+            output_type="dict",
+        )
+
+    def perturb(self, audio: Voices) -> Voices:
+        carrier = torch.ones_like(audio)
+        return audio + self._noise(carrier).samples - carrier
 
 
-def _as_loud(
-    audio: Float[Tensor, "batch 2 sample"], before: Float[Tensor, "batch 2 sample"]
-) -> Float[Tensor, "batch 2 sample"]:
-    wanted, came = (one.norm(dim=-1, keepdim=True).clamp(min=SOFTEST) for one in (before, audio))
-    return audio * (wanted / came)
+class RandomEqualizer(VoiceTransform):
+    """A smooth random frequency response."""
+
+    def perturb(self, audio: Voices) -> Voices:
+        spectrum = torch.fft.rfft(audio)
+        hertz = torch.linspace(0, AUDIO_RATE_HZ / 2, spectrum.shape[-1], device=audio.device)
+        mel = torch.log1p(hertz / 700)
+        position = mel / mel[-1] * (EQUALIZER_BANDS - 1)
+        bands_db = EQUALIZER_DB * audio.new_empty(len(audio), 1, EQUALIZER_BANDS).normal_()
+        below = position.long().clamp(max=EQUALIZER_BANDS - 2)
+        # Cosine interpolation between neighbouring bands.
+        weight = (1 - torch.cos(torch.pi * (position - below))) / 2
+        response_db = torch.lerp(bands_db[..., below], bands_db[..., below + 1], weight)
+        return torch.fft.irfft(spectrum * 10 ** (response_db / 20), audio.shape[-1])
 
 
-def _colour_db(audio: Float[Tensor, "batch 2 sample"], bins: int) -> Float[Tensor, "batch 2 bin"]:
-    """A smooth curve, evenly wild on the mel scale."""
-    mel = torch.log1p(_hertz(audio, bins) / 700)
-    places = mel / mel[-1] * (COLOUR_PLACES - 1)
-    heights = COLOUR_DB * audio.new_empty(*audio.shape[:2], COLOUR_PLACES).normal_()
-    before = places.long().clamp(max=COLOUR_PLACES - 2)
-    # Half a cosine from each height to the next.
-    share = (1 - torch.cos(torch.pi * (places - before))) / 2
-    return torch.lerp(heights[..., before], heights[..., before + 1], share)
+class Compressor(VoiceTransform):
+    """Dynamic range compression with a random strength and smoothing time; the RMS of the voice is kept."""
+
+    def perturb(self, audio: Voices) -> Voices:
+        hop = round(LEVEL_HOP_S * AUDIO_RATE_HZ)
+        power = avg_pool1d(audio.square(), hop, ceil_mode=True)
+        # A Gaussian filter, applied in the frequency domain.
+        width_hops = _uniform(audio, COMPRESSION_TIME_S) / LEVEL_HOP_S
+        cycles = torch.fft.rfftfreq(power.shape[-1], device=audio.device)
+        kernel = torch.exp(-0.5 * (2 * torch.pi * cycles * width_hops).square())
+        smooth = torch.fft.irfft(torch.fft.rfft(power) * kernel, power.shape[-1]).clamp(min=0)
+        mean_power = audio.square().mean(dim=-1, keepdim=True)
+        floor = 10 ** (COMPRESSION_FLOOR_DB / 10) * mean_power + SILENCE**2
+        gain = (smooth + floor) ** (-_uniform(audio, COMPRESSION) / 2)
+        return _with_rms_of(audio, audio * interpolate(gain, audio.shape[-1], mode="linear"))
 
 
-def _band_db(audio: Float[Tensor, "batch 2 sample"], bins: int) -> Float[Tensor, "batch 2 bin"]:
-    """How much is lost below where the band begins and above where it ends."""
-    octave = _hertz(audio, bins).clamp(min=1).log2()
-    begins, ends = (
-        _drawn(audio, tuple(torch.tensor(bounds).log2().tolist())) for bounds in (BAND_BEGINS_HZ, BAND_ENDS_HZ)
-    )
-    ends = torch.where(_some(audio, ENDED_SHARE), ends, octave[-1])
-    return -_drawn(audio, FALL_DB) * ((begins - octave).clamp(min=0) + (octave - ends).clamp(min=0))
+class SoftClipper(VoiceTransform):
+    """Saturation at a random level; the RMS of the voice is kept."""
+
+    def perturb(self, audio: Voices) -> Voices:
+        rms = audio.square().mean(dim=-1, keepdim=True).sqrt()
+        limit = 10 ** (_uniform(audio, CLIPPING_DB) / 20) * rms + SILENCE
+        return _with_rms_of(audio, limit * torch.tanh(audio / limit))
 
 
-def _hertz(audio: Float[Tensor, "batch 2 sample"], bins: int) -> Float[Tensor, "bin"]:
-    return torch.linspace(0, AUDIO_RATE_HZ / 2, bins, device=audio.device)
+def _with_rms_of(before: Voices, after: Voices) -> Voices:
+    norms = (audio.norm(dim=-1, keepdim=True).clamp(min=SILENCE) for audio in (before, after))
+    return after * (next(norms) / next(norms))
 
 
-def _drawn(audio: Float[Tensor, "batch 2 sample"], bounds: tuple[float, float]) -> Float[Tensor, "batch 2 1"]:
+def _uniform(audio: Voices, bounds: tuple[float, float]) -> Float[Tensor, "voice 1 1"]:
     low, high = bounds
     return low + (high - low) * torch.rand_like(audio[..., :1])
-
-
-def _some(audio: Float[Tensor, "batch 2 sample"], share: float) -> Bool[Tensor, "batch 2 1"]:
-    """Which voices, so large a share of them."""
-    return torch.rand_like(audio[..., :1]) < share

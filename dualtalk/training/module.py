@@ -36,7 +36,7 @@ from dualtalk.head import load_head
 from dualtalk.models.checkpoint import PretrainedModel, load_model, save_model
 from dualtalk.models.interface import ConversationModel
 from dualtalk.models.training_interface import TrainingBatch
-from dualtalk.training.augmentation import otherwise_recorded
+from dualtalk.training.augmentation import AudioAugmentation
 from dualtalk.training.losses import LossWeights, MotionLoss, lip_basis
 
 # Windows from which the statistics of the motion are estimated before the first step.
@@ -119,7 +119,7 @@ class ConversationTraining(lightning.LightningModule):
         self.model, self.layout, self.head = model, layout, head
         self.learning_rate, self.weight_decay, self.warmup_steps = learning_rate, weight_decay, warmup_steps
         self.scheduled_sampling_prob, self.history_noise_std = scheduled_sampling_prob, history_noise_std
-        self.audio_augmentation = audio_augmentation
+        self.augment = AudioAugmentation() if audio_augmentation else None
         model.set_vtlp_range(vtlp_range)
         loaded = load_head(head)
         self.space = loaded.space
@@ -191,8 +191,8 @@ class ConversationTraining(lightning.LightningModule):
     def training_step(self, batch: Window, index: int) -> Tensor:
         # Augmentation, vocal tract perturbation and dropout draw from the global generators.
         with seeded(random_seed(self.seed, self.global_rank, self.global_step), self.device):
-            if self.audio_augmentation:
-                batch = batch._replace(audio=otherwise_recorded(batch.audio))
+            if self.augment:
+                batch = batch._replace(audio=self.augment(batch.audio))
             generator = self._generator(self.seed, self.global_rank, self.global_step, 1)
             free_running = (
                 torch.rand(len(batch.motion), device=self.device, generator=generator)
