@@ -155,9 +155,9 @@ def test_the_same_conversation_gives_the_same_motion(model):
 def test_silence_and_a_single_frame_stay_finite(model, frames):
     silence = torch.zeros(1, 2, frames * SAMPLES_PER_FRAME)
     still = torch.zeros(1, 2, frames, MOTION_DIM)
-    for moved in (model(silence, still), roll_out(model, silence), roll_out(model, talk(frames)[0][:1])):
-        assert moved.shape == still.shape
-        assert moved.isfinite().all()
+    for output in (model(silence, still), roll_out(model, silence), roll_out(model, talk(frames)[0][:1])):
+        assert output.shape == still.shape
+        assert output.isfinite().all()
 
 
 def test_decoding_can_continue_from_one_state_twice(model):
@@ -207,9 +207,9 @@ def test_motion_before_is_one_frame_late():
 def test_forced_motion_replaces_the_models_own_output():
     (audio, motion), model = talk(), Mirror(MOTION_DIM, delay_frames=1)
     initial_pose = a_pose()
-    moved = roll_out(model, audio, forced=(motion[:, 0], None), initial_pose=initial_pose)
-    assert torch.equal(moved[:, 1], motion_before(motion, initial_pose)[:, 0])
-    assert not torch.equal(moved[:, 1], roll_out(model, audio, initial_pose=initial_pose)[:, 1])
+    output = roll_out(model, audio, forced=(motion[:, 0], None), initial_pose=initial_pose)
+    assert torch.equal(output[:, 1], motion_before(motion, initial_pose)[:, 0])
+    assert not torch.equal(output[:, 1], roll_out(model, audio, initial_pose=initial_pose)[:, 1])
 
 
 def test_a_static_pose_is_the_initial_pose():
@@ -233,9 +233,9 @@ def test_the_mean_pose_is_the_best_constant():
 
 def test_a_mirror_is_late_by_its_delay():
     audio, motion = talk()
-    moved = Mirror(MOTION_DIM, delay_frames=4)(audio, motion, a_pose())
-    assert torch.equal(moved[:, :, 4:], motion[:, :, :-4].flip(1))
-    assert torch.equal(moved[:, :, :4], a_pose().flip(1)[:, :, None].expand(-1, -1, 4, -1))
+    output = Mirror(MOTION_DIM, delay_frames=4)(audio, motion, a_pose())
+    assert torch.equal(output[:, :, 4:], motion[:, :, :-4].flip(1))
+    assert torch.equal(output[:, :, :4], a_pose().flip(1)[:, :, None].expand(-1, -1, 4, -1))
     with pytest.raises(InputError, match="a delay of 0"):
         Mirror(MOTION_DIM, delay_frames=0)
 

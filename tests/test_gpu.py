@@ -1,10 +1,11 @@
-"""What a GPU gives is what a processor gives. Skipped where there is none."""
+"""Results on a GPU equal those on the CPU. Skipped where there is no GPU."""
 
 import pytest
 import torch
 
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import Frame, roll_out
+from dualtalk.timebase import SAMPLES_PER_FRAME
 from dualtalk.training.fit import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -13,7 +14,7 @@ FRAMES = 120
 
 @pytest.fixture(autouse=True)
 def single_precision():
-    """Products in full single precision, whatever a training before allowed."""
+    """Products in full single precision, whatever an earlier training set."""
     allowed = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     yield
@@ -22,22 +23,22 @@ def single_precision():
 
 @pytest.fixture
 def talk() -> tuple[torch.Tensor, torch.Tensor]:
-    """Two voices of noise, and noise to sample from."""
+    """Noise as audio of two people, and noise to sample from."""
     numbers = torch.Generator().manual_seed(0)
     audio = 0.1 * torch.randn(1, 2, FRAMES * SAMPLES_PER_FRAME, generator=numbers)
     return audio, torch.randn(1, 2, FRAMES, 62, generator=numbers)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
-def test_a_gpu_moves_people_as_a_processor_does(talk, sampled):
+def test_a_gpu_gives_the_motion_of_a_cpu(talk, sampled):
     audio, noise = talk
     model = load_model("default").model
     with torch.inference_mode():
-        wanted = roll_out(model, audio, noise=noise if sampled else None)
-        came = roll_out(model.cuda(), audio.cuda(), noise=noise.cuda() if sampled else None)
-    assert came.is_cuda
+        on_cpu = roll_out(model, audio, noise=noise if sampled else None)
+        on_gpu = roll_out(model.cuda(), audio.cuda(), noise=noise.cuda() if sampled else None)
+    assert on_gpu.is_cuda
     # In a loop rounding adds up.
-    assert (came.cpu() - wanted).abs().max() < 1e-3
+    assert (on_gpu.cpu() - on_cpu).abs().max() < 1e-3
 
 
 def test_on_a_gpu_streamed_equals_whole(talk):
@@ -57,7 +58,7 @@ def test_on_a_gpu_streamed_equals_whole(talk):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_training_on_a_gpu_makes_a_model_that_moves_without_one(make_store, tiny_duet, tmp_path, talk, precision):
+def test_a_model_trained_on_a_gpu_runs_without_one(make_store, tiny_duet, tmp_path, talk, precision):
     store = make_store({"train": [80, 80], "validation": [20], "test": [20]})
     options = [
         "--output-dir",
@@ -72,6 +73,6 @@ def test_training_on_a_gpu_makes_a_model_that_moves_without_one(make_store, tiny
     assert not model.explained_variance.is_cuda
     audio, noise = talk
     with torch.inference_mode():
-        moved = roll_out(model, audio, noise=noise)
-    assert moved.isfinite().all()
-    assert moved.std(dim=2).max() > 0
+        motion = roll_out(model, audio, noise=noise)
+    assert motion.isfinite().all()
+    assert motion.std(dim=2).max() > 0

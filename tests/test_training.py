@@ -394,7 +394,7 @@ def test_a_seed_gives_the_same_weights():
 
 
 def test_a_trained_model_animates_both_people(tmp_path):
-    """The same seed gives the same motion, another seed another; people are swap_partners with their voices."""
+    """The same seed gives the same motion, another seed another; swapping the people swaps their motion."""
     model = Duet(DuetConfig(**SMALL))
     torch.nn.init.normal_(model.flow.out.weight, std=0.1)
     model.motion_normalizer.std.fill_(0.02)
@@ -405,13 +405,13 @@ def test_a_trained_model_animates_both_people(tmp_path):
     people = [Participant((0.1 * rng.standard_normal(640 * 8)).astype(np.float32), Timeline()) for _ in range(2)]
     talk = Conversation(*people)
 
-    def moved(talk: Conversation, **options) -> list[np.ndarray]:
+    def motions(talk: Conversation, **options) -> list[np.ndarray]:
         return [person.motion.coefficients for person in simulate(talk, model=str(path), **options).participants]
 
-    assert all(map(np.array_equal, moved(talk), moved(talk)))
-    assert not np.array_equal(moved(talk)[0], moved(talk, seed=1)[0])
-    assert all(map(np.array_equal, moved(talk, mode="mean"), moved(talk, mode="mean", seed=1)))
-    for ours, theirs in zip(moved(talk), moved(talk.swap_roles())[::-1], strict=True):
+    assert all(map(np.array_equal, motions(talk), motions(talk)))
+    assert not np.array_equal(motions(talk)[0], motions(talk, seed=1)[0])
+    assert all(map(np.array_equal, motions(talk, mode="mean"), motions(talk, mode="mean", seed=1)))
+    for ours, theirs in zip(motions(talk), motions(talk.swap_roles())[::-1], strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
 
 

@@ -1,6 +1,6 @@
 """What training and a model exchange: the inputs of a step, the losses, and the geometry of the head.
 
-Models know tensors only. Training fills these types from heads, layouts and data sets.
+All of it is tensors. Training computes these types from heads, layouts and data sets.
 """
 
 from collections.abc import Callable

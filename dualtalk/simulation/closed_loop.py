@@ -62,7 +62,7 @@ def answer_the_partner(
     audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
     if not trained.model.causal_motion:
         return _with_motion(conversation, trained, trained.model(audio, known))
-    # Twice the conversation, the second time with the people swap_partners: person 0 is always the model's.
+    # Twice the conversation, the second time with the people swapped: person 0 is always the model's.
     both = [torch.cat([one, one.flip(1)]) if one is not None else None for one in (audio, known, noise)]
     with threads_for(mode):
         moved = roll_out(trained.model, both[0], forced=(None, both[1][:, 1]), noise=both[2])

@@ -23,6 +23,7 @@ import torch
 from dualtalk.io.audio_file import read_wave
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import ConversationModel, Frame, roll_out
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
 FPS = 25
 WARM_UP_STEPS = 300
@@ -33,6 +34,7 @@ FIRST_FRAME = """
 import torch
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import Frame
+from dualtalk.timebase import SAMPLES_PER_FRAME
 
 model = load_model("default").model
 ahead, frame = (torch.zeros(1, 2, frames * SAMPLES_PER_FRAME) for frames in (model.lookahead_frames, 1))
