@@ -56,13 +56,13 @@ def _values_of(own: Participant, partner: Participant, head: Head) -> dict[str, 
         kinematics.ListenerActivity(kinematics.activity(motion, head.blendshape_names), speaking, partner.speech)
     )
     values: dict[str, Value] = {
-        "bilabial closure rate": (lips.bilabial_closure(gap_m, phonemes), "share", (0.9, 1)),
-        "silence closure rate": (lips.silent_closure(gap_m, own.speech), "share", (0.95, 1)),
-        "vowel opening rate": (lips.vowel_opening(gap_m, phonemes), "share", (0.5, 1)),
+        "bilabial closure rate": (lips.bilabial_closure(gap_m, phonemes), "share", (0.9, 1.0)),
+        "silence closure rate": (lips.silent_closure(gap_m, own.speech), "share", (0.95, 1.0)),
+        "vowel opening rate": (lips.vowel_opening(gap_m, phonemes), "share", (0.5, 1.0)),
         "correlation of loudness and lip aperture": (
             lips.loudness_correlation(gap_m, loudness, speaking),
             "",
-            (0.4, 1),
+            (0.4, 1.0),
         ),
         **_kinematics_of(own),
         "activity after the partner's phrases, relative to chance": (ratio, "times", None),
@@ -70,7 +70,7 @@ def _values_of(own: Participant, partner: Participant, head: Head) -> dict[str, 
     }
     if "eyeBlinkLeft" in head.blendshape_names:
         lids = motion.expression[:, head.blendshape_names.index("eyeBlinkLeft")]
-        values["blinks"] = (kinematics.blinks_a_minute(lids), "1/min", (8, 35))
+        values["blinks"] = (kinematics.blinks_a_minute(lids), "1/min", (8.0, 35.0))
     return values
 
 
