@@ -82,7 +82,7 @@ class CurvePlot {
       width: this.box.clientWidth, height: CURVE_PX, legend: { show: false }, cursor: { show: false },
       padding: [8, 10, 0, 0], scales: { x: { time: false } }, series, bands,
       axes: [
-        { stroke: quiet, grid, ticks: { show: false }, size: 24, values: (_, ticks) => ticks.map(tick => `${tickText(tick)} s`) },
+        { stroke: quiet, grid, ticks: { show: false }, size: 24, space: 64, values: (_, ticks) => ticks.map(tick => `${tickText(tick)} s`) },
         { stroke: quiet, grid, ticks: { show: false }, size: CURVE_AXIS_PX, space: 30 },
       ],
       hooks: { drawClear: [chart => markZero(chart, quiet)] },

@@ -58,7 +58,7 @@ function writeHeader() {
     byId("summary").append(" · ", link);
   }
   writeNotes(data.run.notes ?? []);
-  const parts = [["a", "A speaks"], ["both", "overlap"], ["b", "B speaks"], ["nobody", "mutual silence"]];
+  const parts = [["a", "A speaks"], ["both", "overlap"], ["b", "B speaks"], ["nobody", "silence"]];
   byId("floor").append(...parts.map(([who, label]) => {
     const percent = Math.round(100 * share[who]);
     const text = percent >= 15 ? `${label} ${percent} %` : percent >= 5 ? `${percent} %` : "";
