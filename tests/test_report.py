@@ -22,7 +22,7 @@ TURNS = pd.DataFrame(
     ],
     columns=["kind", "person", "start_s", "end_s", "duration_s", "offset_s"],
 )
-FIGURES = {"blinks": {"a": 12.5, "b": np.nan, "unit": "a minute", "range": (8, np.inf)}}
+SUMMARY = {"blinks": {"a": 12.5, "b": np.nan, "unit": "a minute", "range": (8, np.inf)}}
 
 
 def person(rng, *spans):
@@ -48,7 +48,7 @@ def page_of(talk, folder, **more) -> str:
     stills = [(Highlight(10, "A & B"), np.full((64, 128, 3), 90, np.uint8))]
     path = folder / "report.html"
     run = {"seed": 0, "notes": ["</script>"]}
-    write_report(talk, load_head("open"), path, turns=TURNS, figures=FIGURES, run=run, stills=stills, **more)
+    write_report(talk, load_head("open"), path, turns=TURNS, summary=SUMMARY, run=run, stills=stills, **more)
     return path.read_text()
 
 
@@ -81,8 +81,8 @@ def test_page_contains_the_conversation_to_its_precision(talk, tmp_path):
     nod = next(curve for curve in data["curves"] if "pitch" in curve["title"])
     expected_deg = np.degrees(talk.b.motion.head_rotvec_rad[:, 0])
     assert np.allclose(np.array(nod["b"]) / nod["scale"], expected_deg, atol=0.051)
-    assert data["figures"]["Motion"]["blinks"] == {"a": 12.5, "b": None, "unit": "a minute", "range": [8, None]}
-    assert data["figures"]["Turn-taking"]["turns"]["a"] == 1
+    assert data["summary"]["Motion"]["blinks"] == {"a": 12.5, "b": None, "unit": "a minute", "range": [8, None]}
+    assert data["summary"]["Turn-taking"]["turns"]["a"] == 1
 
 
 def test_small_video_is_embedded_and_a_large_one_is_linked(talk, tmp_path, monkeypatch):
@@ -117,6 +117,6 @@ def test_highlights_have_open_eyes(talk):
 def test_conversation_without_turns_or_sound(tmp_path):
     silent = Participant(np.zeros(640, np.float32), Timeline(), HeadMotion(np.zeros((1, 62), np.float32), "open"))
     write_report(
-        Conversation(silent, silent), load_head("open"), tmp_path / "r.html", turns=TURNS[:0], figures={}, run={}
+        Conversation(silent, silent), load_head("open"), tmp_path / "r.html", turns=TURNS[:0], summary={}, run={}
     )
-    assert data_of((tmp_path / "r.html").read_text())["figures"]["Turn-taking"]["turns"]["a"] == 0
+    assert data_of((tmp_path / "r.html").read_text())["summary"]["Turn-taking"]["turns"]["a"] == 0

@@ -70,7 +70,7 @@ def write_results(
         with stages("Rendering") as progress:
             stills = _render(conversation, head, turns, folder / VIDEO, options, progress)
     with stages("Measuring"):
-        figures = motion_summary(conversation, head)
+        summary = motion_summary(conversation, head)
     record = _record(paths, options, notes, stages.timings_s)
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     write_viewer(conversation, head, folder / VIEWER)
@@ -79,7 +79,7 @@ def write_results(
         head,
         folder / REPORT,
         turns=turns,
-        figures=figures,
+        summary=summary,
         run=record,
         video=folder / VIDEO if options.video else None,
         viewer=folder / VIEWER,

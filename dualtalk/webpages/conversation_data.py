@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.core import PARTY, Conversation, Participant
 from dualtalk.head import Head
+from dualtalk.metrics.conversation_summary import SummaryRow
 from dualtalk.timebase import frame_at
 
 STILLS = 12
@@ -115,23 +116,23 @@ def select_highlights(
     return [replace(highlight, frame=_nearest_open_frame(highlight.frame, closed)) for highlight in selected]
 
 
-def turn_taking_figures(conversation: Conversation, turns: pd.DataFrame) -> dict[str, dict]:
+def turn_taking_summary(conversation: Conversation, turns: pd.DataFrame) -> dict[str, SummaryRow]:
     """Turn-taking statistics, in the layout of `dualtalk.metrics.conversation_summary.motion_summary`."""
     speaking = [person.speaking(conversation.frames) for person in conversation.participants]
 
     def rows(label: str, kind: str) -> pd.DataFrame:
         return turns[(turns.person == label) & (turns.kind == kind)]
 
-    figures = {"speaking time": _row("share", *(float(mask.mean()) for mask in speaking))}
+    summary = {"speaking time": _row("share", *(float(mask.mean()) for mask in speaking))}
     for name, kind in (("turns", "turn"), ("backchannels", "backchannel")):
-        figures[name] = _row("", *(len(rows(label, kind)) for label in PARTY))
+        summary[name] = _row("", *(len(rows(label, kind)) for label in PARTY))
     offsets_s = [rows(label, "turn").offset_s.mean() for label in PARTY]
-    figures["floor transfer offset, mean"] = _row("s", *map(float, offsets_s))
-    return figures
+    summary["floor transfer offset, mean"] = _row("s", *map(float, offsets_s))
+    return summary
 
 
-def _row(unit: str, a: float | int, b: float | int) -> dict:
-    return {"a": a, "b": b, "unit": unit, "range": None}
+def _row(unit: str, a: float | int, b: float | int) -> SummaryRow:
+    return SummaryRow(a=a, b=b, unit=unit, range=None)
 
 
 def _events(turns: pd.DataFrame, kind: str) -> list[tuple[int, str]]:

@@ -6,7 +6,7 @@ The page is one file that makes no network requests. Its data are embedded as JS
 
 import base64
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from jaxtyping import UInt8
 
 from dualtalk.core import PARTY, Conversation
 from dualtalk.head import Head
+from dualtalk.metrics.conversation_summary import SummaryRow
 from dualtalk.timebase import MOTION_FPS
-from dualtalk.webpages.conversation_data import Highlight, TimeSeries, time_series, turn_taking_figures
+from dualtalk.webpages.conversation_data import Highlight, TimeSeries, time_series, turn_taking_summary
 from dualtalk.webpages.template import jpeg_data_uri, json_types, write_page
 
 # A larger video is not embedded, because browsers open pages of 100 MB slowly; the page then loads it from its
@@ -31,7 +32,7 @@ def write_report(
     path: str | os.PathLike,
     *,
     turns: pd.DataFrame,
-    figures: dict[str, dict],
+    summary: Mapping[str, SummaryRow],
     run: dict,
     video: Path | None = None,
     viewer: Path | None = None,
@@ -47,8 +48,8 @@ def write_report(
         Appears only when complete.
     turns : DataFrame
         From `dualtalk.audio.turns.turn_table`.
-    figures : dict
-        From `dualtalk.metrics.conversation_summary.motion_summary`: {name: {"a", "b", "unit", "range"}}.
+    summary : mapping of str to SummaryRow
+        From `dualtalk.metrics.conversation_summary.motion_summary`.
     run : dict
         How the conversation was made. `notes` are shown at the top of the page, everything else at the end.
     video : Path, optional
@@ -80,7 +81,7 @@ def write_report(
             }
             for highlight, image in stills
         ],
-        "figures": json_types({"Turn-taking": turn_taking_figures(conversation, turns), "Motion": figures}),
+        "summary": json_types({"Turn-taking": turn_taking_summary(conversation, turns), "Motion": summary}),
         "run": json_types(run),
         "video": {"embedded": embedded, "file": Path(video).name} if video else None,
         "viewer": Path(viewer).name if viewer else None,

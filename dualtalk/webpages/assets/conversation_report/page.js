@@ -107,11 +107,11 @@ function rangeText(range, unit) {
   return low === 0 ? `${text(high)} or less` : `${text(low)} to ${text(high)}`;
 }
 
-function figureCell(figure, person) {
-  const value = figure[person];
-  const [low, high] = figure.range ?? [null, null];
+function measureCell(row, person) {
+  const value = row[person];
+  const [low, high] = row.range ?? [null, null];
   const outside = value !== null && ((low !== null && value < low) || (high !== null && value > high));
-  const text = numberText(value, figure.unit);
+  const text = numberText(value, row.unit);
   return element("td", {
     className: outside ? "outside" : "",
     textContent: outside ? `${text} ${value < low ? "▼" : "▲"}` : text,
@@ -119,22 +119,22 @@ function figureCell(figure, person) {
   });
 }
 
-function writeFigures() {
+function writeMeasures() {
   const head = element("tr", {}, ...["", "A", "B", "unit", "expected range"].map((text, column) =>
     element("th", { textContent: text, scope: "col", className: ["", "a", "b", "", ""][column] })));
   const table = element("table", {}, element("thead", {}, head));
-  for (const [group, figures] of Object.entries(data.figures)) {
+  for (const [group, rows] of Object.entries(data.summary)) {
     const body = element("tbody", {},
       element("tr", {}, element("th", { textContent: group, colSpan: 5, scope: "rowgroup", className: "group" })));
-    for (const [name, figure] of Object.entries(figures))
+    for (const [name, row] of Object.entries(rows))
       body.append(element("tr", {},
         element("th", { textContent: name, scope: "row" }),
-        figureCell(figure, "a"), figureCell(figure, "b"),
-        element("td", { textContent: figure.unit === "share" ? "" : figure.unit, className: "unit" }),
-        element("td", { textContent: rangeText(figure.range, figure.unit), className: "unit" })));
-    if (Object.keys(figures).length) table.append(body);
+        measureCell(row, "a"), measureCell(row, "b"),
+        element("td", { textContent: row.unit === "share" ? "" : row.unit, className: "unit" }),
+        element("td", { textContent: rangeText(row.range, row.unit), className: "unit" })));
+    if (Object.keys(rows).length) table.append(body);
   }
-  byId("figures").append(element("h2", { textContent: "Measures" }), element("div", { className: "wide" }, table));
+  byId("measures").append(element("h2", { textContent: "Measures" }), element("div", { className: "wide" }, table));
 }
 
 // ---- charts
@@ -226,7 +226,7 @@ document.addEventListener("keydown", event => {
 writeHeader();
 writeLegend();
 writeStrip();
-writeFigures();
+writeMeasures();
 writeRun({ ...data.run, notes: undefined });
 loadVideo();
 rebuild();
