@@ -12,7 +12,8 @@ from dualtalk.metrics import kinematics, lips
 # The tracked ranges are widened by this factor, because two people are a small sample.
 TOLERANCE = 1.5
 
-Range = tuple[float, float] | None
+# int too: the checks of shapes and types do not accept an int as a float.
+Range = tuple[float | int, float | int] | None
 Value = tuple[float, str, Range]
 
 
