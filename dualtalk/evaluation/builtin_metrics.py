@@ -63,10 +63,10 @@ class Definition:
             at = dict(zip(self.axes, values, strict=True))
             part = at.get("part", "")
             unit = self.unit.format(unit=PART_UNITS.get(part, ""))
-            scale, shown = self.display or (1.0, unit)
+            scale, display_unit = self.display or (1.0, unit)
             if self.published_scale:
                 scale = DISPLAY_SCALE[self.published_scale][part]
-                shown = f"{POWERS[scale]} {unit}".strip() if scale != 1 else unit
+                display_unit = f"{POWERS[scale]} {unit}".strip() if scale != 1 else unit
             yield {
                 "name": self.name.format(**at),
                 "group": self.group.format(**at),
@@ -76,7 +76,7 @@ class Definition:
                 "ideal": self.ideal,
                 "source": self.source,
                 "display_scale": scale,
-                "display_unit": shown,
+                "display_unit": display_unit,
             }
 
 

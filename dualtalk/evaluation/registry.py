@@ -88,7 +88,7 @@ class Metric:
     compute: Callable[[MetricInputs], float | WeightedMean] | None = None
 
     @property
-    def shown_unit(self) -> str:
+    def displayed_unit(self) -> str:
         """Unit of the scaled value."""
         return self.unit if self.display_unit is None else self.display_unit
 

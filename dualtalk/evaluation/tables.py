@@ -66,7 +66,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
                         *(row.name, row.protocol or BASELINE),
                         *(metric.group, metric.name, metric.unit, metric.direction),
                         *(*values, row.estimates[metric.name].dialogues, int((row.name, metric.name) in best)),
-                        *(metric.display_scale, metric.shown_unit),
+                        *(metric.display_scale, metric.displayed_unit),
                     ]
                 )
 
@@ -119,7 +119,7 @@ def _metric_json(row: SystemResult, metric: Metric, is_best: bool) -> dict[str, 
         "high": high,
         "unit": metric.unit,
         "display_scale": metric.display_scale,
-        "display_unit": metric.shown_unit,
+        "display_unit": metric.displayed_unit,
         "group": metric.group,
         "direction": metric.direction,
         "ideal": metric.ideal,

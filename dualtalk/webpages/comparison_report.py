@@ -60,7 +60,7 @@ def write_comparison(
             {
                 "name": one.name,
                 "group": one.group,
-                "unit": one.shown_unit,
+                "unit": one.displayed_unit,
                 "direction": one.direction,
                 "directionText": DIRECTION_TEXT[one.direction],
                 "formula": one.formula,

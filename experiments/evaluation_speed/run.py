@@ -163,8 +163,8 @@ def plain_loop(share: Share) -> float:
 
     def work() -> None:
         for reference, _, predictions in people:
-            for prediction, heard in predictions:
-                plain_figures(reference, prediction, heard)
+            for prediction, other in predictions:
+                plain_figures(reference, prediction, other)
 
     with warnings.catch_warnings():
         # The plain loop asks k-means for forty clusters, and a root, of a pose that is held.
@@ -180,8 +180,8 @@ def shared_work(share: Share) -> float:
     def work() -> None:
         for reference, partner, predictions in people:
             benchmark = Benchmark(reference, partner)
-            for prediction, heard in predictions:
-                benchmark.metrics(prediction, None if heard is partner else heard)
+            for prediction, other in predictions:
+                benchmark.metrics(prediction, None if other is partner else other)
 
     return timed(work)
 
