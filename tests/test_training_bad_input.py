@@ -1,4 +1,4 @@
-"""What `dualtalk train` is given and cannot use: one line, exit status 2, and what was learnt before is kept."""
+"""Bad input of `dualtalk train`: one line, exit status 2, and the last checkpoint is kept."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def refused(result, *, about: str) -> None:
 
 
 def changed(monkeypatch, at_step: int, change) -> None:
-    """Give one step another batch than the data has."""
+    """Change the batch of one step."""
     real = ConversationTraining.training_step
 
     def step(training: ConversationTraining, batch: Window, index: int):
@@ -75,7 +75,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_d
     assert run(*options).exit_code == 0
 
 
-def test_a_batch_without_a_valid_frame_is_gone_past(make_store, tiny_duet, tmp_path, monkeypatch):
+def test_a_batch_without_a_valid_frame_does_not_stop_the_run(make_store, tiny_duet, tmp_path, monkeypatch):
     changed(monkeypatch, 3, lambda batch: batch._replace(valid=torch.zeros_like(batch.valid)))
     store = make_store({"train": [40], "validation": [20]})
     result = run(*tiny_duet, "--data.datasets", store.root, "--output-dir", tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Laws of processes that train together: they learn what one learns, write once, and end together."""
+"""Laws of multi-process training: it equals training in one process; one process writes; all end together."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ from dualtalk.models.checkpoint import load_model
 from dualtalk.training.fit import train
 
 TOGETHER = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-# Each process draws numbers of its own, so the law can be seen where nothing is drawn.
-NOTHING_DRAWN = [
+# Each process draws its own random numbers, so gradients can only be compared without randomness.
+NOT_RANDOM = [
     *("--model.scheduled_sampling_prob", "0", "--model.history_noise_std", "0", "--model.flow_weight", "0"),
     *("--model.audio_augmentation", "false", "--model.vtlp_range", "null", "--data.role_swap", "false"),
     *("--model.model.init_args.config.lookahead_frames", "0"),
@@ -28,15 +28,15 @@ def trained_together(options: list[str]) -> subprocess.CompletedProcess:
 
 
 def weights(run: Path) -> dict[str, Tensor]:
-    """As the last step left them, not averaged over steps."""
+    """Weights after the last step, without averaging."""
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["current_model_state"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
-def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_duet, tmp_path):
-    """Frames count the same wherever they are: a process has 20 of them, or 9, or any two of these clips."""
+def test_two_processes_learn_what_one_process_learns_from_both_batches(make_store, tiny_duet, tmp_path):
+    """Every valid frame has the same weight, although the processes have different numbers of them."""
     store = make_store({"train": [10, 6, 10, 3], "validation": [20]})
-    options = [*tiny_duet, "--data.datasets", str(store.root), "--trainer.max_steps", "6", *NOTHING_DRAWN]
+    options = [*tiny_duet, "--data.datasets", str(store.root), "--trainer.max_steps", "6", *NOT_RANDOM]
     ended = trained_together([*options, "--output-dir", str(tmp_path / "two"), "--data.batch_size", "2"])
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == f"{tmp_path / 'two' / 'model.safetensors'}\n"
@@ -49,8 +49,8 @@ def test_two_processes_learn_what_one_learns_from_both_batches(make_store, tiny_
     assert max((averaged[name] - two[f"model.{name}"]).abs().max() for name in averaged) > 1e-3
 
 
-def test_processes_that_draw_apart_do_not_wait_for_each_other(make_store, tiny_duet, tmp_path):
-    """Where every conversation of a process goes on from its own motion, it has nothing to teach the flow."""
+def test_processes_with_different_random_numbers_do_not_deadlock(make_store, tiny_duet, tmp_path):
+    """A process whose conversations are all free-running has no loss of the flow."""
     write_shards(make_store({"train": [20] * 4, "validation": [20] * 2}), tmp_path / "shards", clips_per_shard=1)
     options = [*tiny_duet, "--data.datasets", str(tmp_path / "shards"), "--data.batch_size", "1"]
     ended = trained_together([*options, "--output-dir", str(tmp_path / "run"), "--trainer.max_steps", "6"])

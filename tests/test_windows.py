@@ -1,4 +1,4 @@
-"""Laws of the windows: every stretch of every clip, all distinct, none across two clips or two splits."""
+"""Laws of windows: they cover every clip, all differ, and none spans two clips or two splits."""
 
 import resource
 import subprocess
@@ -46,7 +46,7 @@ def test_windows_of_a_clip(clip_frames, frames, hop):
 
 
 @given(lengths=st.lists(st.integers(1, 90), min_size=1, max_size=5), hop=st.integers(1, 40))
-def test_every_window_of_a_split_is_there_once(tmp_path_factory, lengths, hop):
+def test_every_window_of_a_split_occurs_once(tmp_path_factory, lengths, hop):
     windows = stored(tmp_path_factory, lengths, hop)
     found = [windows.place(index) for index in range(len(windows))]
     wanted = [
@@ -59,7 +59,7 @@ def test_every_window_of_a_split_is_there_once(tmp_path_factory, lengths, hop):
 
 
 def stored(tmp_path_factory, lengths, hop) -> StoreWindows:
-    """A store of which only the manifest is there: places need no more."""
+    """A store with a manifest only, which is all that places need."""
 
     rows = [
         {"clip": f"train{n:03d}", "split": "train", "frames": f, "space": "open"} for n, f in enumerate(lengths)
@@ -74,7 +74,7 @@ def test_no_window_is_in_two_splits(make_store):
     assert not clips["train"] & clips["test"] | clips["train"] & clips["validation"]
 
 
-def test_a_window_is_the_stretch_it_names(make_store):
+def test_a_window_equals_the_span_of_its_clip(make_store):
     store = make_store(LENGTHS)
     for window in StoreWindows(store, "train", 30, 20):
         talk = store.conversation(window.clip)
@@ -88,7 +88,7 @@ def test_a_window_is_the_stretch_it_names(make_store):
         assert window.valid[:, :frames].all()
 
 
-def test_a_short_clip_is_filled_up_with_frames_that_do_not_count(make_store):
+def test_a_short_clip_is_padded_with_frames_that_are_not_valid(make_store):
     (window,) = StoreWindows(make_store({"train": [10]}), "train", 30)
     assert window.motion.shape == (2, 30, 62)
     assert window.audio.shape == (2, 30 * 640)
@@ -96,7 +96,7 @@ def test_a_short_clip_is_filled_up_with_frames_that_do_not_count(make_store):
     assert not window.motion[:, 10:].any()
 
 
-def test_role_swap_exchanges_all_that_belongs_to_the_people(make_store):
+def test_role_swap_exchanges_everything_of_the_people(make_store):
     store = make_store({"train": [400]})
     plain = StoreWindows(store, "train", 10)
     batches = ConversationData(store.root, window_frames=10, batch_size=1).train_dataloader()
@@ -218,7 +218,7 @@ def test_the_workers_of_a_process_share_its_windows(shards):
     assert sorted(read) == sorted(places(ShardedWindows(shards, "train", 10, 5)))
 
 
-def test_processes_read_apart_and_equally_much(shards):
+def test_processes_read_disjoint_windows_and_equally_many(shards):
     one, two = (places(ShardedWindows(shards, "train", 10, 5, rank=number, world_size=2)) for number in (0, 1))
     assert not set(one) & set(two)
     assert len(one) == len(two) == len(set(one)) == len(set(two))
@@ -232,7 +232,7 @@ def test_too_few_shards_for_the_readers_is_an_error(shards):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("sharded", [True, False])
-def test_a_loader_goes_on_in_the_middle_of_an_epoch(make_store, tmp_path, workers, sharded):
+def test_a_loader_resumes_in_the_middle_of_an_epoch(make_store, tmp_path, workers, sharded):
     source = make_store(LENGTHS)
     if sharded:
         write_shards(source, tmp_path / "shards", clips_per_shard=2)
@@ -291,7 +291,7 @@ def test_two_training_processes_read_disjoint_halves(make_store, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_corpus(make_store):
-    """Ten times the clips, the same windows read: the store is an index, and nothing of it stays."""
+    """With ten times the clips and equally many windows read."""
     store = make_store({"train": [200] * 40})
     few, many = store.manifest.iloc[:4], store.manifest
 

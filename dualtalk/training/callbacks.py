@@ -112,19 +112,24 @@ def sample_conversation(data: ConversationData) -> Conversation:
 
 
 class TrainingProgress(ProgressBar):
-    """One line on the terminal: step, metrics that are logged with `prog_bar=True`, steps per second, time
-    left."""
+    """One line on the terminal: step, metrics logged with `prog_bar=True`, steps per second, time left.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to write; standard error by default.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
             MofNCompleteColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[metrics]}"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=console or Console(stderr=True),
         )
         self._task = self._progress.add_task("step", total=None, metrics="", rate="")
         self._started = (0, 0.0)
@@ -160,12 +165,12 @@ class TrainingProgress(ProgressBar):
             self._task,
             description="step",
             completed=trainer.global_step,
-            metrics=" ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
+            metrics=" ".join(f"{name.removeprefix('train/')} {value:.4g}" for name, value in metrics.items()),
             rate=f"{rate:.2f} steps/s",
         )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._progress.update(self._task, description="validation, step")
+        self._progress.update(self._task, description="validating", completed=trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._progress.update(self._task, description="step")

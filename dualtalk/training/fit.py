@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -127,16 +127,18 @@ def _trainer(cli: TrainCLI, out: Path, callbacks: Sequence[Callback]) -> Trainer
     """The trainer of the config, with the callbacks and loggers of every run."""
     options = cli.config["trainer"]
     # Lightning's own bar counts epochs, which a run of max_steps does not have.
-    show_progress = options["enable_progress_bar"] is not False and sys.stderr.isatty()
+    bars = [one for one in callbacks if isinstance(one, ProgressBar)]
+    if not bars and options["enable_progress_bar"] is not False and sys.stderr.isatty():
+        bars = [TrainingProgress()]
+        callbacks = [*callbacks, *bars]
     return cli.instantiate_trainer(
         default_root_dir=out,
         logger=[CSVLogger(out, "", "logs"), TensorBoardLogger(out, "", "logs")],
-        enable_progress_bar=show_progress,
+        enable_progress_bar=bool(bars),
         enable_model_summary=bool(options["enable_model_summary"]),
         callbacks=[
             AveragedWeights(decay=EMA_DECAY),
             LearningRateMonitor("step"),
-            *([TrainingProgress()] if show_progress else []),
             *callbacks,
             ModelCheckpoint(
                 out / "checkpoints", save_last=True, every_n_train_steps=cli.config["checkpoint_every_n_steps"]
