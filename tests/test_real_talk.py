@@ -1,6 +1,8 @@
-"""What must be seen of the animator on two real recordings: lips that fit the sound, heads that live.
+"""The rule-based animator on real speech: pyannote.audio's sample as a mix, and with one file for each person.
 
-Ranges are `dualtalk.metrics.conversation_summary`'; each test takes the worst of all people and recordings.
+The ranges come from `dualtalk.metrics.conversation_summary`. Those of head and jaw are the statistics of two tracked
+talkers, widened by a factor of 1.5, and they were the target to which the animator's constants were tuned. So the
+range test shows that later changes keep the animator's behaviour; it is no evidence that its motion is realistic.
 """
 
 import numpy as np
@@ -16,7 +18,7 @@ from dualtalk.simulation import simulate
 
 
 @pytest.fixture(scope="module", params=["one mixed file", "one file each"])
-def talk(request) -> Conversation:
+def conversation(request) -> Conversation:
     if request.param == "one mixed file":
         paths = [request.getfixturevalue("two_person_wave")]
     else:
@@ -25,8 +27,8 @@ def talk(request) -> Conversation:
 
 
 @pytest.fixture(scope="module")
-def figures(talk) -> dict[str, dict]:
-    return motion_summary(talk, load_head("open"))
+def summary(conversation) -> dict[str, dict]:
+    return motion_summary(conversation, load_head("open"))
 
 
 @pytest.mark.parametrize(
@@ -46,39 +48,41 @@ def figures(talk) -> dict[str, dict]:
         "jaw bandwidth (90 % of power)",
     ],
 )
-def test_figure_is_in_its_range(figures, name):
-    low, high = figures[name]["range"]
-    values = np.array([figures[name]["a"], figures[name]["b"]])
+def test_statistic_stays_in_its_range(summary, name):
+    low, high = summary[name]["range"]
+    values = np.array([summary[name]["a"], summary[name]["b"]])
     assert np.isfinite(values).all()
     assert ((values >= low) & (values <= high)).all(), f"{name}: {values} outside [{low:.3g}, {high:.3g}]"
 
 
-def test_listeners_answer_the_ends_of_their_partners_phrases(two_person_wave, one_wave_each):
-    """More than chance (p < 0.05): both people of both recordings, activity averaged over seven seeds."""
+def test_listeners_respond_to_the_ends_of_their_partners_phrases(two_person_wave, one_wave_each):
+    """More than chance (p < 0.05) over both people of both recordings; activity is the mean of seven seeds."""
     names = load_head("open").blendshape_names
     listeners = []
     for paths in ([two_person_wave], one_wave_each):
-        conversation = conversation_from_recording(paths)[0]
-        seeds = [animate(conversation, seed).conversation.participants for seed in range(7)]
+        recording = conversation_from_recording(paths)[0]
+        seeds = [animate(recording, seed).conversation.participants for seed in range(7)]
         for own, partner in ((0, 1), (1, 0)):
             activity = np.mean([kinematics.activity(people[own].motion, names) for people in seeds], axis=0)
-            speaking = conversation.participants[own].speaking(conversation.frames)
+            speaking = recording.participants[own].speaking(recording.frames)
             listeners.append(
-                kinematics.ListenerActivity(activity, speaking, conversation.participants[partner].speech)
+                kinematics.ListenerActivity(activity, speaking, recording.participants[partner].speech)
             )
     ratio, chance = kinematics.response_ratio(*listeners)
     assert ratio > 1.05
     assert chance < 0.05
 
 
-def test_same_seed_same_bytes_and_another_seed_others(talk):
-    again, other = animate(talk, seed=0).conversation, animate(talk, seed=1).conversation
-    for person, same, different in zip(talk.participants, again.participants, other.participants, strict=True):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(conversation):
+    again, other = (animate(conversation, seed).conversation for seed in (0, 1))
+    for person, same, different in zip(
+        conversation.participants, again.participants, other.participants, strict=True
+    ):
         assert same.motion.coefficients.tobytes() == person.motion.coefficients.tobytes()
         assert not np.allclose(different.motion.head_rotvec_rad, person.motion.head_rotvec_rad, atol=1e-3)
 
 
-def test_swapping_the_people_swaps_the_motion(talk):
-    swapped = animate(talk.swap_roles(), seed=0).conversation
-    assert np.array_equal(swapped.a.motion.coefficients, talk.b.motion.coefficients)
-    assert np.array_equal(swapped.b.motion.coefficients, talk.a.motion.coefficients)
+def test_swapping_the_people_swaps_the_motion(conversation):
+    swapped = animate(conversation.swap_roles(), seed=0).conversation
+    assert np.array_equal(swapped.a.motion.coefficients, conversation.b.motion.coefficients)
+    assert np.array_equal(swapped.b.motion.coefficients, conversation.a.motion.coefficients)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from pyannote.core import Timeline
 from scipy.ndimage import maximum_filter1d
 
+from dualtalk.audio.turns import PHRASE_GAP_S
 from dualtalk.core import HeadMotion
 from dualtalk.timebase import MOTION_FPS, frame_at
 
@@ -24,7 +25,7 @@ TRACKED_RANGES = {
 }
 BLINK_CLOSED = 0.5
 RESPONSE_WINDOW_S = 2.0
-MIN_PHRASE_S, PHRASE_GAP_S = 0.7, 0.2
+MIN_PHRASE_S = 0.7
 # Frames this near to the listener's own speech are left out, because the mouth may already be moving.
 SPEECH_MARGIN_S = 0.4
 
