@@ -1,8 +1,8 @@
-"""Puts a trained duet into the package, in half precision, as the model that `dualtalk simulate` uses.
+"""Bundle a trained duet with the package, in half precision, as the pretrained model of `dualtalk simulate`.
 
     python scripts/bundle_duet.py runs/duet_long/model.safetensors
 
-`make duet` makes the model first.
+`make duet` trains the model.
 """
 
 import sys

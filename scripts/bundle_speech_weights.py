@@ -1,4 +1,4 @@
-"""Make the two bundled networks of `dualtalk/audio` from the wheels that publish them.
+"""Build the two bundled networks of `dualtalk/audio` from the wheels that publish them.
 
     python scripts/bundle_speech_weights.py [--wheels DIR]
 
@@ -33,23 +33,23 @@ def main() -> None:
             subprocess.run(
                 [sys.executable, "-m", "pip", "download", "--no-deps", "-d", wheels, *packages], check=True
             )
-        bundle_voice_activity(the_wheel(wheels, VOICE_ACTIVITY_WHEEL))
-        bundle_speaker_embedding(the_wheel(wheels, SPEAKER_EMBEDDING_WHEEL))
+        bundle_voice_activity(open_wheel(wheels, VOICE_ACTIVITY_WHEEL))
+        bundle_speaker_embedding(open_wheel(wheels, SPEAKER_EMBEDDING_WHEEL))
 
 
-def the_wheel(folder: Path, requirement: str) -> zipfile.ZipFile:
+def open_wheel(folder: Path, requirement: str) -> zipfile.ZipFile:
     name, version = requirement.split("==")
     stem = f"{name}-{version}".replace("-", "_").lower()
     found = [path for path in folder.glob("*.whl") if path.name.replace("-", "_").lower().startswith(stem)]
     if len(found) != 1:
-        sys.exit(f"{folder} holds {len(found)} wheels of {requirement}; wanted one")
+        sys.exit(f"{folder} has {len(found)} wheels of {requirement}; wanted one")
     return zipfile.ZipFile(found[0])
 
 
 def bundle_voice_activity(wheel: zipfile.ZipFile) -> None:
     """The 16 kHz half of the TorchScript model, under the names that `VoiceActivityNet` gives its layers.
 
-    The wheel's own safetensors file holds an older training of the same network, so it is left alone.
+    The safetensors file of the wheel has the weights of an older training and is not used.
     """
     published = torch.jit.load(BytesIO(wheel.read("silero_vad/data/silero_vad.jit"))).state_dict()
     weights = {"spectrum.weight": published["_model.stft.forward_basis_buffer"]}
@@ -63,7 +63,7 @@ def bundle_voice_activity(wheel: zipfile.ZipFile) -> None:
 
 
 def bundle_speaker_embedding(wheel: zipfile.ZipFile) -> None:
-    """The encoder without its optimiser's state and without its training loss's two numbers."""
+    """The encoder without the optimizer's state and without the two parameters of the training loss."""
     checkpoint = torch.load(
         BytesIO(wheel.read("resemblyzer/pretrained.pt")), map_location="cpu", weights_only=True
     )

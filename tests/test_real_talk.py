@@ -1,8 +1,8 @@
 """The rule-based animator on real speech: pyannote.audio's sample as a mix, and with one file for each person.
 
-The ranges come from `dualtalk.metrics.conversation_summary`. Those of head and jaw are the statistics of two tracked
-talkers, widened by a factor of 1.5, and they were the target to which the animator's constants were tuned. So the
-range test shows that later changes keep the animator's behaviour; it is no evidence that its motion is realistic.
+The ranges come from `dualtalk.metrics.conversation_summary`. Those of head and jaw are the statistics of two
+tracked talkers, widened by a factor of 1.5, and they were the target to which the animator's constants were tuned.
+So the range test shows that later changes keep the animator's behaviour; it is no evidence of realistic motion.
 """
 
 import numpy as np

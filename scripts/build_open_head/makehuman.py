@@ -76,9 +76,9 @@ def read_mask(folder: Path, name: str, uv: np.ndarray) -> np.ndarray:
 
 
 def read_joint_weights(folder: Path, vertices: int) -> np.ndarray:
-    """(vertex, 5) skinning weights of root, neck, jaw, left eye, right eye, gathered from the rig's bones.
+    """(vertex, 5) skinning weights of root, neck, jaw, left eye, right eye, from the weights of the rig's bones.
 
-    The neck's three bones hand their vertices over to the one joint in steps, so that the neck bends.
+    The three neck bones contribute to the neck joint with increasing shares, so that the neck bends smoothly.
     """
     bones = json.loads((folder / "mpfb2/rigs/standard/rig.default.json").read_text())
     weights = json.loads((folder / "mpfb2/rigs/standard/weights.default.json").read_text())["weights"]

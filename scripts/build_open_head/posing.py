@@ -1,6 +1,6 @@
-"""Pose corrections: how far to displace vertices before skinning, so that turned joints give sculpted shapes.
+"""Pose corrections: displacements before skinning that make rotated joints reproduce the sculpted shapes.
 
-FLAME adds to the rest shape `pose_basis` times the entries of (R - I) of each joint; the basis is fitted here.
+FLAME adds `pose_basis` times the entries of (R - I) of each joint to the rest shape. This module fits the basis.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from dualtalk.head.blendshapes import JOINT_ROTATIONS
 
 SHARES = np.array([0.25, 0.5, 0.75, 1.0])
-# The basis bends as sine and cosine where units are straight lines, so that one strength alone can be met
-# exactly: the full one.
+# The correction is a function of sine and cosine while units are linear, so only one strength can be exact: the
+# full one.
 SHARE_WEIGHTS = np.array([1.0, 1.0, 1.0, 1e3])
 
 
@@ -28,7 +28,7 @@ def pose_basis(
     """(36, 3 vertices) basis of neck, jaw, left and right eye. The neck and the eyeballs need no correction."""
     basis = [np.zeros((9, template.size))]
     for joint in (2, 3, 4):
-        features, wanted = [], []
+        features, targets = [], []
         for unit in JOINT_ROTATIONS:
             owner, rotvec = rotation_of(unit)
             if owner != joint:
@@ -39,22 +39,22 @@ def pose_basis(
                 posed = template + share * units[unit]
                 correction = unskinned(template, posed, joints[joint], weights[:, joint], matrix) - template
                 correction[eyeballs] = 0
-                wanted.append(correction)
-        basis.append(least_norm(np.array(features), np.array(wanted).reshape(len(wanted), -1)))
+                targets.append(correction)
+        basis.append(least_norm(np.array(features), np.array(targets).reshape(len(targets), -1)))
     return np.concatenate(basis)
 
 
 def unskinned(template, posed, joint, weight, matrix) -> np.ndarray:
-    """Rest positions that skinning with one turned joint takes to `posed`."""
+    """Rest positions that skinning with one rotated joint maps to `posed`."""
     blend = (1 - weight)[:, None, None] * np.eye(3) + weight[:, None, None] * matrix
     shift = weight[:, None] * (joint - matrix @ joint)
     return np.linalg.solve(blend, (posed - shift)[..., None])[..., 0]
 
 
-def least_norm(features: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Smallest basis that fits best; rows run over units, and within a unit over `SHARES`."""
+def least_norm(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Least-squares basis of minimum norm; rows run over units, and within a unit over `SHARES`."""
     weight = np.tile(SHARE_WEIGHTS, len(features) // len(SHARES))[:, None]
-    return np.linalg.pinv(weight * features, rcond=1e-9) @ (weight * wanted)
+    return np.linalg.pinv(weight * features, rcond=1e-9) @ (weight * targets)
 
 
 def pose_basis_error(
@@ -65,7 +65,7 @@ def pose_basis_error(
     units: dict[str, np.ndarray],
     eyeballs: np.ndarray,
 ) -> dict[str, tuple[float, float]]:
-    """Largest distance in metres of skin from each joint-driven sculpted unit, at half and at full strength."""
+    """Largest distance of the skin from each joint-driven sculpted unit, in metres, at half and full strength."""
     errors = {}
     for unit in JOINT_ROTATIONS:
         joint, rotvec = rotation_of(unit)

@@ -1,7 +1,7 @@
-"""Cutting a triangle mesh along curves, while every new vertex stays a mix of the base mesh's vertices.
+"""Cutting of a triangle mesh along curves; every new vertex is a linear combination of base mesh vertices.
 
-A vertex is a sparse row of weights over the base mesh, so that any displacement of the base mesh (an identity,
-a face unit) applies to the cut mesh by one product.
+A vertex is a sparse row of weights over the base mesh, so any displacement of the base mesh (an identity, a face
+unit) transfers to the cut mesh by one product.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def split_along(surface: Surface, field: np.ndarray) -> tuple[Surface, np.ndarra
     surface, inside
         `inside` is (face,) bool: the field is positive there.
     """
-    # A vertex almost on the line is put on it: no slivers.
+    # A vertex very near the line is snapped to it, which avoids slivers.
     spread = np.abs(field[surface.triangles]).max(axis=1)
     near = np.full(len(field), np.inf)
     np.minimum.at(near, surface.triangles.ravel(), np.repeat(spread, 3))
@@ -97,7 +97,7 @@ def split_along(surface: Surface, field: np.ndarray) -> tuple[Surface, np.ndarra
 
 
 def _pieces(corners: np.ndarray, values: np.ndarray, crossing) -> tuple[list[tuple], list[bool]]:
-    """Triangles on either side of the line through one triangle."""
+    """Triangles on both sides of the line through one triangle."""
     pieces, signs = [], []
     for sign in (1, -1):
         polygon = []
@@ -151,7 +151,7 @@ def _halved(corners: tuple[int, int, int], edges: list[int | None]) -> list[tupl
     if all(halved):
         (a, b, c), (ab, bc, ca) = corners, edges
         return [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
-    # Turn the triangle until its first edge is halved and, if two are, the second too.
+    # Rotate the triangle until its first edge is halved and, if two are, the second too.
     while not (halved[0] and (sum(halved) == 1 or halved[1])):
         corners, edges, halved = corners[1:] + corners[:1], edges[1:] + edges[:1], halved[1:] + halved[:1]
     (a, b, c), (ab, bc, _) = corners, edges
