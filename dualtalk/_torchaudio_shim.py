@@ -1,8 +1,8 @@
-"""torchaudio made importable whether or not its compiled part loads.
+"""Makes `import torchaudio` work whether or not its compiled extension loads.
 
-That part is often built for another torch (a CUDA one beside a CPU torch) and then fails to load; nothing here
-needs it, so where the real one fails, a stand-in says that there is none, and torchaudio runs as plain Python.
-Import this module before anything that imports torchaudio: pyannote.audio and transformers both do.
+The extension is often built for another torch (a CUDA build beside a CPU torch) and then fails to load. Nothing
+here needs it: without an extension torchaudio runs as plain Python. pyannote.audio and transformers import
+torchaudio, so the two `third_party` modules call `ready_torchaudio` before they import those packages.
 """
 
 import sys
@@ -10,7 +10,10 @@ from types import ModuleType
 
 
 def ready_torchaudio() -> None:
-    """Make `import torchaudio` work whether or not its compiled part loads."""
+    """Import torchaudio; if its extension fails to load, replace the extension by an empty module.
+
+    Repeated calls do nothing.
+    """
     try:
         import torchaudio  # noqa: F401
     except OSError:
@@ -20,11 +23,7 @@ def ready_torchaudio() -> None:
 
 
 def _no_extension() -> ModuleType:
-    """What torchaudio's Python files ask of `torchaudio._extension`, when it was built without one."""
-    module = ModuleType("torchaudio._extension", "No compiled part.")
-    module._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    module.fail_if_no_align = lambda function: function
+    """The names that torchaudio expects of `torchaudio._extension` in a build without an extension."""
+    module = ModuleType("torchaudio._extension", "No compiled extension.")
+    vars(module).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=lambda function: function)
     return module
-
-
-ready_torchaudio()

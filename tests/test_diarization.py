@@ -9,7 +9,7 @@ import torch
 import yaml
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.diarization import PyannoteDiarizer, in_order_of_speaking, load_diarizer
+from dualtalk.audio.diarization import PyannoteDiarizer, load_diarizer, relabel_by_first_turn
 from dualtalk.errors import SetupError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.rttm import read_rttm
@@ -86,8 +86,8 @@ def test_embeddings_are_unit_vectors_of_any_length_of_window():
             assert torch.allclose(vectors.norm(dim=1), torch.ones(3))
 
 
-def test_the_likeliest_path_is_the_best_of_all():
-    from dualtalk.audio.default_diarizer import CHANGE_COST, likeliest_path
+def test_the_viterbi_path_is_the_best_of_all():
+    from dualtalk.audio.default_diarizer import CHANGE_COST, viterbi_path
 
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -98,7 +98,7 @@ def test_the_likeliest_path_is_the_best_of_all():
             return scores[np.arange(7), path].sum() - cost[np.diff(path) != 0].sum()
 
         best = max((np.array(path) for path in product((0, 1), repeat=7)), key=worth)
-        assert worth(likeliest_path(scores, after_silence)) == pytest.approx(worth(best))
+        assert worth(viterbi_path(scores, after_silence)) == pytest.approx(worth(best))
 
 
 def test_labels_come_in_the_order_of_speaking():
@@ -106,12 +106,12 @@ def test_labels_come_in_the_order_of_speaking():
     three[Segment(5, 9)] = "SPEAKER_00"
     three[Segment(1, 4)] = "SPEAKER_02"
     three[Segment(0, 0.5)] = "SPEAKER_01"
-    ordered = in_order_of_speaking(three)
+    ordered = relabel_by_first_turn(three)
     assert list(ordered.itertracks(yield_label=True)) == [
         (Segment(1, 4), "a0", "a"),
         (Segment(5, 9), "b0", "b"),
     ]
-    assert not in_order_of_speaking(Annotation())
+    assert not relabel_by_first_turn(Annotation())
 
 
 def test_a_pipeline_is_asked_for_two_and_its_output_unpacked():

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.recording import conversation_from_recording, without_leaks
+from dualtalk.audio.recording import conversation_from_recording, without_crosstalk
 from dualtalk.audio.speaker_masking import separate
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
@@ -64,7 +64,7 @@ def test_stereo_is_a_person_a_channel(tmp_path):
 def test_stereo_of_one_mixed_sound_is_diarized_and_said(tmp_path):
     path = written(tmp_path, "talk.wav", np.stack([voice(), voice()], axis=1))
     conversation, notes = conversation_from_recording([path], halves)
-    assert "same sound" in notes[0]
+    assert "same audio" in notes[0]
     assert conversation.a.speech == Timeline([Segment(0, 1)])
 
 
@@ -120,7 +120,7 @@ def test_files_that_are_not_audio_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             conversation_from_recording([tmp_path / name], halves)
-    with pytest.raises(InputError, match="one file a person"):
+    with pytest.raises(InputError, match="one file per person"):
         conversation_from_recording([tmp_path / "whole.wav"] * 3, halves)
 
 
@@ -141,5 +141,5 @@ def test_an_echo_of_the_other_is_no_speech():
     own, other = voice(2.0, 1), voice(2.0, 2)
     own[16_000:] = 0.05 * other[16_000:]
     other[:16_000] *= 0.05
-    kept = without_leaks(Timeline([Segment(0.0, 2.0)]), own, other)
+    kept = without_crosstalk(Timeline([Segment(0.0, 2.0)]), own, other)
     assert kept.extent().end == pytest.approx(1.0, abs=0.15)

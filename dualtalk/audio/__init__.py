@@ -1,1 +1,1 @@
-"""Sound: wave files, the clock that ties samples to motion frames, who speaks when, phonemes and prosody."""
+"""Analysis of speech audio: voice activity, diarization, speaker embedding, phonemes, prosody and turn-taking."""

@@ -1,4 +1,4 @@
-"""How much of one person's voice is in the other's channel."""
+"""Crosstalk: the level of one person's voice in the other person's channel."""
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float32
 from dualtalk.core import Conversation
 from dualtalk.timebase import SAMPLES_PER_FRAME
 
-# Less talk than this says nothing.
-LEAST_FRAMES = 10
+# Fewer frames give no reliable median.
+FEWEST_FRAMES = 10
 SILENCE = 1e-10
 
 
@@ -19,15 +19,15 @@ def leakage_db(
 ) -> float:
     """Level of `own` relative to `other` while the other person speaks, in dB: the median over frames.
 
-    Frames in which the own person speaks and is the louder are left out; the rest cannot be told from a leak by
-    voice activity, since a leak sounds like a voice. Near 0 where both channels carry the same sound; never below
-    the channel's own noise. NaN where the other hardly ever speaks.
+    Frames in which the own person speaks and is louder are left out. Voice activity cannot separate the remaining
+    ones from a leak, since a leak is speech. The level is near 0 dB if both channels carry the same audio, and
+    never below the channel's own noise. NaN if the other person speaks in fewer than 10 frames.
     """
     own_power, other_power = (_power(audio, len(own_speaking)) for audio in (own, other))
-    heard = other_speaking & ~(own_speaking & (own_power >= other_power))
-    if heard.sum() < LEAST_FRAMES:
+    leaking = other_speaking & ~(own_speaking & (own_power >= other_power))
+    if leaking.sum() < FEWEST_FRAMES:
         return float("nan")
-    return float(np.median(10 * np.log10(own_power[heard] / other_power[heard])))
+    return float(np.median(10 * np.log10(own_power[leaking] / other_power[leaking])))
 
 
 def crosstalk_db(conversation: Conversation) -> tuple[float, float]:

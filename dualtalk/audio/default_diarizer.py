@@ -1,17 +1,18 @@
-"""Who of two people speaks when, on bundled weights alone: a pyannote.audio pipeline with nothing to fetch.
+"""Speaker diarization of two people with bundled weights: a pyannote.audio pipeline that works offline.
 
-Voice activity says when somebody speaks. Inside speech, a d-vector of the half second around every tenth of a
-second says who: the vectors fall into two clusters, each becomes a Gaussian with a covariance that both share,
-and the most likely path between the two people, in which a change costs something, gives the turns. Half a
-second is short for a d-vector, but turns are short too: on real talk longer windows blur more than they gain.
+1. Voice activity detection finds speech. 2. A d-vector (speaker embedding) is computed for the half second around
+every tenth of a second of speech. 3. The d-vectors are clustered in two, each cluster becomes a Gaussian with a
+shared covariance, and the Viterbi path
+   with a cost per speaker change gives the turns.
 
-One person speaks at a time here; where both do, the louder voice gets the time.
+Half a second is short for a d-vector, but turns are short too: on real conversations longer windows blur more than
+they gain. The output has no overlap: where both people speak, the louder one is chosen.
 """
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from pyannote.core import Annotation, Segment, Timeline
+from pyannote.core import Annotation, Segment, SlidingWindowFeature, Timeline
 
 from dualtalk.audio.speaker_embedding import SpeakerEmbedding, at_training_level
 from dualtalk.audio.third_party import Inference, KMeansClustering, Pipeline
@@ -20,15 +21,15 @@ from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
 
 STEP_S = 0.1
 TURN_WINDOW_S = 0.5
-# The window the network was trained on: a surer, if blurred, sign of whether there are two voices at all.
+# The window that the network was trained on. It decides more reliably whether there are two speakers at all.
 VOICE_WINDOW_S = 1.6
-# Cosine of the two clusters' mean vectors over the longer windows: two people gave 0.64 to 0.90 and one person
-# cut in two 0.92 to 0.98 (0.89 in one of 12), on flite voices and two real conversations.
+# Cosine similarity of the two clusters' mean vectors over the longer windows. Two people: 0.64 to 0.90. One person
+# split in two: 0.92 to 0.98 (0.89 in one of 12). Measured on flite voices and two real conversations.
 ONE_VOICE_COSINE = 0.91
-# A voice heard for less than this in the whole recording is taken for the other one in an odd moment: single
-# sentences, too short for a sure cosine, are then cut in two half as often.
+# A speaker with less speech than this in the whole recording is merged into the other. Single sentences, which are
+# too short for a reliable cosine, are then split half as often.
 SHORTEST_VOICE_S = 1.0
-# Chosen on two real conversations and six of flite voices: experiments/diarization.
+# Tuned on two real conversations and six with flite voices: experiments/diarization.
 CHANGE_COST = 6.0
 COMPONENTS = 8
 SHRINKAGE = 0.1
@@ -37,7 +38,7 @@ WINDOWS_AT_ONCE = 256
 
 
 class TwoSpeakerDiarization(Pipeline):
-    """Turns of at most two people, labelled 0 and 1; label 0 alone where only one voice is heard."""
+    """Diarization into at most two speakers, labelled 0 and 1; only label 0 if there is one speaker."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,27 +60,42 @@ class TwoSpeakerDiarization(Pipeline):
         audio = at_training_level(audio, spoken)
         points = _points_in(speech, len(audio) / AUDIO_RATE_HZ)
         fine, coarse = (_embed(audio, network, points * STEP_S) for network in (self._of_turn, self._of_voice))
-        return _annotation(points, two_voices(fine, coarse, points), speech)
+        return _annotation(points, cluster_two_speakers(fine, coarse, points), speech)
 
 
-def two_voices(
+def cluster_two_speakers(
     fine: Float[np.ndarray, "point coef"],
     coarse: Float[np.ndarray, "point coef"],
     points: Int[np.ndarray, "point"],
 ) -> Int[np.ndarray, "point"]:
-    """Which voice, 0 or 1, speaks at each point; all 0 where there is one voice."""
+    """Assign each point to speaker 0 or 1.
+
+    Parameters
+    ----------
+    fine : (point, coef)
+        d-vectors of half a second, which are clustered.
+    coarse : (point, coef)
+        d-vectors of 1.6 s, which decide whether there is more than one speaker.
+    points : (point,)
+        Times, in tenths of a second; gaps are silence.
+
+    Returns
+    -------
+    (point,) int
+        All 0 if there is one speaker.
+    """
     one_voice = np.zeros(len(points), int)
     if len(points) <= COMPONENTS:
         return one_voice
     centred = fine - fine.mean(axis=0)
     reduced = centred @ np.linalg.svd(centred, full_matrices=False)[2][:COMPONENTS].T
-    # Several starts, the tightest result: a single one is often a worse optimum. It works in place.
+    # k-means with several initializations; a single one often ends in a worse optimum. It modifies its input.
     voices = KMeansClustering().cluster(fine.copy(), num_clusters=2)
     after_silence = np.diff(points) > 1
     for _ in range(ROUNDS):
         if len(np.unique(voices)) < 2:
             return one_voice
-        voices = likeliest_path(_log_likelihood(reduced, voices), after_silence)
+        voices = viterbi_path(_log_likelihood(reduced, voices), after_silence)
     if min(voices.sum(), len(voices) - voices.sum()) * STEP_S < SHORTEST_VOICE_S:
         return one_voice
     one, other = _means(coarse, voices)
@@ -87,10 +103,11 @@ def two_voices(
     return voices if cosine < ONE_VOICE_COSINE else one_voice
 
 
-def likeliest_path(
+def viterbi_path(
     scores: Float[np.ndarray, "point 2"], after_silence: Bool[np.ndarray, "_"]
 ) -> Int[np.ndarray, "point"]:
-    """Viterbi's path through two states; a change costs half as much across a silence."""
+    """Viterbi path through two states for log-likelihood `scores`; a change costs half as much across a
+    silence."""
     best, came_from = scores[0], np.zeros(scores.shape, int)
     for point in range(1, len(scores)):
         cost = CHANGE_COST / 2 if after_silence[point - 1] else CHANGE_COST
@@ -117,18 +134,19 @@ def _means(vectors: np.ndarray, voices: np.ndarray) -> Float[np.ndarray, "2 coef
 
 
 def _points_in(speech: Timeline, duration_s: float) -> Int[np.ndarray, "point"]:
-    """Tenths of a second in speech; at least one for the shortest utterance."""
+    """Tenths of a second within speech; at least one point, even for a very short utterance."""
     points = [np.arange(np.ceil(span.start / STEP_S), np.floor(span.end / STEP_S) + 1) for span in speech]
     inside = np.unique(np.concatenate(points)).astype(int)
     return inside if len(inside) else np.array([int(speech[0].middle / STEP_S)])
 
 
 def _embed(audio: torch.Tensor, network: Inference, times_s: np.ndarray) -> Float[np.ndarray, "point coef"]:
-    """One vector for the window centred on each time."""
+    """One d-vector for the window centred on each time."""
     half = sample_at(network.duration / 2)
     padded = torch.nn.functional.pad(audio, (half, half + sample_at(STEP_S)))
-    vectors = network({"waveform": padded[None], "sample_rate": AUDIO_RATE_HZ}).data
-    return vectors[np.round(times_s / STEP_S).astype(int)]
+    vectors = network({"waveform": padded[None], "sample_rate": AUDIO_RATE_HZ})
+    assert isinstance(vectors, SlidingWindowFeature)
+    return vectors.data[np.round(times_s / STEP_S).astype(int)]
 
 
 def _annotation(points: np.ndarray, voices: np.ndarray, speech: Timeline) -> Annotation:

@@ -1,11 +1,11 @@
-"""Who speaks when in a recording of two people: one interface, an offline default, and pyannote's own pipelines.
+"""Speaker diarization of two people: one interface, an offline default, and pyannote.audio's pipelines.
 
     >>> annotate = load_diarizer("default")
     >>> annotate(audio).labels()
     ['a', 'b']
 
-A diarizer takes 16 kHz mono audio and gives a `pyannote.core.Annotation` with the labels "a" and "b"; "a" is
-who speaks first. With one voice there is only "a"; with none, nothing.
+A diarizer takes 16 kHz mono audio and returns a `pyannote.core.Annotation` with the labels "a" and "b"; "a" speaks
+first. With one speaker there is only the label "a"; without speech the annotation is empty.
 """
 
 import os
@@ -27,26 +27,26 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 @runtime_checkable
 class Diarizer(Protocol):
-    """Who speaks when: 16 kHz mono audio (sample,) to an Annotation with labels "a" and "b"."""
+    """Maps 16 kHz mono audio (sample,) to an Annotation with the labels "a" and "b"."""
 
     def __call__(self, audio: Float32[np.ndarray, "sample"]) -> Annotation: ...
 
 
 def load_diarizer(name: str | os.PathLike = "default", token: str | None = None) -> Diarizer:
-    """A diarizer of two people.
+    """Load a diarizer for two people.
 
     Parameters
     ----------
     name : str or path
-        "default": bundled weights, offline. Else the folder or `config.yaml` of a pyannote.audio pipeline, or its
-        name on the Hugging Face hub, such as "pyannote/speaker-diarization-community-1".
+        "default" for the bundled weights; otherwise the folder or `config.yaml` of a pyannote.audio pipeline, or
+        its name on the Hugging Face hub, such as "pyannote/speaker-diarization-community-1".
     token : str, optional
-        Hugging Face token, for a pipeline on the hub whose conditions you accepted.
+        Hugging Face token, for a gated pipeline whose conditions the user has accepted.
 
     Raises
     ------
     SetupError
-        The pipeline is not there, or cannot be loaded.
+        The pipeline does not exist or cannot be loaded.
     """
     if str(name) == "default":
         from dualtalk.audio.default_diarizer import TwoSpeakerDiarization
@@ -57,29 +57,27 @@ def load_diarizer(name: str | os.PathLike = "default", token: str | None = None)
     if not Path(name).exists() and not HUB_NAME.fullmatch(str(name)):
         raise SetupError(f"no diarizer at {name}; wanted default, the path of a config.yaml, or a hub name")
     try:
-        pipeline = Pipeline.from_pretrained(name, token=token)
+        pipeline = Pipeline.from_pretrained(str(name), token=token)
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SetupError(
-            f"no diarizer could be loaded from {name} ({reason[0]}); wanted default, the path of a pipeline's "
-            "config.yaml, or a hub name, which needs a token and its conditions accepted"
+            f"cannot load a diarizer from {name} ({reason[0]}); wanted default, the path of a pipeline's "
+            "config.yaml, or a hub name, which may need a token and its conditions accepted"
         ) from error
     if pipeline is None:
-        raise SetupError(
-            f"no diarizer could be loaded from {name}; does it need a token or its conditions accepted?"
-        )
+        raise SetupError(f"cannot load a diarizer from {name}; does it need a token, or its conditions accepted?")
     return PyannoteDiarizer(pipeline, num_speakers=2)
 
 
 class PyannoteDiarizer:
-    """A pyannote.audio pipeline, with its labels brought to "a" and "b".
+    """A pyannote.audio pipeline with its labels mapped to "a" and "b".
 
     Parameters
     ----------
     pipeline : pyannote.audio.Pipeline
-        Anything called with a waveform that gives an Annotation, or an output that holds one.
+        Any callable that maps a waveform to an Annotation, or to an output with one as `speaker_diarization`.
     **options
-        Passed on with each call.
+        Passed to each call.
     """
 
     def __init__(self, pipeline: Any, **options: Any) -> None:
@@ -91,12 +89,14 @@ class PyannoteDiarizer:
             return Annotation()
         file = {"waveform": torch.tensor(audio)[None], "sample_rate": AUDIO_RATE_HZ}
         output = self.pipeline(file, **self.options)
-        return in_order_of_speaking(getattr(output, "speaker_diarization", output))
+        return relabel_by_first_turn(getattr(output, "speaker_diarization", output))
 
 
-def in_order_of_speaking(annotation: Annotation) -> Annotation:
-    """The same turns, labelled "a" and "b" by who speaks first; where a pipeline found more than two, the two
-    who speak longest are kept."""
+def relabel_by_first_turn(annotation: Annotation) -> Annotation:
+    """Rename the speakers to "a" and "b" in order of their first turn.
+
+    Of more than two speakers, the two with the most speech are kept.
+    """
     longest = [label for label, _ in annotation.chart()[: len(PARTY)]]
     first_to_last = sorted(longest, key=lambda label: annotation.label_timeline(label).extent().start)
     ordered = Annotation()

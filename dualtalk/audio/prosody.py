@@ -1,8 +1,8 @@
-"""Loudness and pitch of a voice, one number a motion frame (25 a second), in numpy alone.
+"""Loudness and pitch of a voice, one value per motion frame (25 a second).
 
-Pitch is YIN's (de Cheveigné & Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music"):
-the difference function (their equation 6), normalised by its cumulative mean (8), an absolute threshold
-(step 4), and parabolic interpolation (step 5). The difference function of all frames comes from two FFTs.
+Pitch is estimated by YIN (de Cheveigné & Kawahara 2002, "YIN, a fundamental frequency estimator for speech and
+music"): the difference function (their equation 6), normalised by its cumulative mean (8), an absolute threshold
+(step 4), and parabolic interpolation (step 5). Two FFTs give the difference function of all frames.
 """
 
 import numpy as np
@@ -12,17 +12,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
 
 QUIETEST_DB = -80.0
-# Neighbours' weight in the smoothed power: enough to take out the beat of single glottal pulses in low voices.
+# Weights of neighbouring frames in the smoothed power; enough to remove the ripple of glottal pulses in low
+# voices.
 SMOOTHING = (0.25, 0.5, 0.25)
 
-# Speaking voices, men's low to children's high.
+# Range of speaking voices, from low male voices to high children's voices.
 LOWEST_HZ, HIGHEST_HZ = 60.0, 400.0
-# A lower rate is enough for these pitches and makes the search cheap.
+# A lower rate suffices for these pitches and speeds up the search.
 DECIMATION = 2
 PITCH_RATE_HZ = AUDIO_RATE_HZ // DECIMATION
 LONGEST_LAG = int(np.ceil(PITCH_RATE_HZ / LOWEST_HZ)) + 1
 SHORTEST_LAG = int(PITCH_RATE_HZ / HIGHEST_HZ)
-# As long as the longest period searched, and twice over a lag of that length fits: 50 ms a frame.
+# Twice the longest period; with the largest lag, 50 ms of audio per frame.
 WINDOW_SAMPLES = 2 * LONGEST_LAG
 # YIN's absolute threshold is 0.1 for clean speech; recordings are not, and librosa's and pYIN's is 0.1 to 0.2.
 APERIODICITY_LIMIT = 0.2
@@ -30,9 +31,9 @@ FRAMES_AT_ONCE = 2048
 
 
 def loudness_db(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "frame"]:
-    """Root mean square over each frame's 640 samples, in dB of full scale, not below -80.
+    """Root mean square over each frame's 640 samples, in dB of full scale, at least -80.
 
-    The power is smoothed over three frames. Samples that lack at the end of the last frame count as silence.
+    The power is smoothed over three frames. A partial last frame is padded with silence.
     """
     power = _padded(audio, frames_for_samples(len(audio)) * SAMPLES_PER_FRAME).reshape(-1, SAMPLES_PER_FRAME)
     mean_power = (power.astype(np.float64) ** 2).mean(axis=1)
@@ -44,9 +45,9 @@ def loudness_db(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "fr
 
 
 def pitch_hz(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "frame"]:
-    """Fundamental frequency about the middle of each frame, from 60 to 400 Hz; NaN where unvoiced or silent."""
+    """Fundamental frequency at the middle of each frame, from 60 to 400 Hz; NaN where unvoiced or silent."""
     frames = frames_for_samples(len(audio))
-    # Windows are centred on the frames; averaging pairs is filter enough below 400 Hz.
+    # Windows are centred on the frames. Averaging pairs of samples is sufficient as an anti-aliasing filter here.
     span = WINDOW_SAMPLES + LONGEST_LAG
     hop = SAMPLES_PER_FRAME // DECIMATION
     before = (span - hop) // 2

@@ -1,6 +1,6 @@
-"""The user's own recordings: one mixed file, one stereo file, or a file a person, into a `Conversation`.
+"""A user's recordings as a `Conversation`: one mixed file, one stereo file, or one file per person.
 
-What was found and what was done about it is said in notes, so that a surprise in the result can be traced.
+Notes report what was found and how it was handled, so that a surprising result can be traced.
 """
 
 import os
@@ -21,12 +21,12 @@ from dualtalk.geometry.masks import runs
 from dualtalk.io.audio_file import read_wave
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
 
-# Microphones and separation leak: where a channel is this much softer than the other, it holds the other's voice.
-LEAK_DB = 12.0
-LEAK_WINDOW_S = 0.2
+# A channel that is softer than the other by this much contains crosstalk, not the own voice.
+CROSSTALK_DB = 12.0
+CROSSTALK_WINDOW_S = 0.2
 SHORTEST_SPEECH_S = 0.12
-# Two channels whose difference is this small beside their sum carry one mixed sound.
-SAME_SOUND = 1e-3
+# Largest ratio of the difference of two channels to their sum at which both carry the same mix.
+SAME_AUDIO_RATIO = 1e-3
 
 
 def conversation_from_recording(
@@ -37,48 +37,48 @@ def conversation_from_recording(
     Parameters
     ----------
     paths : one or two paths
-        One mono file is diarized, two speakers assumed. One stereo file holds a person a channel. Two files
-        hold a person each.
+        One mono file is diarized, assuming two speakers. One stereo file has one person per channel. Two files
+        have one person each.
     diarizer : Diarizer, optional
         `load_diarizer("default")` if not given.
 
     Returns
     -------
     conversation, notes
-        Notes are sentences a user should read: one speaker only, lengths that differ, and the like.
+        Notes are sentences for the user: only one speaker was found, the lengths differ, and so on.
 
     Raises
     ------
     InputError
-        A file that is not audio, too short, or of more channels than people.
+        A file is not audio, is too short, or has more channels than people.
     """
     if len(paths) not in (1, 2):
-        raise InputError(f"{len(paths)} audio files came; wanted one recording, or one file a person")
+        raise InputError(f"{len(paths)} audio files; wanted one recording, or one file per person")
     files = [Path(path) for path in paths]
     name = files[0].stem.replace(" ", "_")
     if len(files) == 2:
         tracks = [_mono(path) for path in files]
-        conversation, notes = _of_tracks(tracks, [path.name for path in files], name)
+        conversation, notes = _from_tracks(tracks, [path.name for path in files], name)
     else:
         channels = _long_enough(read_wave(files[0]), files[0])
         if len(channels) > 2:
-            raise InputError(f"{files[0]} has {len(channels)} channels; wanted one, or two with a person each")
-        if len(channels) == 2 and not _same_sound(*channels):
-            conversation, notes = _of_tracks(list(channels), ["left channel", "right channel"], name)
+            raise InputError(f"{files[0]} has {len(channels)} channels; wanted one, or two with one person each")
+        if len(channels) == 2 and not _same_audio(*channels):
+            conversation, notes = _from_tracks(list(channels), ["left channel", "right channel"], name)
         else:
-            conversation, notes = _of_mix(channels[0], diarizer or load_diarizer("default"), name)
+            conversation, notes = _from_mix(channels[0], diarizer or load_diarizer("default"), name)
             if len(channels) == 2:
-                notes = ("both channels carry the same sound; it was taken as one mixed recording", *notes)
+                notes = ("both channels carry the same audio, which was treated as one mixed recording", *notes)
     return conversation, (*notes, *_silent_people(conversation))
 
 
 def _mono(path: Path) -> Float32[np.ndarray, "sample"]:
     channels = _long_enough(read_wave(path), path)
-    if len(channels) == 2 and _same_sound(*channels):
+    if len(channels) == 2 and _same_audio(*channels):
         return channels[0]
     if len(channels) > 1:
         raise InputError(
-            f"{path} has {len(channels)} channels; of two files each must be mono, one person's voice"
+            f"{path} has {len(channels)} channels; each of two files must be mono, with one person's voice"
         )
     return channels[0]
 
@@ -92,8 +92,8 @@ def _long_enough(channels: np.ndarray, path: Path) -> np.ndarray:
     return channels
 
 
-def _same_sound(one: np.ndarray, two: np.ndarray) -> bool:
-    return float(np.abs(one - two).sum()) <= SAME_SOUND * float(np.abs(one).sum() + np.abs(two).sum())
+def _same_audio(one: np.ndarray, two: np.ndarray) -> bool:
+    return float(np.abs(one - two).sum()) <= SAME_AUDIO_RATIO * float(np.abs(one).sum() + np.abs(two).sum())
 
 
 def _whole_frames(audio: np.ndarray, samples: int) -> Float32[np.ndarray, "sample"]:
@@ -101,45 +101,45 @@ def _whole_frames(audio: np.ndarray, samples: int) -> Float32[np.ndarray, "sampl
     return np.pad(audio, (0, frames_for_samples(samples) * SAMPLES_PER_FRAME - len(audio))).astype(np.float32)
 
 
-def _of_tracks(tracks: list[np.ndarray], names: list[str], name: str) -> tuple[Conversation, tuple[str, ...]]:
+def _from_tracks(tracks: list[np.ndarray], names: list[str], name: str) -> tuple[Conversation, tuple[str, ...]]:
     lengths = [len(track) for track in tracks]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if lengths[0] != lengths[1]:
         shorter = int(np.argmin(lengths))
         missing_s = abs(lengths[0] - lengths[1]) / AUDIO_RATE_HZ
         notes = (f"{names[shorter]} is {missing_s:.2f} s shorter than {names[1 - shorter]}; silence was added",)
     audio = [_whole_frames(track, max(lengths)) for track in tracks]
-    people = [
-        Participant(own, without_leaks(detect_speech(own), own, other)) for own, other in (audio, audio[::-1])
-    ]
-    return Conversation(*people, name=name), notes
+    a, b = (
+        Participant(own, without_crosstalk(detect_speech(own), own, other)) for own, other in (audio, audio[::-1])
+    )
+    return Conversation(a, b, name=name), notes
 
 
-def without_leaks(
+def without_crosstalk(
     speech: Timeline, own: Float32[np.ndarray, "sample"], other: Float32[np.ndarray, "sample"]
 ) -> Timeline:
-    """Speech less the frames in which the other channel is far louder, so that this one holds its echo."""
+    """Remove the frames from `speech` in which the other channel is far louder, so that this one has crosstalk."""
     power = [_power(audio) for audio in (own, other)]
-    leaked = 10 * np.log10(power[1] / power[0]) > LEAK_DB
-    leaks = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(leaked)])
-    kept = speech.extrude(leaks) if leaks else speech
+    softer = 10 * np.log10(power[1] / power[0]) > CROSSTALK_DB
+    crosstalk = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(softer)])
+    kept = speech.extrude(crosstalk) if crosstalk else speech
     return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
 
 
 def _power(audio: np.ndarray) -> np.ndarray:
-    """(frame,) mean square over `LEAK_WINDOW_S`."""
+    """(frame,) mean square over `CROSSTALK_WINDOW_S`."""
     squares = np.square(audio.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)
-    return uniform_filter1d(squares, round(LEAK_WINDOW_S * MOTION_FPS)) + 1e-10
+    return uniform_filter1d(squares, round(CROSSTALK_WINDOW_S * MOTION_FPS)) + 1e-10
 
 
-def _of_mix(mixed: np.ndarray, diarizer: Diarizer, name: str) -> tuple[Conversation, tuple[str, ...]]:
+def _from_mix(mixed: np.ndarray, diarizer: Diarizer, name: str) -> tuple[Conversation, tuple[str, ...]]:
     mixed = _whole_frames(mixed, len(mixed))
-    who_speaks = diarizer(mixed)
-    tracks = separate(mixed, who_speaks)
-    people = [
-        Participant(track, who_speaks.label_timeline(label)) for label, track in zip(PARTY, tracks, strict=True)
-    ]
-    return Conversation(*people, name=name), ()
+    annotation = diarizer(mixed)
+    tracks = separate(mixed, annotation)
+    a, b = (
+        Participant(track, annotation.label_timeline(label)) for label, track in zip(PARTY, tracks, strict=True)
+    )
+    return Conversation(a, b, name=name), ()
 
 
 def _silent_people(conversation: Conversation) -> tuple[str, ...]:
@@ -149,5 +149,5 @@ def _silent_people(conversation: Conversation) -> tuple[str, ...]:
     if len(silent) == 2:
         return ("no speech was found; both people listen",)
     if silent:
-        return (f"only one person was heard speaking; {silent[0]} listens throughout",)
+        return (f"only one person speaks; {silent[0]} listens throughout",)
     return ()

@@ -1,11 +1,12 @@
-"""Whose voice it is: resemblyzer's d-vector network on its bundled weights, as a pyannote.audio model.
+"""Speaker embedding: resemblyzer's d-vector network with bundled weights, as a pyannote.audio model.
 
-Wan et al. 2018, "Generalized end-to-end loss for speaker verification": a mel spectrogram through three LSTM
-layers; the last state, projected and set to unit length, points in the direction of the speaker. Weights and
-sizes are those of https://github.com/resemble-ai/Resemblyzer (Apache-2.0).
+Wan et al. 2018, "Generalized end-to-end loss for speaker verification": a mel spectrogram passes through three
+LSTM layers; the last state is projected and normalized to unit length. Weights and sizes are those of
+https://github.com/resemble-ai/Resemblyzer (Apache-2.0).
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,21 +20,22 @@ from dualtalk.timebase import AUDIO_RATE_HZ
 # Resemblyzer's hparams.py: windows of 25 ms every 10 ms, 40 mels in librosa's default (Slaney's) scale.
 MELS, WINDOW_SAMPLES, HOP_SAMPLES = 40, 400, 160
 HIDDEN = 256
-# Its recordings were brought to this level before the network heard them, if they were quieter.
+# Quieter training recordings were amplified to this level.
 TARGET_LEVEL_DB = -30.0
 
 
 class SpeakerEmbedding(Model):
-    """Unit vectors that point alike for one voice.
+    """Maps audio windows to unit vectors that are similar for the same speaker.
 
     Parameters
     ----------
     duration_s : float
-        Length of the audio windows it will be given. It was trained on 1.6 s.
+        Length of the input windows. The network was trained on 1.6 s.
     """
 
     def __init__(self, duration_s: float = 1.6) -> None:
         super().__init__(sample_rate=AUDIO_RATE_HZ)
+        self.duration_s = duration_s
         self.specifications = Specifications(
             problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=duration_s
         )
@@ -57,15 +59,16 @@ class SpeakerEmbedding(Model):
 
     @property
     def receptive_field(self) -> SlidingWindow:
-        """All of a window: there is one vector for it."""
-        return SlidingWindow(duration=self.specifications.duration, step=self.specifications.duration)
+        """The whole window, since it has one vector."""
+        return SlidingWindow(duration=self.duration_s, step=self.duration_s)
 
-    def forward(self, waveforms: Float[Tensor, "batch 1 sample"]) -> Float[Tensor, "batch coef"]:
+    def forward(self, waveforms: Float[Tensor, "batch 1 sample"], **_: Any) -> Float[Tensor, "batch coef"]:
+        """Unit vectors of windows of 16 kHz audio."""
         _, (last, _) = self.lstm(self.mel(waveforms[:, 0]).mT)
         return nn.functional.normalize(self.linear(last[-1]).relu(), dim=1)
 
 
 def at_training_level(audio: Float[Tensor, "sample"], speech: Float[Tensor, "_"]) -> Float[Tensor, "sample"]:
-    """`audio`, amplified so that its `speech` part has the level the network was trained on, if it is quieter."""
+    """Amplify `audio` so that its `speech` part has the level of the training data, if it is quieter."""
     level_db = 10 * torch.log10(speech.square().mean() + 1e-12)
     return audio * 10 ** (max(TARGET_LEVEL_DB - float(level_db), 0) / 20)

@@ -1,24 +1,40 @@
-"""pyannote.audio and torchaudio, imported here and nowhere else.
+"""Imports of pyannote.audio and torchaudio for this package; no other module of it imports them.
 
-pyannote.audio reports each use over the network unless it is told not to before it is imported; recordings of
-private talk are nobody's business, so it is told. It warns at length where torchcodec finds no FFmpeg to decode
-files with; here it is only ever given samples. torchaudio is made ready first, since pyannote imports it.
+Importing pyannote.audio needs preparation, which `_prepared` does.
 """
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import dualtalk._torchaudio_shim  # noqa: F401
+from dualtalk._torchaudio_shim import ready_torchaudio
 
-os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
 
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly", category=UserWarning)
+@contextmanager
+def _prepared() -> Iterator[None]:
+    """Prepare for the import of pyannote.audio.
+
+    - It imports torchaudio, whose extension may fail to load.
+    - It reports every use over the network unless an environment variable disables that before the import. Private
+      recordings must not cause network traffic, so the variable is set.
+    - It warns at length if torchcodec finds no FFmpeg to decode files with. Here it only gets decoded samples.
+    """
+    ready_torchaudio()
+    os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r"\s*torchcodec is not installed correctly", category=UserWarning
+        )
+        yield
+
+
+with _prepared():
     from pyannote.audio import Inference, Model, Pipeline
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.pipelines.clustering import KMeansClustering
-from torchaudio.functional import melscale_fbanks
-from torchaudio.transforms import GriffinLim, MelSpectrogram
+    from torchaudio.functional import melscale_fbanks
+    from torchaudio.transforms import GriffinLim, MelSpectrogram
 
 __all__ = [
     "GriffinLim",

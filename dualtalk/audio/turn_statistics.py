@@ -1,35 +1,35 @@
-"""How a corpus takes turns, in the numbers that the literature gives for conversations."""
+"""Turn-taking statistics of a corpus, as the literature reports them for conversations."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-# Width of the kernel that finds the mode of floor-transfer offsets: the bin of published histograms.
+# Bandwidth of the kernel density estimate whose maximum is the mode: the bin width of published histograms.
 MODE_KERNEL_S = 0.1
 MODE_RANGE_S = (-2.0, 3.0)
 
 
 @dataclass(frozen=True)
 class TurnStatistics:
-    """Of all dialogues together.
+    """Statistics pooled over all dialogues.
 
     Attributes
     ----------
     offset_mode_s, offset_median_s : float
-        Of floor-transfer offsets; NaN where nobody answers anybody.
+        Of floor-transfer offsets; NaN if there are none.
     overlapped : float
         Share of floor transfers whose offset is negative.
     within_200ms, within_500ms : float
-        Share of offsets below 0.2 s, overlaps included, and share shorter than 0.5 s either way.
+        Share of offsets below 0.2 s, overlaps included, and share of offsets with a magnitude below 0.5 s.
     overlap_share : float
-        Share of the time with speech in which both speak.
+        Share of the speech time in which both people speak.
     backchannels_per_minute, turns_per_minute : float
         Of both people together.
     utterance_mean_s, utterance_median_s : float
-        Stretches of speech of one person, without backchannels.
+        Duration of utterances, without backchannels.
     pause_median_s : float
-        Inside turns.
+        Duration of pauses within turns.
     """
 
     offset_mode_s: float
@@ -46,7 +46,8 @@ class TurnStatistics:
 
 
 def turn_statistics(table: pd.DataFrame, duration_s: float) -> TurnStatistics:
-    """Statistics of a `turn_table`, or of several below one another, of `duration_s` in all."""
+    """Compute the statistics of a `turn_table`, or of several concatenated, with a total length of
+    `duration_s`."""
     kinds = dict(iter(table.groupby("kind")))
 
     def durations(kind: str) -> np.ndarray:
@@ -76,7 +77,7 @@ def _or_nan(statistic, values: np.ndarray) -> float:
 
 
 def _mode(offsets: np.ndarray) -> float:
-    """Where Gaussian kernels over all offsets add up to most."""
+    """Maximum of a Gaussian kernel density estimate."""
     if not len(offsets):
         return float("nan")
     places = np.arange(*MODE_RANGE_S, 0.01)

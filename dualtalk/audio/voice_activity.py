@@ -1,8 +1,8 @@
-"""When somebody speaks: silero-vad's 16 kHz network on its bundled weights, and hysteresis over its answers.
+"""Voice activity detection: silero-vad's 16 kHz network with bundled weights, and hysteresis over its output.
 
-The network (https://github.com/snakers4/silero-vad, MIT) hears 32 ms at a time, and the 4 ms before: a learned
-spectrum of four frames, four convolutions that fold them into one vector, an LSTM over these vectors, and one
-probability of speech. Only the LSTM is sequential, so everything before it runs in large batches.
+The network (https://github.com/snakers4/silero-vad, MIT) takes chunks of 32 ms, each with the 4 ms before it. It
+consists of a learned spectrum of four frames, four convolutions that reduce them to one vector, an LSTM over these
+vectors, and one probability of speech. Only the LSTM is sequential, so everything before it runs in large batches.
 """
 
 from functools import cache
@@ -21,19 +21,20 @@ from dualtalk.timebase import AUDIO_RATE_HZ
 CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 CHUNK_S = CHUNK_SAMPLES / AUDIO_RATE_HZ
-# Enough chunks at a time to keep both memory and overhead small: about two minutes of audio.
+# Chunks per batch, about two minutes of audio: bounds memory at a small overhead.
 CHUNKS_AT_ONCE = 4096
 
-# silero-vad's own defaults (get_speech_timestamps): speech begins above the first and ends below the second,
-# and silences shorter than 0.1 s do not end it.
+# silero-vad's defaults (get_speech_timestamps): speech starts above the first threshold and ends below the second;
+# silences shorter than 0.1 s do not end it.
 ONSET_PROBABILITY = 0.5
 OFFSET_PROBABILITY = 0.35
 SHORTEST_SILENCE_S = 0.1
-# The network answers about 45 ms late: measured on speech of known timing, spans end 49 ms after the last sound
-# and begin 24 ms before the first with these two, and a 30 s recording has the fewest wrong seconds.
+# The network's output is about 45 ms late. With these corrections, on speech with known timing, segments start 24
+# ms before the first sound and end 49 ms after the last one; a 30 s recording has the fewest misclassified
+# seconds.
 EARLIER_START_S = 0.06
 EARLIER_END_S = 0.03
-# Its default of 0.25 s would lose backchannels: "mm" and "yeah" are often shorter.
+# silero-vad's default of 0.25 s would drop backchannels: "mm" and "yeah" are often shorter.
 SHORTEST_SPEECH_S = 0.1
 
 
@@ -59,11 +60,11 @@ class VoiceActivityNet(nn.Module):
     def forward(self, audio: Float[Tensor, "sample"]) -> Float[Tensor, "chunk"]:
         padding = (CONTEXT_SAMPLES, -len(audio) % CHUNK_SAMPLES)
         chunks = nn.functional.pad(audio, padding).unfold(0, CONTEXT_SAMPLES + CHUNK_SAMPLES, CHUNK_SAMPLES)
-        state, answers = None, []
+        state, probabilities = None, []
         for some in chunks.split(CHUNKS_AT_ONCE):
-            remembered, state = self.memory(self.encode(some)[None], state)
-            answers.append(self.head(remembered.mT.relu())[0, 0].sigmoid())
-        return torch.cat(answers)
+            hidden, state = self.memory(self.encode(some)[None], state)
+            probabilities.append(self.head(hidden.mT.relu())[0, 0].sigmoid())
+        return torch.cat(probabilities)
 
     def encode(self, chunks: Float[Tensor, "chunk sample"]) -> Float[Tensor, "chunk 128"]:
         padded = nn.functional.pad(chunks[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
@@ -80,7 +81,7 @@ def _network() -> VoiceActivityNet:
 
 
 def speech_probability(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "chunk"]:
-    """Probability that somebody speaks, for each 32 ms of 16 kHz audio; the last may be partly beyond the end."""
+    """Probability of speech for each 32 ms of 16 kHz audio; the last chunk is padded with silence."""
     if not len(audio):
         return np.zeros(0, np.float32)
     with torch.inference_mode():
@@ -88,9 +89,13 @@ def speech_probability(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarr
 
 
 def detect_speech(audio: Float32[np.ndarray, "sample"]) -> Timeline:
-    """Spans of speech in 16 kHz audio, in seconds, to about 30 ms; none overlap and none pass the audio's end.
+    """Detect speech in 16 kHz audio.
 
-    Spans less than 0.1 s apart are one, and spans under 0.1 s are left out.
+    Returns
+    -------
+    Timeline
+        Disjoint segments in seconds within the audio, accurate to about 30 ms. Segments less than 0.1 s apart are
+        merged, and segments under 0.1 s are dropped.
     """
     duration_s = len(audio) / AUDIO_RATE_HZ
     spans = Timeline(
@@ -103,11 +108,17 @@ def detect_speech(audio: Float32[np.ndarray, "sample"]) -> Timeline:
 
 
 def spans_with_hysteresis(values: Float[np.ndarray, "time"], onset: float, offset: float) -> list[tuple[int, int]]:
-    """(first, past the last) index of spans that begin at or above `onset` and last until below `offset`."""
+    """Find spans that start at or above `onset` and last until the values fall below `offset`.
+
+    Returns
+    -------
+    list of (int, int)
+        First index, and index after the last.
+    """
     state = np.where(values >= onset, 1, np.where(values < offset, 0, -1))
-    known = np.flatnonzero(state >= 0)
-    if not len(known):
+    decided = np.flatnonzero(state >= 0)
+    if not len(decided):
         return []
-    latest = np.searchsorted(known, np.arange(len(values)), side="right") - 1
-    on = (latest >= 0) & (state[known[latest]] == 1)
+    latest = np.searchsorted(decided, np.arange(len(values)), side="right") - 1
+    on = (latest >= 0) & (state[decided[latest]] == 1)
     return runs(on)

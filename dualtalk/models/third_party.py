@@ -4,10 +4,13 @@ transformers imports torchaudio, which needs the shim before it. Loading takes l
 where a speech encoder is built.
 """
 
-import dualtalk._torchaudio_shim  # noqa: F401
+from dualtalk._torchaudio_shim import ready_torchaudio
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, Wav2Vec2Config, Wav2Vec2Model  # isort: skip
-from transformers.utils.logging import disable_progress_bar
+# transformers imports torchaudio.
+ready_torchaudio()
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, Wav2Vec2Config, Wav2Vec2Model  # noqa: E402
+from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 # transformers draws a progress bar for every file it reads, on terminals and in logs alike.
 disable_progress_bar()

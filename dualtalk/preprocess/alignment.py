@@ -7,7 +7,7 @@ import numpy as np
 from pyannote.core import Segment, Timeline
 
 from dualtalk.audio.crosstalk import crosstalk_db
-from dualtalk.audio.recording import without_leaks
+from dualtalk.audio.recording import without_crosstalk
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import Conversation, HeadMotion, Participant, Space
 from dualtalk.corpora.corpus import PersonTrack
@@ -110,7 +110,7 @@ def _trim(track: PersonTrack, motion: HeadMotion | None, frames: int) -> Partici
 
 
 def _detect_speech(person: Participant, other: Participant) -> Timeline:
-    return without_leaks(detect_speech(person.audio), person.audio, other.audio)
+    return without_crosstalk(detect_speech(person.audio), person.audio, other.audio)
 
 
 def _first_frames(arrays: Mapping[str, np.ndarray], frames: int) -> dict[str, np.ndarray]:
