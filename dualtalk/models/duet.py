@@ -29,11 +29,11 @@ from dualtalk.models.audio_encoders import (
     encode_with_lookahead,
     start_with_lookahead,
 )
-from dualtalk.models.blocks import Affine, Normalizer
+from dualtalk.models.blocks import Affine
 from dualtalk.models.duet_modules import AttentionCaches, Conditioning, DuetBlock, DuetConfig, MotionDecoder
+from dualtalk.models.duet_statistics import DuetStatistics, MotionHistory, open_lips
 from dualtalk.models.flow import Flow
 from dualtalk.models.interface import (
-    ConversationModel,
     Frame,
     OnePersonsMotion,
     apply_forcing,
@@ -42,8 +42,7 @@ from dualtalk.models.interface import (
     roll_out,
     slice_time,
 )
-from dualtalk.models.quantiles import QUANTILES, map_quantiles, quantile_map
-from dualtalk.models.training_interface import Criterion, Geometry, TrainingBatch
+from dualtalk.models.training_interface import Criterion, TrainingBatch
 
 # Samples shrink toward the mean by this factor in coefficients that move the lips, and where the mean explains
 # more of a coefficient's variance (R²) than the end of the range; below its start only by the minimum, which keeps
@@ -53,19 +52,9 @@ MEAN_SHRINKAGE, SHRINKAGE_R2_RANGE, MIN_SHRINKAGE = 0.9, (0.1, 0.3), 0.005
 # samples of a flow are its best (Kingma & Dhariwal 2018, "Glow"). At full temperature sway hides nods; blinks,
 # which the mean does not explain, need full temperature.
 TEMPERATURE_REDUCTION = 0.2
-# Quantile mapping applies wholly below this range of R² and not above it; nor to coefficients that move the lips,
-# which would no longer close on unfamiliar voices, nor to head rotation, whose size is right.
-R2_FADE_RANGE = (0.2, 0.4)
-# A coefficient moves the lips if one standard deviation changes their aperture by more: a quarter of what looks
-# open.
-MIN_LIP_EFFECT_MM = 0.5
-# Lower bound of a sum of squares in a denominator.
-MIN_SQUARES = 1e-12
 # The mean is decoded for so many frames at once, until no coefficient changes by more than the tolerance. On a GPU
 # the comparison waits for the device, so it is made every few rounds.
 FIXED_POINT_FRAMES, FIXED_POINT_TOLERANCE, GPU_ROUNDS_PER_CHECK = 50, 2e-5, 8
-# A direction in which normalized motion has less variance is not part of the motion subspace.
-MIN_SUBSPACE_VARIANCE = 1e-3
 # Closed-loop samples begin with a neutral face; so many frames are left out of calibration.
 CALIBRATION_SKIP_FRAMES = 50
 # A sample that deviates from the ground truth returns by at least this share a frame in training, and at most by
@@ -73,13 +62,6 @@ CALIBRATION_SKIP_FRAMES = 50
 MIN_RECOVERY, MAX_RECOVERY_STD = 0.05, 2.0
 # Weight of one step in the running mean of the explained variance.
 EXPLAINED_VARIANCE_RATE = 0.02
-
-
-class MotionHistory(NamedTuple):
-    """Motion before each frame, and its velocity: the change from the frame before that, in units a frame."""
-
-    previous: Float[Tensor, "batch 2 *frame coef"]
-    velocity: Float[Tensor, "batch 2 *frame coef"]
 
 
 class InferenceConstants(NamedTuple):
@@ -105,7 +87,7 @@ class DuetState(NamedTuple):
     previous: Float[Tensor, "batch 2 coef"] | None
 
 
-class Duet(ConversationModel):
+class Duet(DuetStatistics):
     """Motion of both people in one causal pass.
 
     Parameters
@@ -118,41 +100,12 @@ class Duet(ConversationModel):
     ----------
     lookahead_frames : int or None
         May be set to any value from 0 to `config.max_lookahead_frames`.
-    motion_normalizer, velocity_normalizer, residual_normalizer : Normalizer
-        Of the motion, of its change from frame to frame, and of the residual of the autoregression.
-    velocity_ar_coef : (coef,)
-        First-order autoregressive coefficient of the velocity, by least squares.
-    motion_min, motion_max : (coef,)
-        Range of the training motion. Samples stay within it, except where that would move the lips. `fit` sets all
-        of these.
-    explained_variance : (coef,)
-        R² of the mean for each coefficient, 0 to 1, a running mean over training.
-    lip_aperture_basis_mm, lip_closed_offset_mm, head_rotation_mask
-        See `Geometry`. A sample's lip aperture is the mean's; otherwise bilabial closures are lost.
-    sample_quantiles, data_quantiles : (coef, quantile)
-        Of closed-loop samples and of the training motion; see `postprocess`. `calibrate` sets these and the next.
-    sample_lip_quantiles, data_lip_quantiles : (quantile,)
-        The same of the lip aperture where the lips are open.
-    motion_subspace_projection : (coef, coef)
-        Projection of normalized motion onto the principal subspace of the training motion: eyelids that always
-        close together continue to do so.
+    others
+        See `DuetStatistics`.
     """
 
     model_type = "duet"
     config_class = DuetConfig
-
-    velocity_ar_coef: Tensor
-    explained_variance: Tensor
-    lip_aperture_basis_mm: Tensor
-    lip_closed_offset_mm: Tensor
-    head_rotation_mask: Tensor
-    motion_min: Tensor
-    motion_max: Tensor
-    sample_quantiles: Tensor
-    data_quantiles: Tensor
-    sample_lip_quantiles: Tensor
-    data_lip_quantiles: Tensor
-    motion_subspace_projection: Tensor
 
     def __init__(self, config: DuetConfig, audio_encoder: AudioEncoder | None = None) -> None:
         super().__init__()
@@ -165,9 +118,6 @@ class Duet(ConversationModel):
         self.motion_dim = config.motion_dim
         self.audio_encoder = audio_encoder or CausalLogMel()
         self.lookahead_frames = config.lookahead_frames if self.audio_encoder.causal else None
-        self.motion_normalizer, self.velocity_normalizer, self.residual_normalizer = (
-            Normalizer(config.motion_dim) for _ in range(3)
-        )
         self._register_statistics(config.motion_dim)
         self.audio_proj = nn.Linear(self.audio_encoder.width, config.d_model)
         self.lookahead_embedding = nn.Embedding(config.max_lookahead_frames + 1, config.d_model)
@@ -178,45 +128,9 @@ class Duet(ConversationModel):
         self.regression_head = nn.Linear(config.d_model, config.motion_dim)
         self.flow = Flow(config.motion_dim, config.d_model, config.flow_hidden_size, config.flow_depth)
 
-    def _register_statistics(self, width: int) -> None:
-        for name in ("velocity_ar_coef", "explained_variance", "lip_aperture_basis_mm", "head_rotation_mask"):
-            self.register_buffer(name, torch.zeros(width))
-        self.register_buffer("lip_closed_offset_mm", torch.zeros(()))
-        self.register_buffer("motion_min", torch.full((width,), -torch.inf))
-        self.register_buffer("motion_max", torch.full((width,), torch.inf))
-        for name in ("sample_quantiles", "data_quantiles"):
-            self.register_buffer(name, torch.linspace(-1, 1, QUANTILES).repeat(width, 1))
-        for name in ("sample_lip_quantiles", "data_lip_quantiles"):
-            self.register_buffer(name, torch.linspace(0, 1, QUANTILES))
-        self.register_buffer("motion_subspace_projection", torch.eye(width))
-
     @property
     def max_lookahead_frames(self) -> int | None:
         return None if self.lookahead_frames is None else self.config.max_lookahead_frames
-
-    def fit(self, motion: Float[Tensor, "batch 2 frame coef"], valid: Bool[Tensor, "batch 2 frame"]) -> None:
-        observed = motion[valid]
-        self.motion_normalizer.fit(observed)
-        self.motion_min.copy_(observed.amin(dim=0))
-        self.motion_max.copy_(observed.amax(dim=0))
-        two = valid[:, :, 1:] & valid[:, :, :-1]
-        three = two[:, :, 1:] & two[:, :, :-1]
-        if not three.any():
-            return
-        velocity = motion.diff(dim=2)
-        self.velocity_normalizer.fit(velocity[two])
-        last, now = velocity[:, :, :-1][three], velocity[:, :, 1:][three]
-        self.velocity_ar_coef.copy_((last * now).sum(dim=0) / last.square().sum(dim=0).clamp(min=MIN_SQUARES))
-        self.residual_normalizer.fit(now - self.velocity_ar_coef * last)
-
-    def expand_range(self, motion: Float[Tensor, "frame coef"]) -> None:
-        self.motion_min.copy_(torch.minimum(self.motion_min, motion.amin(dim=0)))
-        self.motion_max.copy_(torch.maximum(self.motion_max, motion.amax(dim=0)))
-
-    def set_geometry(self, geometry: Geometry) -> None:
-        self.lip_aperture_basis_mm.copy_(geometry.lip_aperture_basis_mm)
-        self.lip_closed_offset_mm.fill_(geometry.lip_closed_offset_mm)
-        self.head_rotation_mask.copy_(geometry.head_rotation_mask)
 
     def forward(
         self,
@@ -260,11 +174,11 @@ class Duet(ConversationModel):
         residual = self.flow.sample(conditioning.sample, noise * constants.temperature, constants.time_embeddings)
         free = self.extrapolate(history) + constants.denormalize_residual(residual)
         motion = torch.lerp(free, mean, constants.shrinkage).clamp(self.motion_min, self.motion_max)
-        return _open_lips(motion, (mean - motion) @ self.lip_aperture_basis_mm, constants.lip_direction)
+        return open_lips(motion, (mean - motion) @ self.lip_aperture_basis_mm, constants.lip_direction)
 
     def constants(self) -> InferenceConstants:
         """What stays constant through a conversation."""
-        predictable = self._predictability(*SHRINKAGE_R2_RANGE)
+        predictable = self.predictability(*SHRINKAGE_R2_RANGE)
         return InferenceConstants(
             normalize_motion=self.motion_normalizer.normalize_params(),
             normalize_velocity=self.velocity_normalizer.normalize_params(),
@@ -273,27 +187,8 @@ class Duet(ConversationModel):
             time_embeddings=self.flow.step_embeddings(self.config.num_sampling_steps),
             shrinkage=(MEAN_SHRINKAGE * predictable).clamp(min=MIN_SHRINKAGE),
             temperature=1 - TEMPERATURE_REDUCTION * predictable.maximum(self.head_rotation_mask),
-            lip_direction=self._lip_direction(),
+            lip_direction=self.lip_direction(),
         )
-
-    def _predictability(self, low: float, high: float) -> Float[Tensor, "coef"]:
-        """R² mapped linearly from [low, high] to [0, 1]; 1 for coefficients that move the lips."""
-        ramp = ((self.explained_variance - low) / (high - low)).clamp(0, 1)
-        return ramp.maximum(self.moves_lips.to(self.explained_variance))
-
-    @property
-    def moves_lips(self) -> Bool[Tensor, "coef"]:
-        """Coefficients that open and close the lips."""
-        return (self.lip_aperture_basis_mm * self.motion_normalizer.std).abs() > MIN_LIP_EFFECT_MM
-
-    def _lip_direction(self) -> Float[Tensor, "coef"]:
-        """The smallest change, in standard deviations, of the lip coefficients that opens the lips by 1 mm."""
-        direction = self.lip_aperture_basis_mm * self.moves_lips * self.motion_normalizer.std.square()
-        return direction / (self.lip_aperture_basis_mm @ direction).clamp(min=MIN_SQUARES)
-
-    def extrapolate(self, history: MotionHistory) -> Float[Tensor, "batch 2 *frame coef"]:
-        """The next frame by the first-order autoregression of the velocity."""
-        return history.previous + self.velocity_ar_coef * history.velocity
 
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> DuetState:
         if self.lookahead_frames is None:
@@ -386,25 +281,6 @@ class Duet(ConversationModel):
         caches = AttentionCaches(self.motion_decoder.self_attention.append_kv(own_cache, context, angles), partner)
         return motion, state._replace(decoder_caches=caches, previous=past[:, :, -1])
 
-    def postprocess(self, motion: Float[Tensor, "batch 2 *frame coef"]) -> Float[Tensor, "batch 2 *frame coef"]:
-        """Quantile mapping of each coefficient, and of the aperture of open lips, to the training distribution.
-
-        Errors of the flow accumulate over frames: eyelids stay half closed, lips open half as far, smiles are too
-        small. The rank of values is right and their size is not. Coefficients that move the lips are mapped
-        through the aperture alone: the mean, which the loss rewards most for closed lips, opens them too little
-        where it is uncertain. Closed lips stay closed.
-        """
-        values = motion.movedim(-1, 0).flatten(1).contiguous()
-        mapped = map_quantiles(values, self.sample_quantiles, self.data_quantiles)
-        mapped = mapped.unflatten(1, motion.shape[:-1]).movedim(0, -1)
-        mapped = torch.lerp(mapped, motion, self._predictability(*R2_FADE_RANGE).maximum(self.head_rotation_mask))
-        projected = self.motion_normalizer(mapped) @ self.motion_subspace_projection
-        mapped = self.motion_normalizer.inverse(projected).clamp(self.motion_min, self.motion_max)
-        aperture = (motion @ self.lip_aperture_basis_mm).flatten()[None]
-        aperture = map_quantiles(aperture, self.sample_lip_quantiles[None], self.data_lip_quantiles[None])
-        aperture = aperture.view(motion.shape[:-1])
-        return _open_lips(mapped, aperture - mapped @ self.lip_aperture_basis_mm, self._lip_direction())
-
     @property
     def needs_calibration(self) -> bool:
         return True
@@ -423,26 +299,6 @@ class Duet(ConversationModel):
         if valid.any():
             sampled = roll_out(self, audio, noise=noise, postprocess=False)
             self.calibrate_quantiles(sampled[valid], motion[valid])
-
-    def calibrate_quantiles(
-        self, sampled: Float[Tensor, "frame coef"], data: Float[Tensor, "frame2 coef"]
-    ) -> None:
-        """Take the quantile maps from samples of a closed loop to data, and the principal subspace of the data."""
-        source, target = quantile_map(sampled, data)
-        self.sample_quantiles.copy_(source)
-        self.data_quantiles.copy_(target)
-        apertures = [motion @ self.lip_aperture_basis_mm for motion in (sampled, data)]
-        opened = [aperture[aperture > self.lip_closed_offset_mm, None] for aperture in apertures]
-        if all(map(len, opened)):
-            source, target = quantile_map(*opened)
-            # Closed lips stay closed.
-            source[:, 0] = target[:, 0] = self.lip_closed_offset_mm
-            self.sample_lip_quantiles.copy_(source[0])
-            self.data_lip_quantiles.copy_(target[0])
-        normalized = self.motion_normalizer(data)
-        variances, directions = torch.linalg.eigh(normalized.T @ normalized / len(normalized))
-        directions = directions[:, variances > MIN_SUBSPACE_VARIANCE]
-        self.motion_subspace_projection.copy_(directions @ directions.T)
 
     def trained_tensors(self) -> list[Tensor]:
         return [*self.parameters(), self.explained_variance]
@@ -527,15 +383,6 @@ def recovery_target(
     """
     before = motion_before(deviation, deviation[:, :, 0])
     return before - (rate * before).clamp(-fastest, fastest)
-
-
-def _open_lips(
-    motion: Float[Tensor, "batch 2 *frame coef"],
-    by_mm: Float[Tensor, "batch 2 *frame"],
-    lip_direction: Float[Tensor, "coef"],
-) -> Float[Tensor, "batch 2 *frame coef"]:
-    """`motion` with the lip aperture changed by `by_mm`."""
-    return motion + by_mm[..., None] * lip_direction
 
 
 def _normalized(
