@@ -18,8 +18,8 @@ def timelines(evaluation: Evaluation, count: int = MAX_CLIPS) -> list[dict]:
     Clips with the worst transitions come first, then clips in their order.
     """
     by_clip = {job.files.clip: job for job in evaluation.jobs}
-    worst = sorted(moment for row in evaluation.rows for moment in row.worst)
-    clips = list(dict.fromkeys([*(moment.clip for moment in worst), *by_clip]))[:count]
+    worst = sorted(transition for row in evaluation.rows for transition in row.worst)
+    clips = list(dict.fromkeys([*(transition.clip for transition in worst), *by_clip]))[:count]
     return [_timeline(by_clip[clip]) for clip in clips]
 
 

@@ -33,7 +33,7 @@ class Raster {
 
   transition(kind, x) {
     const mark = svgElement("line", { x1: x, x2: x, y1: 0, y2: this.drawing.bottom,
-      style: "stroke:var(--quiet);stroke-width:1", "stroke-dasharray": kind.includes("to") ? "" : "2 3" });
+      style: "stroke:var(--quiet);stroke-width:1", "stroke-dasharray": kind.startsWith("turn") ? "" : "2 3" });
     mark.append(svgElement("title", {}, kind));
     this.drawing.svg.append(mark);
   }
