@@ -19,11 +19,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-import dualtalk._torchaudio_shim  # noqa: F401
+from dualtalk._torchaudio_shim import ready_torchaudio
 from dualtalk.errors import InputError
 from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
 
-from torchaudio.functional import melscale_fbanks  # isort: skip
+ready_torchaudio()
+
+from torchaudio.functional import melscale_fbanks  # noqa: E402
 
 # What a model or an encoder keeps between steps: tensors in tuples and dataclasses, held by the caller.
 State = Any
