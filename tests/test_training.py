@@ -422,3 +422,10 @@ def test_a_model_of_another_space_than_the_head_is_refused(tmp_path):
         simulate(talk, model=str(tmp_path / "m.safetensors"))
     with pytest.raises(InputError, match="no model called 'duett'; wanted default, rules, or the path"):
         simulate(talk, model="duett")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_training_reads_a_store_of_format_1(tiny_duet, tmp_path):
+    store = Path(__file__).parent / "data" / "store_format_1"
+    options = ["--output-dir", str(tmp_path / "run"), "--data.datasets", str(store), "--trainer.max_steps", "2"]
+    assert load_model(train([*tiny_duet, *options])).metadata["steps"] == 2

@@ -1,8 +1,10 @@
 """Laws of windows: they cover every clip, all differ, and none spans two clips or two splits."""
 
+import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import lightning
 import numpy as np
@@ -15,9 +17,11 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from dualtalk.data import ShardedWindows, StoreWindows, write_shards
 from dualtalk.data.module import ConversationData
+from dualtalk.data.shards import INDEX
 from dualtalk.data.windows import window_count, window_starts
 from dualtalk.errors import InputError
 from dualtalk.store import Store, open_store
+from dualtalk.store.formats import FORMAT
 
 LENGTHS = {"train": [70, 10, 40, 95, 40, 61], "validation": [55], "test": [40, 80]}
 
@@ -199,6 +203,17 @@ def test_the_same_store_gives_the_same_shards(make_store, tmp_path):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     with pytest.raises(InputError, match="is not empty"):
         write_shards(store, tmp_path / "one")
+
+
+@pytest.mark.parametrize(("found", "readable"), [(1, True), (FORMAT + 1, False)])
+def test_shards_of_an_older_format_are_read_and_of_a_newer_one_refused(shards, found, readable):
+    index = Path(shards) / INDEX
+    index.write_text(json.dumps({**json.loads(index.read_text()), "format": found}))
+    if readable:
+        assert len(places(ShardedWindows(shards, "train", 20))) > 0
+    else:
+        with pytest.raises(InputError, match="written by a newer dualtalk"):
+            ShardedWindows(shards, "train", 20)
 
 
 def test_shards_are_read_from_urls(shards):
