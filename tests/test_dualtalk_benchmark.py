@@ -103,7 +103,7 @@ def test_frechet_distance_of_fewer_frames_than_coefficients_and_of_still_motion(
     assert benchmark.frechet_distance(own, own) == pytest.approx(0, abs=1e-9)
 
 
-def test_what_each_figure_is_blind_to():
+def test_invariances():
     own, made, partner = (motion(seed, coefs=3).astype(np.float64) for seed in range(3))
     shuffled = np.random.default_rng(0).permutation(len(own))
     assert benchmark.frechet_distance(own, made[shuffled]) == pytest.approx(benchmark.frechet_distance(own, made))
@@ -126,10 +126,10 @@ def test_another_partner_hurts_the_paired_distance_alone():
     assert benchmark.paired_frechet_distance(own, elsewhen, partner) > 0.1 * benchmark.variance(own)
 
 
-@pytest.mark.parametrize("figure", ["frechet_distance", "mean_squared_error", "sts"])
-def test_distances_grow_with_damage(figure):
+@pytest.mark.parametrize("metric", ["frechet_distance", "mean_squared_error", "sts"])
+def test_distances_grow_with_damage(metric):
     own, noise = motion(0), motion(1)
-    values = [getattr(benchmark, figure)(own, own + np.float32(k) * noise) for k in (0, 0.2, 0.5, 1, 2)]
+    values = [getattr(benchmark, metric)(own, own + np.float32(k) * noise) for k in (0, 0.2, 0.5, 1, 2)]
     assert (np.diff(values) > 0).all()
 
 
@@ -155,7 +155,7 @@ def test_motion_that_never_changes_has_no_correlation():
     assert benchmark.variance(still) == benchmark.diversity(still) == 0
 
 
-def test_the_still_control_has_the_scores_of_no_motion():
+def test_the_clip_mean_has_the_scores_of_no_motion():
     own = motion(0, coefs=3).astype(np.float64)
     still = clip_mean(own)
     assert benchmark.frechet_distance(own, still) == pytest.approx(own.var(axis=0, ddof=1).sum())

@@ -1,4 +1,4 @@
-"""The verb `evaluate`: what it ranks, what it says of bad input, and that it says the same again."""
+"""The verb `evaluate`: ranking, output files, warnings, bad input, and repeatability."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def run(*arguments):
 
 
 def write_folders(root, space) -> None:
-    """A reference of noise with turns, and predictions that are the truth with a little noise, and with much."""
+    """Noise as ground truth, with turns, and two systems: ground truth plus little noise, and plus much noise."""
     rng = np.random.default_rng(0)
     for name in ("reference", "near", "far"):
         (root / name).mkdir()
@@ -45,7 +45,7 @@ def write_folders(root, space) -> None:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    """The folder of results, and what was printed; the head is the open one."""
+    """The folder of results, and the output on the terminal, with the open head."""
     root = tmp_path_factory.mktemp("open")
     write_folders(root, "open")
     out = root / "out"
@@ -56,13 +56,13 @@ def evaluated(tmp_path_factory):
 
 @pytest.fixture
 def root(tmp_path):
-    """Folders of motion in FLAME's space, for which there is no head here: quicker to measure."""
+    """Folders of motion in FLAME's space: without a head there is no mesh, so this is faster."""
     write_folders(tmp_path, "flame")
     return tmp_path
 
 
 def with_one_clip(root) -> None:
-    """Half the work, where a second clip would say nothing new."""
+    """Remove the second clip, to save time."""
     for path in root.glob(f"*/{CLIPS[1]}*"):
         path.unlink()
 
@@ -77,7 +77,7 @@ def rows_of(out) -> dict[tuple[str, str], dict]:
         return {(row["system"], row["metric"]): row for row in csv.DictReader(file)}
 
 
-def test_ranks_systems_and_controls(evaluated):
+def test_systems_and_baselines_are_ranked(evaluated):
     out, printed = evaluated
     rows = rows_of(out)
     assert {system for system, _ in rows} == {"near", "far", *BASELINES}
@@ -90,7 +90,7 @@ def test_ranks_systems_and_controls(evaluated):
         assert not int(rows["ground truth", name]["is_best"])
 
 
-def test_the_reference_is_perfect_and_the_wrong_partner_is_not(evaluated):
+def test_the_ground_truth_is_ideal_and_the_shuffled_partner_is_not(evaluated):
     rows = rows_of(evaluated[0])
     for measure in METRICS:
         value = rows["ground truth", measure.name]["value"]
@@ -110,7 +110,7 @@ def test_same_input_same_bytes_for_any_number_of_workers(root):
     assert written[0] == written[1]
 
 
-def test_the_page_is_whole_and_asks_the_network_for_nothing(evaluated):
+def test_the_report_is_complete_and_needs_no_network(evaluated):
     page = (evaluated[0] / "report.html").read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", page)
     assert not re.search(r"@import|url\(\s*['\"]?http|fetch\(|XMLHttpRequest|WebSocket", page)
@@ -123,7 +123,7 @@ def test_the_page_is_whole_and_asks_the_network_for_nothing(evaluated):
     assert data["strips"] == []
 
 
-def test_json_says_how_it_was_made(evaluated):
+def test_json_records_the_run(evaluated):
     content = json.loads((evaluated[0] / "evaluation.json").read_text())
     assert [path.rpartition("/")[2] for path in content["run"]["predicted"]] == ["near", "far"]
     assert content["dialogues"] == 2
@@ -131,7 +131,7 @@ def test_json_says_how_it_was_made(evaluated):
     assert worst[0]["distance"] >= worst[-1]["distance"] > 0
 
 
-def test_lengths_are_cut_and_it_is_said(root):
+def test_different_lengths_are_cut_with_a_warning(root):
     with_one_clip(root)
     path = root / "near" / "test000_speaker1.npy"
     np.save(path, np.load(path)[:-2])
@@ -141,7 +141,7 @@ def test_lengths_are_cut_and_it_is_said(root):
     assert float(rows_of(root / "out")["near", "FD expression"]["value"]) < 0.1
 
 
-def test_frames_that_nobody_saw_are_left_out(root):
+def test_untracked_frames_are_left_out(root):
     with_one_clip(root)
     path = root / "reference" / "test000_speaker1.npz"
     arrays = dict(np.load(path))
@@ -154,7 +154,7 @@ def test_frames_that_nobody_saw_are_left_out(root):
     assert error == pytest.approx(0.03**2, rel=0.05)
 
 
-def test_one_frame_and_no_motion_at_all(root):
+def test_one_frame_and_still_motion(root):
     for speaker in (1, 2):
         path = root / "near" / f"test000_speaker{speaker}.npy"
         np.save(path, np.load(path)[:1])
@@ -168,7 +168,7 @@ def test_one_frame_and_no_motion_at_all(root):
     assert rows["near", "rPCC expression"]["value"] == ""
 
 
-def test_without_the_partner(root):
+def test_missing_partners_are_reported(root):
     (root / "near" / "test000_speaker2.npy").unlink()
     (root / "reference" / "test001_speaker2.npz").unlink()
     result = evaluate(root)
@@ -178,7 +178,7 @@ def test_without_the_partner(root):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "options", "said"),
+    ("spoil", "options", "message"),
     [
         (lambda f: [p.unlink() for p in f.iterdir()], (), "holds no predictions"),
         (lambda f: np.save(f / "test000_speaker1.npy", np.zeros((90, 62), np.float32)), (), "wanted (frame, 56)"),
@@ -197,16 +197,16 @@ def test_without_the_partner(root):
         (lambda f: None, ("--protocol", "closed-loop") * 2, "2 protocols for 1 folders"),
     ],
 )
-def test_bad_input_is_one_line(root, spoil, options, said):
+def test_bad_input_is_one_line(root, spoil, options, message):
     spoil(root / "near")
     result = evaluate(root, *options)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (root / "out").exists()
 
 
-def test_protocols_are_kept_apart(root):
+def test_protocols_are_ranked_separately(root):
     with_one_clip(root)
     protocols = ("--protocol", "partner-given", "--protocol", "closed-loop")
     result = evaluate(root, *protocols, systems=("near", "far"))
@@ -216,7 +216,7 @@ def test_protocols_are_kept_apart(root):
     assert not any(int(row["is_best"]) for row in rows.values())
 
 
-def test_motion_of_another_space_than_the_head_is_measured_without_skin(root):
+def test_motion_of_another_space_than_the_head_is_measured_without_a_mesh(root):
     with_one_clip(root)
     result = run(
         root / "reference", "--system-name", "itself", "--reference", root / "reference", "--out", root / "out"
@@ -230,7 +230,7 @@ def test_motion_of_another_space_than_the_head_is_measured_without_skin(root):
 
 
 def write_samples(root, name, *samples) -> None:
-    """A system in `root`; a sample is a function from the reference's (frame, 56) to the prediction."""
+    """A system in `root`; a sample is a function from the ground truth (frame, 56) to the prediction."""
     for number, draw in enumerate(samples):
         folder = root / name / f"sample{number}"
         folder.mkdir(parents=True)
@@ -242,7 +242,7 @@ def off_by(noise: float, seed: int = 0):
     return lambda own: own + noise * np.random.default_rng(seed).standard_normal(own.shape).astype(np.float32)
 
 
-def test_samples_obey_their_laws(root):
+def test_sample_metrics_obey_their_laws(root):
     with_one_clip(root)
     write_samples(root, "right", off_by(0.1), off_by(0))
     write_samples(root, "equal", off_by(0.1), off_by(0.1))
@@ -266,7 +266,7 @@ def test_samples_obey_their_laws(root):
     assert [row["samples"] for row in content["systems"]][:5] == [2, 2, 3, 1, 1]
 
 
-def test_one_more_sample_never_makes_the_best_worse(root):
+def test_another_sample_never_worsens_the_best_of_n(root):
     with_one_clip(root)
     draws = [off_by(noise, seed) for seed, noise in enumerate((0.2, 0.1, 0.3))]
     best = []
@@ -278,8 +278,8 @@ def test_one_more_sample_never_makes_the_best_worse(root):
     assert best[1] <= best[0]
 
 
-def test_equal_samples_have_the_figures_of_one(root):
-    """Curves, too: a transition counts once, whatever the number of samples."""
+def test_equal_samples_have_the_values_of_one(root):
+    """So do curves: a transition counts once for any number of samples."""
     with_one_clip(root)
     write_samples(root, "twice", off_by(0.1), off_by(0.1))
     (root / "twice" / "sample0").rename(root / "once")
@@ -292,7 +292,7 @@ def test_equal_samples_have_the_figures_of_one(root):
     assert again["curves"] == once["curves"]
 
 
-def test_samples_that_do_not_go_together_are_one_line(root):
+def test_a_single_sample_folder_is_refused(root):
     write_samples(root, "ours", off_by(0.1))
     result = evaluate(root, systems=("ours",))
     assert result.exit_code == 2
@@ -300,7 +300,7 @@ def test_samples_that_do_not_go_together_are_one_line(root):
     assert "wanted two or more" in result.stderr
 
 
-def test_figures_of_clips_have_those_of_the_table_as_their_mean(evaluated):
+def test_weighted_means_of_clips_csv_are_figures_csv(evaluated):
     with (evaluated[0] / "clips.csv").open() as file:
         clips = list(csv.DictReader(file))
     people = {(row["system"], row["clip"], row["speaker"]) for row in clips}
@@ -316,7 +316,7 @@ def test_figures_of_clips_have_those_of_the_table_as_their_mean(evaluated):
                 assert values.mean() == pytest.approx(float(row["value"]), rel=1e-4)
 
 
-def test_many_measures_pool_as_one_does():
+def test_many_metrics_pool_as_one_does():
     rng = np.random.default_rng(0)
     sums = rng.uniform(0.5, 1, (12, 3, 2))
     sums[:, 2] = 0
@@ -329,5 +329,5 @@ def test_many_measures_pool_as_one_does():
     assert np.isnan(together[2].value)
 
 
-def test_the_documentation_lists_every_measure():
+def test_the_documentation_lists_every_metric():
     assert markdown() in (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()

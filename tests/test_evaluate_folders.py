@@ -1,4 +1,4 @@
-"""Folders of predictions and references: what is found, what goes together, and what is said of the rest."""
+"""Finding and matching predictions and ground truth, baselines, and the metrics of one clip."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from dualtalk.evaluation.baselines import baseline_motions, fit_length, surrogat
 from dualtalk.evaluation.clip_metrics import ReferenceTrack
 from dualtalk.evaluation.features import MotionFeatures
 from dualtalk.evaluation.loading import (
-    ClipFiles,
     ReferencePerson,
     cut_person,
     find_reference,
@@ -21,6 +20,7 @@ from dualtalk.evaluation.loading import (
     read_prediction,
 )
 from dualtalk.evaluation.registry import METRIC_NAMES, METRICS
+from dualtalk.io.clip_files import ClipFiles
 
 
 def motion(frames: int, seed: int = 0, space: str = "flame") -> HeadMotion:
@@ -52,7 +52,7 @@ def test_the_published_layout_is_found_with_its_dialogues(reference):
     assert all(one.motions[0] and one.motions[1] and not one.waves[0] for one in clips)
 
 
-def test_a_split_folder_is_gone_into(reference):
+def test_a_folder_named_as_the_split_is_searched(reference):
     inner = reference / "test"
     inner.mkdir()
     motion(30).save(inner / "only_speaker1.npz")
@@ -71,7 +71,7 @@ def test_a_store_is_found_by_its_manifest(make_store):
         find_reference(store.root, "ood")
 
 
-def test_speech_is_heard_where_no_turns_are_kept(one_wave_each):
+def test_without_rttm_speech_comes_from_voice_activity(one_wave_each):
     clip = find_reference(one_wave_each[0].parent, "test")[0]
     people = read_clip(clip)
     assert clip.turns is None
@@ -81,7 +81,7 @@ def test_speech_is_heard_where_no_turns_are_kept(one_wave_each):
 
 
 @pytest.mark.parametrize("what", ["reference", "predictions"])
-def test_nothing_there_is_one_line(tmp_path, what):
+def test_missing_folders_and_empty_folders_are_refused(tmp_path, what):
     empty = tmp_path / "empty"
     empty.mkdir()
 
@@ -99,7 +99,7 @@ def test_nothing_there_is_one_line(tmp_path, what):
         find(tmp_path / "file")
 
 
-def test_names_without_a_match_are_listed(reference, tmp_path):
+def test_unmatched_names_are_listed(reference, tmp_path):
     system = predicted(tmp_path / "ours", "walk_speaker1", "stroll_speaker1")
     pairs, notes = match_predictions(find_reference(reference, "test"), [system])
     assert [(files.clip, people) for files, people in pairs] == [("walk", (0,))]
@@ -107,7 +107,7 @@ def test_names_without_a_match_are_listed(reference, tmp_path):
     assert notes[1].startswith("ours: no prediction of 5 people: tea_sub_video_1_000_speaker1, ")
 
 
-def test_systems_are_compared_on_what_all_have(reference, tmp_path):
+def test_systems_are_compared_on_the_people_whom_all_predict(reference, tmp_path):
     one = predicted(tmp_path / "one", "walk_speaker1", "walk_speaker2")
     two = predicted(tmp_path / "two", "walk_speaker2")
     pairs, notes = match_predictions(find_reference(reference, "test"), [one, two])
@@ -115,14 +115,14 @@ def test_systems_are_compared_on_what_all_have(reference, tmp_path):
     assert notes[-1] == "measured the 1 people whom all 2 systems predict"
 
 
-def test_what_is_said_of_many_systems_is_merged_warnings():
-    said = [("one", "late"), ("two", "late"), ("three", "late"), ("two", "loud")]
-    assert merged_warnings(said, 3) == ["all 3 systems: late", "two: loud"]
-    assert merged_warnings(said, 4) == ["one, two, three: late", "two: loud"]
+def test_equal_warnings_of_several_systems_are_merged():
+    found = [("one", "late"), ("two", "late"), ("three", "late"), ("two", "loud")]
+    assert merged_warnings(found, 3) == ["all 3 systems: late", "two: loud"]
+    assert merged_warnings(found, 4) == ["one, two, three: late", "two: loud"]
     assert merged_warnings([("one", "late")], 1) == ["one: late"]
 
 
-def test_no_match_at_all_is_an_error(reference, tmp_path):
+def test_no_match_is_an_error(reference, tmp_path):
     system = predicted(tmp_path / "ours", "stroll_speaker1")
     with pytest.raises(
         InputError, match="ours has stroll_speaker1, and the ground truth tea_sub_video_1_000_speaker1"
@@ -138,7 +138,7 @@ def test_two_files_for_one_person_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "message"),
     [
         (np.zeros((30, 58), np.float32), "wanted (frame, 56) of float; is it expression 50, jaw 3, head 3?"),
         (np.zeros((1, 30, 56), np.float32), "was a batch axis left on?"),
@@ -147,23 +147,23 @@ def test_two_files_for_one_person_are_refused(tmp_path):
         (np.full((30, 56), 50, np.float32), "were degrees passed?"),
     ],
 )
-def test_what_is_no_motion_is_named(tmp_path, array, said):
+def test_invalid_motion_files_are_refused_by_path(tmp_path, array, message):
     path = tmp_path / "walk_speaker1.npy"
     np.save(path, array)
     with pytest.raises(InputError) as error:
         read_prediction(path, "flame")
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert str(path) in str(error.value)
 
 
-def test_pickles_are_not_opened(tmp_path):
+def test_pickled_arrays_are_refused(tmp_path):
     path = tmp_path / "walk_speaker1.npy"
     np.save(path, np.array([{}], object), allow_pickle=True)
     with pytest.raises(InputError, match="not a readable npy"):
         read_prediction(path, "flame")
 
 
-def test_spaces_are_not_mixed(tmp_path):
+def test_expression_spaces_must_agree(tmp_path):
     path = tmp_path / "walk_speaker1.npz"
     motion(30, space="open").save(path)
     with pytest.raises(InputError, match="in space 'open', the ground truth in 'flame'"):
@@ -171,7 +171,7 @@ def test_spaces_are_not_mixed(tmp_path):
     assert read_prediction(path, "open").frames == 30
 
 
-def test_a_cut_is_timed_from_its_start():
+def test_times_of_an_excerpt_start_at_its_first_frame():
     person = ReferencePerson(motion(50), np.zeros(50 * 640, np.float32), Timeline([Segment(0.5, 1.5)]), None)
     part = cut_person(person, 25, 50)
     assert part.motion.frames == 25
@@ -179,7 +179,7 @@ def test_a_cut_is_timed_from_its_start():
     assert [tuple(span) for span in part.speech] == [(0.0, 0.5)]
 
 
-def test_strangers_are_of_other_dialogues_and_repeat(reference):
+def test_surrogate_partners_are_of_other_dialogues_and_seeded(reference):
     clips = [ClipFiles(f"clip{n}", f"talk{n // 2}", (None, None), (None, None)) for n in range(10)]
     drawn = surrogate_partners(clips, seed=3)
     assert drawn == surrogate_partners(clips, seed=3)
@@ -189,7 +189,7 @@ def test_strangers_are_of_other_dialogues_and_repeat(reference):
     assert surrogate_partners(clips[:2]) == [(), ()]
 
 
-def test_a_short_motion_is_made_long_without_a_jump():
+def test_short_motion_is_extended_without_jumps():
     ramp = np.arange(4.0)[:, None] * np.ones(56)
     assert fit_length(ramp, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert fit_length(ramp[:1], 3)[:, 0].tolist() == [0, 0, 0]
@@ -201,9 +201,12 @@ def side(frames=60, partner=True):
     return ReferenceTrack(own, other if partner else None, foreign, foreign, None, None, None)
 
 
-def test_controls_are_what_they_say():
+def test_baselines_are_as_described():
     one = side()
-    made = {name: (motions, heard) for name, motions, heard in baseline_motions(one, np.full(56, 0.5))}
+    made = {
+        name: (motions, partner_motion)
+        for name, motions, partner_motion in baseline_motions(one, np.full(56, 0.5))
+    }
     assert list(made) == ["ground truth", "mean pose", "clip mean", "random clip", "mirror", "shuffled partner"]
     assert (made["mean pose"][0] == 0.5).all()
     assert np.allclose(made["clip mean"][0], one.ground_truth.coefficients.mean(axis=0))
@@ -213,14 +216,14 @@ def test_controls_are_what_they_say():
     assert "mirror" not in {name for name, *_ in baseline_motions(side(partner=False), np.zeros(56))}
 
 
-def test_what_is_measured_is_listed():
+def test_every_computed_metric_is_defined():
     measured = side().metrics(side().ground_truth)
     unlisted = {name for name in measured if name not in METRIC_NAMES}
     assert all(name.rpartition(" ")[0].endswith("of the ground truth") for name in unlisted)
     assert len(set(METRIC_NAMES)) == len(METRICS)
 
 
-def test_the_reference_has_every_measure_s_perfect_score():
+def test_the_ground_truth_has_the_ideal_value_of_every_metric():
     one = side()
     for name, tally in one.metrics(one.ground_truth).items():
         perfect = METRICS[METRIC_NAMES.index(name)].ideal if name in METRIC_NAMES else None
@@ -228,7 +231,7 @@ def test_the_reference_has_every_measure_s_perfect_score():
             assert tally.value == pytest.approx(perfect, abs=1e-9), name
 
 
-def test_without_a_partner_nothing_of_two_is_measured():
+def test_without_a_partner_there_are_no_metrics_of_the_pair():
     alone = side(partner=False)
     figures = alone.metrics(alone.features(motion(60, 5).coefficients))
     assert not figures["P-FD expression"].weight
@@ -247,7 +250,7 @@ def sampled(folder, *samples, split=""):
 
 
 @pytest.mark.parametrize("split", ["", "test"])
-def test_samples_are_found_in_folders_of_their_own(tmp_path, split):
+def test_samples_are_found_in_numbered_folders(tmp_path, split):
     names = ["walk_speaker1", "walk_speaker2"]
     folder = sampled(tmp_path / "ours", *[names] * 11, split=split)
     system = find_system(folder, "ours", "closed-loop", "test")
@@ -258,7 +261,7 @@ def test_samples_are_found_in_folders_of_their_own(tmp_path, split):
 
 
 @pytest.mark.parametrize(
-    ("samples", "loose", "said"),
+    ("samples", "loose", "message"),
     [
         ([["walk_speaker1"]], (), "one sample, sample0; wanted two or more"),
         ([["walk_speaker1"], ["walk_speaker2"]], (), "sample1 has no walk_speaker1, which sample0 has"),
@@ -267,10 +270,10 @@ def test_samples_are_found_in_folders_of_their_own(tmp_path, split):
         ([["walk_speaker1"]] * 2, ("walk_speaker1",), "sample0 and, beside it, walk_speaker1.npy"),
     ],
 )
-def test_samples_that_do_not_go_together_are_one_line(tmp_path, samples, loose, said):
+def test_inconsistent_samples_are_refused(tmp_path, samples, loose, message):
     folder = sampled(tmp_path / "ours", *samples)
     for name in loose:
         np.save(folder / f"{name}.npy", motion(30).coefficients)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         find_system(folder, "ours", "partner-given", "test")
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Laws of the events found in motion and of their matching."""
+"""Laws of event detection in motion and of event matching."""
 
 from itertools import permutations
 

@@ -1,4 +1,4 @@
-"""Laws of the listener's measures, of synchrony, and of what is asked of a model that samples."""
+"""Laws of the listener metrics, of synchrony, and of the metrics of several samples."""
 
 from itertools import combinations
 
@@ -99,7 +99,7 @@ def test_lagged_correlations_are_those_of_cut_curves():
         synchrony.lagged_correlations(one, two, 90)
 
 
-def test_still_curves_are_not_together():
+def test_still_curves_have_no_synchrony():
     still = np.full(750, 0.3)
     assert np.isnan(synchrony.peak_lag_s(still, curve(0)))
     assert synchrony.synchrony(still, curve(0)) == 0
@@ -107,7 +107,7 @@ def test_still_curves_are_not_together():
     assert np.isnan(synchrony.synchrony(curve(0, 50), curve(1, 50)))
 
 
-def test_synchrony_is_blind_to_scale_and_falls_with_noise():
+def test_synchrony_ignores_scale_and_falls_with_noise():
     own = curve(0)
     assert synchrony.synchrony(own, 4 * own + 7) == pytest.approx(1)
     values = [synchrony.synchrony(own, own + k * curve(1)) for k in (0, 0.5, 1, 3)]
@@ -117,9 +117,9 @@ def test_synchrony_is_blind_to_scale_and_falls_with_noise():
 def test_partners_matter_only_where_they_do():
     leaders = [curve(seed) for seed in range(8)]
     followers = [np.roll(own, 12) + 0.5 * curve(100 + seed) for seed, own in enumerate(leaders)]
-    strangers = [curve(200 + seed) for seed in range(8)]
+    unrelated = [curve(200 + seed) for seed in range(8)]
     together = synchrony.synchrony_vs_surrogate(leaders, followers)
-    apart = synchrony.synchrony_vs_surrogate(leaders, strangers)
+    apart = synchrony.synchrony_vs_surrogate(leaders, unrelated)
     assert together.difference > 0.2
     assert together.p < 0.05
     assert abs(apart.difference) < 0.1
@@ -140,7 +140,7 @@ def test_perfect_samples_have_the_known_scores():
     assert stochastic.sample_diversity(samples) == stochastic.sample_diversity(samples[:1]) == 0
 
 
-def test_best_of_is_the_mean_over_all_choices():
+def test_best_of_n_is_the_mean_over_all_choices():
     own, samples = motion(0, 10), np.stack([motion(seed, 10) for seed in range(1, 7)])
     errors = np.sqrt(((samples - own) ** 2).mean(axis=(1, 2)))
     for draws in (1, 2, 4, 6):
@@ -169,7 +169,7 @@ def test_crps_is_least_for_the_true_spread_and_equals_its_definition():
     assert stochastic.crps(own, samples[:1]) == pytest.approx(np.abs(samples[0] - own).mean())
 
 
-def test_slots_that_nothing_moves_are_not_covered():
+def test_constant_coefficients_do_not_count_in_coverage():
     def covered():
         return stochastic.sample_metrics(own, samples, 4)["coverage ratio expression"]
 
@@ -188,7 +188,7 @@ def test_diversity_of_the_true_distribution_is_the_error_of_one_sample():
     )
 
 
-def test_shapes_that_differ_are_answered():
+def test_different_shapes_are_refused():
     with pytest.raises(InputError, match="cut to the shorter"):
         stochastic.best_of_n(motion(0), motion(1)[None, :-1])
     with pytest.raises(InputError, match="cut to the shorter"):

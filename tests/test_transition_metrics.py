@@ -1,4 +1,4 @@
-"""Laws of roles and tallies; and planted damage at role changes, which the figures must rank above clean motion.
+"""Laws of roles and of pooling; and injected defects at role transitions, which metrics must rank by size.
 
 Clean motion is the animator's, of made-up voices; another of its seeds stands for the reference.
 """
@@ -135,7 +135,7 @@ def test_clean_motion_is_near_perfect(dialogues):
     assert found["turn onset: head peak jerk ratio"] == pytest.approx(1, abs=0.3)
 
 
-def test_a_pop_at_the_switch_is_ranked_by_size(dialogues):
+def test_a_jump_at_the_turn_onset_is_ranked_by_size(dialogues):
     def popped(size_rad):
         def damage(side, made, number, person):
             head = made[person].parts["head"].astype(np.float64)
@@ -238,7 +238,7 @@ def test_still_lips_never_open_and_are_never_late_to_close(dialogues):
     assert set(closed[np.isfinite(closed)]) == {turn_timing.MIN_LAG_S}
 
 
-def test_lags_are_blind_to_rest_and_size_of_the_mouth(dialogues):
+def test_lags_ignore_offset_and_scale_of_the_aperture(dialogues):
     sides, own, _ = dialogues[0]
     gap = own[0].lip_gap_m.astype(np.float64)
     for lags_of in (turn_timing.mouth_open_lags_s, turn_timing.mouth_close_lags_s):
@@ -284,7 +284,7 @@ def test_phases_are_places_between_pauses():
     assert turn_timing.nod_rate(nods, sides).value == pytest.approx(18 / 60)
 
 
-def test_blinks_over_all_frames_are_those_of_life():
+def test_blink_rate_over_all_frames_is_that_of_kinematics():
     lids = (np.random.default_rng(0).random(500) < 0.05).astype(float)
     everywhere = np.ones(500, bool)
     assert turn_timing.blink_rate(lids, everywhere).value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
@@ -293,7 +293,7 @@ def test_blinks_over_all_frames_are_those_of_life():
     assert halves.value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
 
 
-def test_nods_that_the_animator_meant_are_found():
+def test_nods_of_the_animator_are_found():
     meant, found, matched = 0, 0, 0
     for number in range(8):
         rng = np.random.default_rng(number)
@@ -310,7 +310,7 @@ def test_nods_that_the_animator_meant_are_found():
 
 
 @given(SPANS, SPANS)
-def test_roles_share_out_all_frames_and_swap(a, b):
+def test_every_frame_has_one_role_and_roles_swap(a, b):
     sides = Roles(timeline(a), timeline(b), FRAMES)
     masks = [sides.mask(role) for role in ROLES]
     assert (np.sum(masks, axis=0) == 1).all()
@@ -338,7 +338,7 @@ def test_transitions_of_a_known_talk():
     assert windows(np.array([225])).tolist() == [list(range(213, 238))]
 
 
-def test_tallies_add_and_refuse_nan():
+def test_weighted_means_add_and_refuse_nan():
     assert (WeightedMean(1.0, 2.0) + WeightedMean(3.0, 2.0)).value == 1
     assert WeightedMean.of([1.0, np.nan, 3.0]).value == 2
     assert np.isnan(WeightedMean().value)

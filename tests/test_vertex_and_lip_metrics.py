@@ -1,4 +1,4 @@
-"""Laws of the measures on skin and lips, and of the warping behind one of them."""
+"""Laws of the mesh and lip-sync metrics, and of dynamic time warping."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def gap(frames: int = 400, seed: int = 0) -> np.ndarray:
     return 0.02 * noise[:, None]
 
 
-def test_a_perfect_prediction_scores_nothing():
+def test_a_perfect_prediction_scores_zero():
     own = skin()
     assert mesh.lip_vertex_error(own, own, LIPS) == 0
     assert mesh.mean_head_distance(own, own) == 0
@@ -48,7 +48,7 @@ def test_a_shift_is_measured_in_metres(millimetres):
     assert mesh.face_dynamics_deviation(own, made, np.arange(5)) == pytest.approx(0, abs=1e-9)
 
 
-def test_dynamics_of_a_still_and_of_a_wild_face():
+def test_dynamics_of_a_still_and_of_an_exaggerated_face():
     own = skin()
     still = np.zeros_like(own)
     assert mesh.face_dynamics_deviation(own, still, BROW) == pytest.approx(own[:, BROW].std(axis=0).mean())
@@ -58,7 +58,7 @@ def test_dynamics_of_a_still_and_of_a_wild_face():
     assert backwards == pytest.approx(0, abs=1e-9)
 
 
-def test_only_chosen_frames_count():
+def test_only_selected_frames_count():
     own = skin()
     made = own.copy()
     made[30:] += 0.01
@@ -113,7 +113,7 @@ def test_a_vertex_that_is_not_finite_is_refused():
             measure(skin(), broken)
 
 
-def test_a_head_held_upright_only_loses_its_turn():
+def test_upright_removes_only_the_head_rotation():
     motion = HeadMotion(np.random.default_rng(0).normal(0, 0.1, (4, 62)).astype(np.float32), "open")
     held = mesh.upright(motion)
     assert not held.head_rotvec_rad.any()
@@ -122,7 +122,7 @@ def test_a_head_held_upright_only_loses_its_turn():
 
 
 def plain_warping_cost(cost: np.ndarray) -> float:
-    """The textbook's double loop."""
+    """The textbook algorithm: a double loop."""
     spent = np.full((cost.shape[0] + 1, cost.shape[1] + 1), np.inf)
     spent[0, 0] = 0
     for i, j in np.ndindex(cost.shape):
@@ -131,7 +131,7 @@ def plain_warping_cost(cost: np.ndarray) -> float:
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 10_000))
-def test_warping_finds_the_cheapest_way(rows, columns, seed):
+def test_alignment_has_the_smallest_cost(rows, columns, seed):
     cost = np.random.default_rng(seed).random((rows, columns))
     warping = align(cost)
     assert warping.cost == pytest.approx(plain_warping_cost(cost))
@@ -148,7 +148,7 @@ def test_a_band_keeps_the_path_near():
     assert align(np.ones((3, 20)), band=2).cost == 20
 
 
-def test_the_slope_of_a_line_is_its_derivative():
+def test_the_derivative_of_a_line_is_its_slope():
     assert derivative(3.0 * np.arange(10)) == pytest.approx(np.full(10, 3.0))
     assert not derivative(np.ones(2)).any()
 
@@ -160,7 +160,7 @@ def test_late_lips_are_late_by_as_much():
     assert (np.diff(values) > 0.02).all()
 
 
-def test_size_and_rest_of_the_lips_do_not_change_their_timing():
+def test_scale_and_offset_of_the_lips_do_not_change_their_timing():
     own = gap()
     assert lip_timing.mean_temporal_misalignment_s(own, 1.5 * own + 0.01) == 0
 
@@ -171,7 +171,7 @@ def test_lips_that_never_move_have_no_timing():
     assert np.isnan(lip_timing.slcc(own[:, 0], still[:, 0]))
 
 
-def test_slcc_is_pearsons_r_and_blind_to_scale():
+def test_slcc_is_pearsons_r_and_ignores_scale():
     loudness, lips = gap(seed=1)[:, 0], gap(seed=2)[:, 0]
     assert lip_timing.slcc(loudness, lips) == pytest.approx(pearsonr(loudness, lips)[0])
     assert lip_timing.slcc(300 * loudness - 60, 2 * lips + 1) == pytest.approx(lip_timing.slcc(loudness, lips))

@@ -6,18 +6,16 @@ of such files without the three split folders is read too. If one person's npz i
 that person has no motion.
 """
 
-import re
 from pathlib import Path
 from typing import ClassVar
 
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.clip_files import published_session
 from dualtalk.io.npz import read_npz
 
 SPLITS = ("train", "test", "ood")
-# Clips cut from one video are named VIDEO_sub_video_N_M.
-SUB_VIDEO_SUFFIX = re.compile(r"_sub_video_.*$")
 
 
 class DualTalkCorpus(Corpus):
@@ -51,7 +49,7 @@ class DualTalkCorpus(Corpus):
         errors = [f"{path.name} is missing" for path in waves if not path.is_file()]
         if not any(path.is_file() for path in motions):
             errors.append("neither person has a motion file (.npz)")
-        session = SUB_VIDEO_SUFFIX.sub("", stem)
+        session = published_session(stem)
         return Clip(
             name=stem,
             session=session,

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from dualtalk.evaluation.clip_metrics import ReferenceTrack
 from dualtalk.evaluation.features import Motion
-from dualtalk.evaluation.loading import ClipFiles
+from dualtalk.io.clip_files import ClipFiles
 
 GROUND_TRUTH = "ground truth"
 # Name -> description.

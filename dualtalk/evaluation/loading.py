@@ -21,11 +21,10 @@ from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.choices import Protocol
 from dualtalk.core import DUALTALK56, PARTY, HeadMotion, Space
-from dualtalk.corpora.dualtalk_corpus import SUB_VIDEO_SUFFIX
 from dualtalk.errors import InputError
-from dualtalk.io.audio_file import read_wave
+from dualtalk.io.clip_files import ClipFiles, published_session, speech_of
 from dualtalk.store import open_store
-from dualtalk.store.schema import METADATA, clip_path, read_clip_json, read_speech
+from dualtalk.store.schema import METADATA, clip_path, read_clip_json
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -35,29 +34,6 @@ PREDICTED = (".npy", ".npz")
 SPEAKER = re.compile(r"(?P<clip>.+)_speaker(?P<number>[12])")
 SAMPLE = re.compile(r"sample(\d+)")
 MAX_LISTED_NAMES = 5
-
-
-@dataclass(frozen=True)
-class ClipFiles:
-    """Paths of the files of a ground-truth clip; None for a file that does not exist.
-
-    Attributes
-    ----------
-    clip : str
-    dialogue : str
-        The recording session: clips of one session are not independent.
-    motions, waves : (Path or None, Path or None)
-        Of speaker 1 and speaker 2.
-    turns, record : Path or None
-        RTTM and JSON of a store.
-    """
-
-    clip: str
-    dialogue: str
-    motions: tuple[Path | None, Path | None]
-    waves: tuple[Path | None, Path | None]
-    turns: Path | None = None
-    record: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +99,7 @@ def find_reference(root: str | os.PathLike, split: str) -> tuple[ClipFiles, ...]
     clips = sorted({clip for clip, _ in _by_person(folder, (".npz",))})
     if not clips:
         raise InputError(f"{folder} holds no CLIP_speaker1.npz; wanted a store or the published layout")
-    return tuple(
-        ClipFiles(
-            clip,
-            SUB_VIDEO_SUFFIX.sub("", clip),
-            _pair(folder, clip, ".npz"),
-            _pair(folder, clip, ".wav"),
-            _existing(folder / f"{clip}.rttm"),
-        )
-        for clip in clips
-    )
+    return tuple(ClipFiles.published(folder, clip, published_session(clip)) for clip in clips)
 
 
 def _find_in_store(root: Path, split: str) -> tuple[ClipFiles, ...]:
@@ -141,21 +108,10 @@ def _find_in_store(root: Path, split: str) -> tuple[ClipFiles, ...]:
     if not len(in_split):
         splits = ", ".join(sorted(set(rows["split"])))
         raise InputError(f"{root} has no clip in split {split!r}; it has {splits}: pass --split")
-    found = []
-    for clip, session in sorted(zip(in_split["clip"], in_split["session"], strict=True)):
-        folder = clip_path(root, split, clip, "").parent
-        files = [_existing(clip_path(root, split, clip, suffix)) for suffix in (".rttm", ".json")]
-        found.append(ClipFiles(clip, session, _pair(folder, clip, ".npz"), _pair(folder, clip, ".wav"), *files))
-    return tuple(found)
-
-
-def _pair(folder: Path, clip: str, suffix: str) -> tuple[Path | None, Path | None]:
-    one, two = (_existing(folder / f"{clip}_speaker{number}{suffix}") for number in (1, 2))
-    return one, two
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
+    return tuple(
+        ClipFiles.published(clip_path(root, split, clip, "").parent, clip, session)
+        for clip, session in sorted(zip(in_split["clip"], in_split["session"], strict=True))
+    )
 
 
 def _by_person(folder: Path, suffixes: Sequence[str]) -> dict[PersonKey, Path]:
@@ -324,11 +280,11 @@ def read_clip(files: ClipFiles, *, audio: bool = True) -> tuple[ReferencePerson,
     if not audio:
         one, two = (ReferencePerson(motion, None, None, None) for motion in motions)
         return one, two
-    waves = [read_wave(path)[0] if path else None for path in files.waves]
-    if files.turns:
-        speech = [Timeline(spans) for spans in read_speech(files.turns)]
+    waves, annotation = files.read_audio(), files.read_annotation()
+    if annotation is not None:
+        speech = [speech_of(annotation, label) for label in PARTY]
     else:
-        speech = [detect_speech(wave) if wave is not None else None for wave in waves]
+        speech = [None if wave is None else detect_speech(wave) for wave in waves]
     phonemes = _phonemes(files.record) if files.record else {}
     one, two = (
         ReferencePerson(motions[person], waves[person], speech[person], phonemes.get(PARTY[person]))

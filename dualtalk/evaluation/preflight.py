@@ -15,7 +15,6 @@ from dualtalk.errors import InputError
 from dualtalk.evaluation.builtin_metrics import PARTS
 from dualtalk.evaluation.loading import (
     MAX_LISTED_NAMES,
-    ClipFiles,
     System,
     merged_warnings,
     read_clip,
@@ -23,6 +22,7 @@ from dualtalk.evaluation.loading import (
 )
 from dualtalk.evaluation.registry import Metric
 from dualtalk.geometry.masks import runs
+from dualtalk.io.clip_files import ClipFiles
 
 MIN_FRAMES = 2
 

@@ -17,9 +17,10 @@ from dualtalk.errors import InputError
 from dualtalk.evaluation.baselines import BASELINES, surrogate_partners
 from dualtalk.evaluation.clip_runner import ClipResult, measure_clip, mesh_regions
 from dualtalk.evaluation.curves import CurveSums, TransitionCurve, WorstTransition
-from dualtalk.evaluation.loading import ClipFiles, System, match_predictions
+from dualtalk.evaluation.loading import System, match_predictions
 from dualtalk.evaluation.preflight import Job, check_clip, measurable
 from dualtalk.evaluation.registry import METRICS, Metric, available_metrics
+from dualtalk.io.clip_files import ClipFiles
 from dualtalk.metrics.bootstrap import Estimate, pooled_estimates
 from dualtalk.parallel import WorkerPool
 

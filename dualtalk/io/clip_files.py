@@ -5,6 +5,7 @@ One reader serves a folder that `Conversation.save` wrote and a clip in the publ
 """
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from dualtalk.io.audio_file import read_wave
 from dualtalk.io.rttm import read_rttm
 
 Pair = tuple[Path | None, Path | None]
+# The published corpus cuts a video into clips named VIDEO_sub_video_N_M.
+SUB_VIDEO_SUFFIX = re.compile(r"_sub_video_.*$")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ class ClipFiles:
         if foreign := set(annotation.labels()) - set(PARTY):
             raise InputError(f"{self.turns} names {min(foreign)}; wanted {' and '.join(PARTY)}")
         return annotation
+
+
+def published_session(clip: str) -> str:
+    """Recording session of a clip of the published corpus: the name of its video."""
+    return SUB_VIDEO_SUFFIX.sub("", clip)
 
 
 def speech_of(annotation: Annotation | None, label: str) -> Timeline:

@@ -1,4 +1,4 @@
-"""Laws of the figures: what a perfect mouth scores, what planted damage does to it."""
+"""Laws of lip closure and kinematics: ideal scores, and the effect of injected defects."""
 
 import numpy as np
 import pytest
