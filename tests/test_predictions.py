@@ -19,8 +19,8 @@ from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
 from dualtalk.models.peng2025 import Peng2025, Peng2025Config, load_peng2025
 from dualtalk.simulation import simulate
-from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
-from dualtalk.simulation.predictions import predict_split, shortened
+from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
+from dualtalk.simulation.predictions import predict_split, truncate
 
 SIZES = {"d_model": 16, "layers": 1, "heads": 2, "attention_window": 8, "ffn_dim": 24, "flow_hidden_size": 16}
 
@@ -45,17 +45,17 @@ def motions(folder) -> dict[str, np.ndarray]:
 def test_beside_a_known_partner_each_person_mirrors_the_truth(store):
     talk = store.conversation("test000")
     mirror = PretrainedModel(Mirror(62, delay_frames=4), "open", "full62", {})
-    answered = answer_the_partner(talk, mirror)
+    answered = predict_partner_given(talk, mirror)
     for own, partner in ((answered.a, talk.b), (answered.b, talk.a)):
         assert np.array_equal(own.motion.coefficients[4:], partner.motion.coefficients[:-4])
-    assert not close_the_loop(talk, mirror).a.motion.coefficients.any()
+    assert not predict_closed_loop(talk, mirror).a.motion.coefficients.any()
 
 
 @pytest.mark.parametrize("coefficients", [62, 56])
 def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coefficients):
     """Duet's mean sees the partner's past and not its own, so all of the truth at once gives the same."""
     talk, trained = store.conversation("test001"), small_duet(coefficients)
-    answered = answer_the_partner(talk, trained, "mean")
+    answered = predict_partner_given(talk, trained, "mean")
     known = np.stack([person.motion.coefficients[:, :coefficients] for person in talk.participants])
     audio = np.stack([person.audio for person in talk.participants])
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
     config = Peng2025Config(feature_dim=8, motion_dim=62, hidden_dim=8)
     model = Peng2025(config, (CausalLogMel(8), CausalLogMel(8))).eval()
     trained, talk = PretrainedModel(model, "open", "full62", {}), store.conversation("test001")
-    looped, answered = close_the_loop(talk, trained), answer_the_partner(talk, trained)
+    looped, answered = predict_closed_loop(talk, trained), predict_partner_given(talk, trained)
     assert looped.a.motion.frames == answered.b.motion.frames == talk.frames
     assert not np.array_equal(looped.a.motion.coefficients, answered.a.motion.coefficients)
 
@@ -156,18 +156,18 @@ def test_what_cannot_be_predicted_is_refused(store, tmp_path):
             predict_split(store, small_duet(), tmp_path / "out", **wrong)
     foreign = PretrainedModel(StaticPose(56), "flame", "dualtalk56", {})
     with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
-        answer_the_partner(store.conversation("test000"), foreign)
+        predict_partner_given(store.conversation("test000"), foreign)
     with pytest.raises(InputError, match="motion is not known"):
-        answer_the_partner(store.conversation("test000").with_motion(None, None), small_duet())
+        predict_partner_given(store.conversation("test000").with_motion(None, None), small_duet())
 
 
 def test_a_shortened_conversation_is_its_beginning(store):
     talk = store.conversation("test000")
-    short = shortened(talk, 0.4)
+    short = truncate(talk, 0.4)
     assert short.frames == 10
     assert np.array_equal(short.a.audio, talk.a.audio[:6400])
     assert np.array_equal(short.b.motion.coefficients, talk.b.motion.coefficients[:10])
-    assert shortened(talk, None) is talk
+    assert truncate(talk, None) is talk
 
 
 def test_a_motion_without_eyes_is_the_same_motion(store):
@@ -188,3 +188,16 @@ def test_swapping_the_people_swaps_motion_and_identities(store, model):
         assert np.allclose(one.motion.coefficients, other.motion.coefficients, atol=1e-5)
         assert np.array_equal(one.motion.identity, other.motion.identity)
     assert not np.array_equal(straight.a.motion.identity, straight.b.motion.identity)
+
+
+def test_the_animator_predicts_the_same_motion_by_both_protocols(store, tmp_path):
+    for protocol in ("partner-given", "closed-loop"):
+        command = ["predict", str(store.root), "--model", "rules", "--protocol", protocol]
+        result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / protocol)])
+        assert result.exit_code == 0, result.output
+    given, closed = motions(tmp_path / "partner-given"), motions(tmp_path / "closed-loop")
+    assert all(np.array_equal(given[name], closed[name]) for name in given)
+    simulated = simulate(store.conversation("test001").with_motion(None, None), model="rules")
+    assert np.array_equal(given["test001_speaker2.npz"], simulated.b.motion.coefficients)
+    with pytest.raises(InputError, match="the rule-based animator has no mean"):
+        predict_split(store, "rules", tmp_path / "mean", mode="mean")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from dualtalk.cli import app
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import load_model
-from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.simulation.closed_loop import predict_closed_loop
 from dualtalk.training.callbacks import SampleVideos, TrainingProgress
 from dualtalk.training.fit import train
 
@@ -56,7 +56,7 @@ def test_sample_videos_do_not_change_what_a_run_learns(make_store, tiny_duet, tm
     for ours, whole in zip(sample.participants, talk.participants, strict=True):
         assert np.array_equal(ours.audio, whole.audio[: 10 * 640])
         assert np.array_equal(ours.speaking(10), whole.speaking(20)[:10])
-    again = close_the_loop(sample.with_motion(None, None), with_videos)
+    again = predict_closed_loop(sample.with_motion(None, None), with_videos)
     for ours, theirs in zip(sample.participants, again.participants, strict=True):
         # Up to rounding: the mean differs in the last bit during and after training.
         assert np.allclose(ours.motion.coefficients, theirs.motion.coefficients, rtol=0, atol=1e-6)

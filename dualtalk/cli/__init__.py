@@ -6,6 +6,7 @@ traceback for a bug. A verb imports heavy packages inside its function, so that 
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -75,12 +76,14 @@ def options(
 
 
 # In the order of `dualtalk --help`.
-for verb in (
+VERBS: tuple[Callable[..., None], ...] = (
     *(simulate.simulate, render.render, view.view, export.export),
     *(prepare.prepare, synthesize.synthesize, validate.validate, shard.shard),
-):
+)
+EVALUATION_VERBS: tuple[Callable[..., None], ...] = (predict.predict, evaluate.evaluate, doctor.doctor)
+for verb in VERBS:
     app.command()(verb)
 # The fields of a config are options too; LightningCLI parses them.
 app.command(context_settings={"ignore_unknown_options": True})(train.train)
-for verb in (predict.predict, evaluate.evaluate, doctor.doctor):
+for verb in EVALUATION_VERBS:
     app.command()(verb)

@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from dualtalk.choices import Protocol
 from dualtalk.cli.options import HeadOption, OverwriteOption, ResultFolder, WorkersOption
 from dualtalk.io.result_folder import result_folder
 from dualtalk.io.run_record import recorded_versions
@@ -44,7 +45,7 @@ def evaluate(
         list[str] | None,
         typer.Option(show_default="its folder's", help="Name of a system; one per system, in order."),
     ] = None,
-    # Typer takes no list of Literal; `find_system` checks the values.
+    # Typer takes no list of Literal; `_protocols` checks the values.
     protocol: Annotated[
         list[str] | None,
         typer.Option(
@@ -165,7 +166,7 @@ def _names(options: EvaluationOptions) -> Sequence[str]:
     return options.names
 
 
-def _protocols(options: EvaluationOptions) -> Sequence[str]:
+def _protocols(options: EvaluationOptions) -> Sequence[Protocol]:
     from dualtalk.errors import InputError
 
     protocols, systems = options.protocols, len(options.predicted)
@@ -173,7 +174,9 @@ def _protocols(options: EvaluationOptions) -> Sequence[str]:
         raise InputError(
             f"{len(protocols)} protocols for {systems} folders; wanted one --protocol, or one for each"
         )
-    return protocols if len(protocols) == systems else [*protocols] * systems
+    if unknown := set(protocols) - set(get_args(Protocol)):
+        raise InputError(f"unknown protocol {min(unknown)!r}; wanted one of {', '.join(get_args(Protocol))}")
+    return cast(Sequence[Protocol], protocols if len(protocols) == systems else [*protocols] * systems)
 
 
 def _strips(found: "Evaluation", options: EvaluationOptions) -> tuple[list, list[str]]:

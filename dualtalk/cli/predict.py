@@ -8,7 +8,7 @@ import typer
 
 import dualtalk
 from dualtalk.choices import Protocol
-from dualtalk.cli.options import ModeOption, MotionSeedOption, OverwriteOption
+from dualtalk.cli.options import ModelOption, ModeOption, MotionSeedOption, OverwriteOption
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "prediction.json"
@@ -17,13 +17,7 @@ RECORD = "prediction.json"
 def predict(
     store: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store with motion.")],
     out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the predictions.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="[bold]default[/], the bundled pretrained model, the path of a model.safetensors that train "
-            "wrote, or of a released checkpoint (.pth) of DualTalk (Peng et al. 2025)."
-        ),
-    ] = "default",
+    model: ModelOption = "default",
     protocol: Annotated[
         Protocol,
         typer.Option(
@@ -43,19 +37,34 @@ def predict(
     """
     with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
         from dualtalk.cli.progress import Stages
-        from dualtalk.models.checkpoint import load_model
         from dualtalk.simulation.predictions import predict_split
+        from dualtalk.simulation.simulator import RULES, load_model_or_rules
         from dualtalk.store import open_store
 
-        trained = load_model(model)
-        options = {"split": split, "mode": mode, "seed": seed, "samples": samples}
+        opened, loaded = open_store(store), load_model_or_rules(model)
         with Stages() as stages, stages.stage("Predicting") as report:
-            clips = predict_split(open_store(store), trained, folder, protocol=protocol, report=report, **options)
+            clips = predict_split(
+                opened,
+                loaded,
+                folder,
+                split=split,
+                protocol=protocol,
+                mode=mode,
+                seed=seed,
+                samples=samples,
+                report=report,
+            )
         record = {
             "store": str(store),
             "model": model,
-            "model_metadata": trained.metadata,
-            "options": {**options, "protocol": protocol},
+            "model_metadata": {} if loaded == RULES else loaded.metadata,
+            "options": {
+                "split": split,
+                "protocol": protocol,
+                "mode": mode,
+                "seed": seed,
+                "samples": samples,
+            },
             "version": dualtalk.__version__,
         }
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")

@@ -47,12 +47,12 @@ def render(
             f"{a} has {motions[0].frames} frames, {b} has {motions[1].frames}; are they of one conversation?"
         )
     voices = [_voice(path, motions[0].frames) for path in audio or (None, None)]
-    people = [
+    first, second = (
         Participant(voice, detect_speech(voice), motion) for voice, motion in zip(voices, motions, strict=True)
-    ]
+    )
     with Stages() as stages, stages.stage("Rendering") as progress:
         render_conversation(
-            Conversation(*people, name=out.stem),
+            Conversation(first, second, name=out.stem),
             load_head(head),
             out,
             view=view,

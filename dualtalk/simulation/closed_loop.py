@@ -1,12 +1,12 @@
-"""A trained model moves people: each frame goes on from what was moved, or known, in the frame before.
+"""Autoregressive inference on a conversation, by the two evaluation protocols.
 
-In a closed loop both people are the model's, and the two voices are all it is given. With the partner given, as
-the published benchmark has it, one person is the model's and answers a partner whose motion is known.
+In the closed loop, both people are predicted and both voices are the only input. With the partner given, as in the
+published benchmark, one person is predicted and the partner's true motion up to the frame before is an input.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -14,30 +14,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualtalk.choices import Mode
-from dualtalk.core import LAYOUTS, Conversation, HeadMotion
+from dualtalk.core import LAYOUTS, Conversation, HeadMotion, Participant, Space
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
 
-# How often a network that must know the partner's whole motion is asked again with its own answer for it.
-SETTLING_PASSES = 3
+# Fixed-point iterations of a network that takes the partner's whole motion: its output becomes its input.
+FIXED_POINT_PASSES = 3
 
 
 @torch.inference_mode()
-def close_the_loop(
+def predict_closed_loop(
     conversation: Conversation, trained: PretrainedModel, mode: Mode = "sample", seed: int = 0
 ) -> Conversation:
-    """Give both people the motion that the model makes of their voices, in the model's space.
+    """Predict the motion of both people from both voices, in the model's space.
 
-    In the mode "mean" the most even answer, always the same; in "sample" one of many, drawn from the seed and from
-    each person's own voice. Memory grows with the recording by its motion alone.
+    Memory grows with the length of the recording only by its audio and motion.
+
+    Parameters
+    ----------
+    conversation : Conversation
+        Its motion is not used.
+    trained : PretrainedModel
+    mode : "mean" or "sample"
+        Deterministic prediction, or a stochastic sample of the seed and each person's audio.
+    seed : int
 
     Raises
     ------
     InputError
-        No such mode, or a model that needs the whole recording.
+        The mode is unknown, or the model cannot be streamed.
     """
-    audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
+    audio, noise = _audio(conversation), _sampling_noise(conversation, trained, mode, seed)
     if not trained.model.causal_motion:
         return _with_motion(conversation, trained, _fixed_point(trained.model, audio))
     with threads_for(mode):
@@ -45,34 +53,44 @@ def close_the_loop(
 
 
 @torch.inference_mode()
-def answer_the_partner(
+def predict_partner_given(
     conversation: Conversation, trained: PretrainedModel, mode: Mode = "sample", seed: int = 0
 ) -> Conversation:
-    """Move each person in turn beside the partner's known motion, of which a causal model is told up to the frame
-    before; otherwise as `close_the_loop`.
+    """Predict the motion of each person, given the partner's true motion.
+
+    A causal model gets the partner's motion up to the frame before. Parameters are those of `predict_closed_loop`;
+    `conversation` has the motion of both people.
 
     Raises
     ------
     InputError
-        As there, or a person whose motion is not known.
+        As for `predict_closed_loop`; or a person has no motion, or motion of another space than the model's.
     """
-    known = torch.from_numpy(np.stack([_known(person.motion, trained) for person in conversation.participants]))[
-        None
-    ]
-    audio, noise = _heard(conversation), _drawn(conversation, trained, mode, seed)
+    true_motion = torch.from_numpy(
+        np.stack([_true_motion(person, trained) for person in conversation.participants])
+    )[None]
+    audio, noise = _audio(conversation), _sampling_noise(conversation, trained, mode, seed)
     if not trained.model.causal_motion:
-        return _with_motion(conversation, trained, trained.model(audio, known))
-    # Twice the conversation, the second time with the people swapped: person 0 is always the model's.
-    both = [torch.cat([one, one.flip(1)]) if one is not None else None for one in (audio, known, noise)]
+        return _with_motion(conversation, trained, trained.model(audio, true_motion))
+    # A batch of two: the conversation, and the conversation with swapped people. Person 0 is the predicted one.
+    partner_motion = _and_swapped(true_motion)[:, 1]
     with threads_for(mode):
-        moved = roll_out(trained.model, both[0], forced=(None, both[1][:, 1]), noise=both[2])
-    return _with_motion(conversation, trained, moved[:, 0][None])
+        predicted = roll_out(
+            trained.model,
+            _and_swapped(audio),
+            forced=(None, partner_motion),
+            noise=None if noise is None else _and_swapped(noise),
+        )
+    return _with_motion(conversation, trained, predicted[:, 0][None])
 
 
 @contextmanager
 def threads_for(mode: Mode) -> Iterator[None]:
-    """One thread for samples: a frame of them is hundreds of small products, where threads gain nothing but wait
-    for each other at every one, for long where other programs run."""
+    """Use one thread for sampling.
+
+    A sampled frame is hundreds of small matrix products. More threads do not speed these up, and they wait for
+    each other at every product, which takes long on a machine that is busy.
+    """
     before = torch.get_num_threads()
     if mode == "sample":
         torch.set_num_threads(1)
@@ -82,16 +100,20 @@ def threads_for(mode: Mode) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _heard(conversation: Conversation) -> Float[Tensor, "1 2 sample"]:
+def _audio(conversation: Conversation) -> Float[Tensor, "1 2 sample"]:
     return torch.from_numpy(np.stack([person.audio for person in conversation.participants]))[None]
 
 
-def _drawn(
+def _and_swapped(pair: Float[Tensor, "1 2 *rest"]) -> Float[Tensor, "2 2 *rest"]:
+    return torch.cat([pair, pair.flip(1)])
+
+
+def _sampling_noise(
     conversation: Conversation, trained: PretrainedModel, mode: Mode, seed: int
 ) -> Float[Tensor, "1 2 frame coef"] | None:
-    """The noise of a sample: each person's own."""
+    """Standard normal noise from each person's own seed; None for the mean."""
     if mode not in get_args(Mode):
-        raise InputError(f"no mode called {mode!r}; there are {', '.join(get_args(Mode))}")
+        raise InputError(f"unknown mode {mode!r}; wanted one of {', '.join(get_args(Mode))}")
     if mode == "mean":
         return None
     shape = (conversation.frames, LAYOUTS[trained.layout].width)
@@ -99,26 +121,29 @@ def _drawn(
     return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in streams]))[None]
 
 
-def _known(motion: HeadMotion | None, trained: PretrainedModel) -> Float[np.ndarray, "frame coef"]:
+def _true_motion(person: Participant, trained: PretrainedModel) -> Float[np.ndarray, "frame coef"]:
+    motion = person.motion
     if motion is None:
-        raise InputError("a person's motion is not known; wanted that of both, or a closed loop")
+        raise InputError("a person has no motion; the partner-given protocol needs that of both")
     if motion.space != trained.space:
         raise InputError(f"the motion is in space {motion.space!r}, the model's in {trained.space!r}")
     return motion.to_layout(LAYOUTS[trained.layout]).coefficients
 
 
 def _fixed_point(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
-    """The answer of a network that reads the partner's motion to its end: to still faces, then to itself."""
-    moved = audio.new_zeros(1, 2, whole_frames(audio), model.motion_dim)
-    for _ in range(SETTLING_PASSES):
-        moved = model(audio, moved)
-    return moved
+    """Iterate a network that takes the partner's whole motion, from still faces, on its own output."""
+    motion = audio.new_zeros(1, 2, whole_frames(audio), model.motion_dim)
+    for _ in range(FIXED_POINT_PASSES):
+        motion = model(audio, motion)
+    return motion
 
 
 def _with_motion(
-    conversation: Conversation, trained: PretrainedModel, moved: Float[Tensor, "1 2 frame coef"]
+    conversation: Conversation, trained: PretrainedModel, predicted: Float[Tensor, "1 2 frame coef"]
 ) -> Conversation:
     layout = LAYOUTS[trained.layout]
-    return conversation.with_motion(
-        *(HeadMotion(np.ascontiguousarray(motion), trained.space, layout) for motion in moved[0].numpy())
+    a, b = (
+        HeadMotion(np.ascontiguousarray(coefficients), cast(Space, trained.space), layout)
+        for coefficients in predicted[0].numpy()
     )
+    return conversation.with_motion(a, b)

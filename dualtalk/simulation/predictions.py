@@ -1,25 +1,26 @@
-"""Predictions of a whole split, in files, for `evaluate`: what a model makes of every clip of a store."""
+"""Predictions of a whole split as files: a model's motion for every clip of a store, which `evaluate` reads."""
 
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+from dualtalk.animator import animate
 from dualtalk.choices import Mode, Protocol
-from dualtalk.core import Conversation
+from dualtalk.core import Conversation, Participant
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
-from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
+from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
 from dualtalk.store import Store
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-MOVERS = {"partner-given": answer_the_partner, "closed-loop": close_the_loop}
 Report = Callable[[int, int], None]
 
 
 def predict_split(
     store: Store,
-    trained: PretrainedModel,
+    model: PretrainedModel | Literal["rules"],
     out: str | os.PathLike,
     *,
     split: str = "test",
@@ -30,26 +31,43 @@ def predict_split(
     seconds: float | None = None,
     report: Report = lambda done, total: None,
 ) -> int:
-    """Write `CLIP_speaker1.npz` and `CLIP_speaker2.npz` of every clip of a split; gives how many clips.
+    """Write `CLIP_speaker1.npz` and `CLIP_speaker2.npz` for every clip of a split.
 
     Parameters
     ----------
+    store : Store
+    model : PretrainedModel or "rules"
+        "rules" is the rule-based animator.
     out : path
-        Its folder; of several samples, the folders sample0, sample1 in it.
+        Folder of the files; several samples go to its folders sample0, sample1, and so on.
+    split : str
     protocol : "partner-given" or "closed-loop"
-        What the model is told of the partner: its true motion so far, or its voice alone.
+        Whether the model gets the partner's true motion so far, or both voices only. The animator takes no motion,
+        so that both protocols give the same.
+    mode : "mean" or "sample"
+        Deterministic prediction, or stochastic sample. The animator has no mean.
+    seed : int
+        Sample i has the seed `seed + i`.
     samples : int
-        Sample i is drawn from the seed `seed + i`.
     seconds : float or None
-        Of each clip, from its beginning; None for all.
+        Length of the beginning of each clip that is used; None for all.
+    report : callable
+        Called with the clips done and the clips in all.
+
+    Returns
+    -------
+    int
+        Number of clips.
 
     Raises
     ------
     InputError
-        No such split or motion, or several samples of a mean.
+        There is no such split, a clip lacks the motion that the protocol needs, or the mode has no samples.
     """
     if samples > 1 and mode == "mean":
         raise InputError(f"{samples} samples of a mean are all the same; wanted the mode sample")
+    if model == "rules" and mode == "mean":
+        raise InputError("the rule-based animator has no mean; wanted the mode sample")
     clips = list(store.manifest.loc[store.manifest["split"] == split, "clip"])
     if not clips:
         raise InputError(f"{store.root} has no clip in split {split!r}")
@@ -58,25 +76,52 @@ def predict_split(
         folder.mkdir(parents=True, exist_ok=True)
     for done, clip in enumerate(clips):
         report(done, len(clips))
-        conversation = shortened(store.conversation(clip), seconds)
+        conversation = truncate(store.conversation(clip), seconds)
         for number, folder in enumerate(folders):
-            moved = MOVERS[protocol](conversation, trained, mode, seed + number)
-            for person, participant in enumerate(moved.participants, start=1):
-                participant.motion.save(folder / f"{clip}_speaker{person}.npz")
+            predicted = predict(conversation, model, protocol, mode, seed + number)
+            for person, participant in enumerate(predicted.participants, start=1):
+                participant.required_motion.save(folder / f"{clip}_speaker{person}.npz")
     return len(clips)
 
 
-def shortened(conversation: Conversation, seconds: float | None) -> Conversation:
-    """The beginning of a conversation, sound and motion."""
+def predict(
+    conversation: Conversation,
+    model: PretrainedModel | Literal["rules"],
+    protocol: Protocol,
+    mode: Mode = "sample",
+    seed: int = 0,
+) -> Conversation:
+    """Predict the motion of both people of one conversation; parameters are those of `predict_split`."""
+    if model == "rules":
+        if protocol == "partner-given":
+            _check_space(conversation)
+        return animate(conversation.with_motion(None, None), seed).conversation
+    predictor = predict_partner_given if protocol == "partner-given" else predict_closed_loop
+    return predictor(conversation, model, mode, seed)
+
+
+def _check_space(conversation: Conversation) -> None:
+    """Raise unless the animator's motion is comparable to the true motion."""
+    for person in conversation.participants:
+        if person.motion is not None and person.motion.space != "open":
+            raise InputError(
+                f"{conversation.name} has motion in space {person.motion.space!r}, the rule-based animator's is "
+                "in 'open'; only --protocol closed-loop gives predictions, and they cannot be compared with it"
+            )
+
+
+def truncate(conversation: Conversation, seconds: float | None) -> Conversation:
+    """The beginning of a conversation: audio and motion. The speech is not cut."""
     if seconds is None or seconds >= conversation.duration_s:
         return conversation
     frames = max(round(seconds * MOTION_FPS), 1)
-    people = (
-        replace(
-            person,
-            audio=person.audio[: frames * SAMPLES_PER_FRAME],
-            motion=None if person.motion is None else person.motion[:frames],
-        )
-        for person in conversation.participants
+    a, b = (_truncate_participant(person, frames) for person in conversation.participants)
+    return Conversation(a, b, name=conversation.name)
+
+
+def _truncate_participant(person: Participant, frames: int) -> Participant:
+    return replace(
+        person,
+        audio=person.audio[: frames * SAMPLES_PER_FRAME],
+        motion=None if person.motion is None else person.motion[:frames],
     )
-    return Conversation(*people, name=conversation.name)

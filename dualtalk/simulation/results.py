@@ -63,7 +63,7 @@ def write_results(
             recorded, head=head, model=options.model, mode=options.mode, seed=options.seed
         )
     conversation.save(folder)
-    turns = turn_table(*(person.speech for person in conversation.participants), conversation.duration_s)
+    turns = turn_table(conversation.a.speech, conversation.b.speech, conversation.duration_s)
     turns.to_csv(folder / TURNS, index=False, float_format="%.3f")
     stills = []
     if options.video:

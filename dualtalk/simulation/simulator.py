@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from dualtalk.core import Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.identity import draw_identity
-from dualtalk.models.checkpoint import DEFAULT, load_model
-from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.models.checkpoint import DEFAULT, PretrainedModel, load_model
+from dualtalk.simulation.closed_loop import predict_closed_loop
 
 Source = Conversation | str | os.PathLike | Sequence[str | os.PathLike]
-RULES = "rules"
+RULES: Literal["rules"] = "rules"
 # Identities have a random stream of their own beside that of motion.
 IDENTITY_STREAM = 1
 
@@ -54,28 +55,38 @@ def simulate(
     InputError
         A file cannot be read, there is no such model or mode, or the model's motion does not fit the head.
     """
-    trained = None if model == RULES else load_model(_existing(model))
+    loaded = load_model_or_rules(model)
     target = load_head(head) if isinstance(head, str | os.PathLike) else head
-    if trained is not None:
-        _require_head(trained.space, target)
+    if loaded != RULES:
+        _require_head(loaded.space, target)
     conversation = source if isinstance(source, Conversation) else _read(source)
-    if trained is None:
+    if loaded == RULES:
         animated = animate(conversation, seed).conversation
     else:
-        animated = close_the_loop(conversation, trained, mode, seed)
+        animated = predict_closed_loop(conversation, loaded, mode, seed)
     motions = []
     for person, own_seed in zip(animated.participants, conversation.participant_seeds(seed), strict=True):
         identity = draw_identity(np.random.default_rng([*own_seed, IDENTITY_STREAM]))
-        motions.append(_for_head(replace(person.motion, identity=identity), target))
-    return animated.with_motion(*motions)
+        motions.append(_for_head(replace(person.required_motion, identity=identity), target))
+    a, b = motions
+    return animated.with_motion(a, b)
 
 
-def _existing(model: str) -> str:
+def load_model_or_rules(model: str) -> PretrainedModel | Literal["rules"]:
+    """Load the model of that name or path; "rules" stands for the rule-based animator.
+
+    Raises
+    ------
+    InputError
+        There is no such model, or its file cannot be used.
+    """
+    if model == RULES:
+        return RULES
     if model != DEFAULT and not Path(model).is_file():
         raise InputError(
             f"no model called {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors"
         )
-    return model
+    return load_model(model)
 
 
 def _require_head(space: str, target: Head) -> None:

@@ -20,7 +20,7 @@ from dualtalk.head import load_head
 from dualtalk.render import render_conversation
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import Scene, camera_layout
-from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.simulation.closed_loop import predict_closed_loop
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 from dualtalk.training.module import ConversationTraining
 
@@ -92,7 +92,7 @@ class SampleVideos(Callback):
         (weights,) = (one for one in callbacks if isinstance(one, AveragedWeights))
         with isolate_rng():
             try:
-                sample = close_the_loop(sample_conversation(data), weights.averaged.snapshot())
+                sample = predict_closed_loop(sample_conversation(data), weights.averaged.snapshot())
                 head = load_head(weights.averaged.head)
                 render_conversation(sample, head, folder / f"step{step:08d}.mp4")
             except DualTalkError as error:

@@ -36,7 +36,7 @@ from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import LIPS_CLOSED_M, load_head
 from dualtalk.metrics.lips import gap_at, silent_closure, vowel_opening
 from dualtalk.models.checkpoint import load_model
-from dualtalk.simulation.closed_loop import close_the_loop
+from dualtalk.simulation.closed_loop import predict_closed_loop
 from dualtalk.synthesis.voices import ARPABET
 from dualtalk.timebase import MOTION_FPS, sample_at
 
@@ -66,8 +66,8 @@ def main() -> None:
     trained, rules = load_model(arguments.model), animate(talk, 0).conversation
     systems = {
         "animator": [rules],
-        "mean": [close_the_loop(talk, trained, "mean", 0)],
-        "samples": [close_the_loop(talk, trained, "sample", seed) for seed in range(arguments.seeds)],
+        "mean": [predict_closed_loop(talk, trained, "mean", 0)],
+        "samples": [predict_closed_loop(talk, trained, "sample", seed) for seed in range(arguments.seeds)],
     }
     by_hama = {}
     if arguments.words:

@@ -28,8 +28,8 @@ from dualtalk.metrics.events import find_swings, match_onsets
 from dualtalk.models.baselines import NearestNeighbour, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, load_model
 from dualtalk.models.duet import Duet
-from dualtalk.simulation.closed_loop import answer_the_partner, close_the_loop
-from dualtalk.simulation.predictions import shortened
+from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
+from dualtalk.simulation.predictions import truncate
 from dualtalk.store import Store, open_store
 from dualtalk.timebase import MOTION_FPS
 
@@ -131,9 +131,9 @@ def predict(task: Task, arguments: argparse.Namespace) -> str:
     partial.mkdir(exist_ok=True)
     move, clips = mover(task, store), test_clips(store, arguments.clips)
     for place, clip in enumerate(clips):
-        talk = shortened(store.conversation(clip), arguments.seconds)
+        talk = truncate(store.conversation(clip), arguments.seconds)
         if task.kind == "stranger":
-            stranger = shortened(store.conversation(clips[(place + 1) % len(clips)]), arguments.seconds)
+            stranger = truncate(store.conversation(clips[(place + 1) % len(clips)]), arguments.seconds)
             motions = beside_a_stranger(talk, stranger, move)
         else:
             motions = [person.motion for person in move(talk).participants]
@@ -152,7 +152,7 @@ def mover(task: Task, store: Store) -> Callable[[Conversation], Conversation]:
         trained = PretrainedModel(neighbour(store), "open", FULL62.name, {})
     else:
         trained = load_model(task.path)
-    moves = answer_the_partner if task.protocol == GIVEN else close_the_loop
+    moves = predict_partner_given if task.protocol == GIVEN else predict_closed_loop
     return lambda talk: moves(talk, trained, task.mode)
 
 
@@ -196,7 +196,7 @@ def nod_table(store: Store, tasks: list[Task], arguments: argparse.Namespace) ->
     clips = test_clips(store, arguments.clips)
     planted = planted_nods(store, clips, round(seconds * MOTION_FPS))
     found = {
-        "reference": lambda clip, person: shortened(store.conversation(clip), seconds).participants[person].motion,
+        "reference": lambda clip, person: truncate(store.conversation(clip), seconds).participants[person].motion,
         **{task.name: predicted(arguments.out / "predictions" / task.folder) for task in tasks},
     }
     for name, read in found.items():
