@@ -157,7 +157,7 @@ def test_what_cannot_be_predicted_is_refused(store, tmp_path):
     foreign = PretrainedModel(StaticPose(56), "flame", "dualtalk56", {})
     with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
         predict_partner_given(store.conversation("test000"), foreign)
-    with pytest.raises(InputError, match="motion is not known"):
+    with pytest.raises(InputError, match="a person has no motion"):
         predict_partner_given(store.conversation("test000").with_motion(None, None), small_duet())
 
 
