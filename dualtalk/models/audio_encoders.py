@@ -23,10 +23,6 @@ from dualtalk._torchaudio_shim import ready_torchaudio
 from dualtalk.errors import InputError
 from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME
 
-ready_torchaudio()
-
-from torchaudio.functional import melscale_fbanks  # noqa: E402
-
 # What a model or an encoder keeps between steps: tensors in tuples and dataclasses, held by the caller.
 State = Any
 
@@ -281,6 +277,9 @@ def mel_filters(n_mels: int) -> Float[Tensor, "bin mel"]:
     InputError
         So many bands that some fall between the bins of the spectrum.
     """
+    ready_torchaudio()
+    from torchaudio.functional import melscale_fbanks
+
     default = torch.get_default_dtype()
     # In single precision, torchaudio's filters are wrong by up to 8e-6.
     torch.set_default_dtype(torch.float64)

@@ -11,17 +11,20 @@ own parameters. torch-audiomentations draws from torch's global generators; seed
 
 from typing import Any
 
-import dualtalk._torchaudio_shim  # noqa: F401  # torch-audiomentations imports torchaudio.
-
-import torch  # isort: skip
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, interpolate
-from torch_audiomentations import AddColoredNoise, Gain, HighPassFilter, LowPassFilter, convolve
-from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
-from torch_audiomentations.utils.object_dict import ObjectDict
 
+from dualtalk._torchaudio_shim import ready_torchaudio
 from dualtalk.timebase import AUDIO_RATE_HZ
+
+# torch-audiomentations imports torchaudio.
+ready_torchaudio()
+
+from torch_audiomentations import AddColoredNoise, Gain, HighPassFilter, LowPassFilter, convolve  # noqa: E402
+from torch_audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
+from torch_audiomentations.utils.object_dict import ObjectDict  # noqa: E402
 
 Voices = Float[Tensor, "voice 1 sample"]
 
