@@ -1,9 +1,9 @@
-"""How fast windows come, and whether memory grows with the corpus.
+"""Measure the throughput of training windows, and whether memory grows with the corpus.
 
     python experiments/data_loading/measure.py STORE [LARGER_STORE ...]
 
-Windows of 8 s of both people, batches of 16, shuffled, one worker, from a warm disk, by themselves and as
-tar shards. Each line is a process of its own; memory is the peak of the reading process and of its worker.
+Windows of 8 s of both people, batch size 16, shuffled, one worker, warm disk cache, from a store and from tar
+shards. Each line is measured in its own process; memory is the peak of the reading process and of its worker.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
         print(read(arguments.read, arguments.workers))
         return
     print(
-        "| source | hours | windows a second | peak of the process, MB | of its worker, MB |",
+        "| source | hours | windows per second | peak memory of the process, MB | of its worker, MB |",
         "|---|---|---|---|---|",
         sep="\n",
     )

@@ -1,9 +1,9 @@
-"""Diarization error rates on real talk and on dialogues of flite voices, of every diarizer that can run here.
+"""Measure diarization error rates on real conversation and on flite dialogues, for each available diarizer.
 
     python experiments/diarization/measure.py [--diarizers default PIPELINE ...] [--tracks A.wav B.wav]
 
-Two speakers, no collar, overlap scored. Needs flite (slt, rms, awb, kal16), which tells when each sound is made.
-Pipelines of the hub run where it is reached and HF_TOKEN is set; the others say why they do not.
+Two speakers, no collar, overlap scored. Needs flite (slt, rms, awb, kal16), which gives the time of each phoneme.
+Pipelines of the hub need network access and HF_TOKEN; an unavailable pipeline prints its reason.
 """
 
 import argparse
@@ -47,19 +47,21 @@ Perhaps they will come back from Spain in spring.
 I had a problem with my laptop battery yesterday.
 Can you help me carry this box upstairs?
 The company hopes to employ more people in May.""".splitlines()
-# Gaps are positive, overlaps negative; now and then the same person goes on.
+# Gaps are positive, overlaps negative; with SAME_SPEAKER_PROBABILITY the same person speaks again.
 EARLIEST_S, LATEST_S = -0.4, 0.8
-GOES_ON = 0.15
+SAME_SPEAKER_PROBABILITY = 0.15
 LEVEL = 0.05
-HISS = 3e-4
+NOISE_RMS = 3e-4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--diarizers", nargs="+", default=DIARIZERS)
-    parser.add_argument("--tracks", type=Path, nargs=2, help="one wave a person, to be mixed and told apart")
+    parser.add_argument(
+        "--tracks", type=Path, nargs=2, help="one wave file per person, which are mixed and diarized"
+    )
     arguments = parser.parse_args()
-    said = {
+    speech = {
         voice: synthesize_speech([(SpeakerVoice("flite", voice), text) for text in SENTENCES]) for voice in VOICES
     }
     for name in arguments.diarizers:
@@ -67,12 +69,12 @@ def main() -> None:
         try:
             diarize = load_diarizer(name, os.environ.get("HF_TOKEN"))
         except DualTalkError as error:
-            print(f"  cannot run here: {error}")
+            print(f"  not available: {error}")
             continue
-        measure(diarize, said, arguments.tracks)
+        measure(diarize, speech, arguments.tracks)
 
 
-def measure(diarize: Diarizer, said: dict[str, list[SpokenLine]], tracks: list[Path] | None) -> None:
+def measure(diarize: Diarizer, speech: dict[str, list[SpokenLine]], tracks: list[Path] | None) -> None:
     sample = Path(find_spec("pyannote").submodule_search_locations[0]) / "audio" / "sample" / "sample.wav"
     report("pyannote's sample", diarize, read_wave(sample)[0], read_rttm(sample.with_suffix(".rttm")))
     if tracks:
@@ -80,11 +82,11 @@ def measure(diarize: Diarizer, said: dict[str, list[SpokenLine]], tracks: list[P
     rng = np.random.default_rng(5)
     rates = []
     for one, other in combinations(VOICES, 2):
-        rates.append(report(f"flite {one} and {other}", diarize, *dialogue(said[one], said[other], rng)))
+        rates.append(report(f"flite {one} and {other}", diarize, *dialogue(speech[one], speech[other], rng)))
     print(f"  flite, mean: {np.mean(rates):.1%}")
     for voice in VOICES:
-        alone = diarize(np.concatenate([LEVEL / LEVEL_RMS * sentence.audio for sentence in said[voice]]))
-        print(f"  {voice} alone: {len(alone.labels())} found")
+        alone = diarize(np.concatenate([LEVEL / LEVEL_RMS * sentence.audio for sentence in speech[voice]]))
+        print(f"  {voice} alone: {len(alone.labels())} speakers found")
 
 
 def report(name: str, diarize: Diarizer, audio: np.ndarray, truth: Annotation) -> float:
@@ -106,11 +108,11 @@ def report(name: str, diarize: Diarizer, audio: np.ndarray, truth: Annotation) -
 def dialogue(
     one: list[SpokenLine], other: list[SpokenLine], rng: np.random.Generator
 ) -> tuple[np.ndarray, Annotation]:
-    """Sentences in turn, with gaps and overlaps, over a faint hiss."""
+    """Alternating sentences with gaps and overlaps, plus faint white noise."""
     audio = np.zeros(sample_at(120), np.float32)
     truth, start_s = Annotation(), 0.5
     for turn, sentence in enumerate(rng.permutation(len(SENTENCES))):
-        person = (turn + (rng.random() < GOES_ON)) % 2
+        person = (turn + (rng.random() < SAME_SPEAKER_PROBABILITY)) % 2
         spoken = (one, other)[person][sentence]
         sounds = spoken.speech.support(0.1)
         audio[sample_at(start_s) :][: len(spoken.audio)] += LEVEL / LEVEL_RMS * spoken.audio
@@ -118,11 +120,11 @@ def dialogue(
             truth[Segment(start_s + span.start, start_s + span.end), turn] = person
         start_s += sounds.extent().end + rng.uniform(EARLIEST_S, LATEST_S) - sounds.extent().start
     audio = audio[: sample_at(start_s + 1)]
-    return audio + HISS * rng.standard_normal(len(audio)).astype(np.float32), truth
+    return audio + NOISE_RMS * rng.standard_normal(len(audio)).astype(np.float32), truth
 
 
 def mixed(tracks: list[np.ndarray]) -> tuple[np.ndarray, Annotation]:
-    """The sum of two tracks; the truth is what voice activity finds on each alone."""
+    """The sum of two tracks; the ground truth is the voice activity of each track alone."""
     samples = min(len(track) for track in tracks)
     truth = Annotation()
     for person, track in enumerate(tracks):

@@ -1,12 +1,12 @@
-"""How fast duet moves two people, and how much memory it takes, beside the published network at full size.
+"""Measure inference speed and memory of duet, compared with the published network at full size.
 
     python experiments/duet_speed/measure.py [--model MODEL.safetensors] [--seconds 30 300] [--reference]
     python experiments/duet_speed/measure.py --gpu
 
-Closed loop, both people, audio features included, of so many seconds, as `dualtalk simulate` runs it: samples on
-one thread, the mean on all; single steps, on one thread; start-up is a new process to its first frame. The talk is
-the recording in pyannote.audio's package again and again, for the second person half of it later. Run with nothing
-else on the machine. With `--gpu`: single steps of one pair there, and many pairs at once in closed loop.
+Closed loop of both people, audio features included, as `dualtalk simulate` runs it: samples on one thread, the
+mean on one and on all threads; single steps on one thread; start-up of a new process to its first frame. The input
+repeats the sample recording of pyannote.audio; the second person's copy is shifted by half its length. Run it on
+an idle machine. With `--gpu`: single steps of one pair, and closed loops of many pairs in one batch.
 """
 
 import argparse
@@ -23,13 +23,12 @@ import torch
 from dualtalk.io.audio_file import read_wave
 from dualtalk.models.checkpoint import load_model
 from dualtalk.models.interface import ConversationModel, Frame, roll_out
-from dualtalk.timebase import SAMPLES_PER_FRAME
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-FPS = 25
 WARM_UP_STEPS = 300
 ROUNDS = 5
 PAIRS, PAIRS_SECONDS = (1, 64, 512), 20
-# From nothing to the first frame of both people.
+# From process start to the first frame of both people.
 FIRST_FRAME = """
 import torch
 from dualtalk.models.checkpoint import load_model
@@ -48,7 +47,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--seconds", type=int, nargs="+", default=[30])
     parser.add_argument("--reference", action="store_true", help="time the published network too (3.4 GB)")
-    parser.add_argument("--gpu", action="store_true", help="measure on the GPU, and nothing else")
+    parser.add_argument("--gpu", action="store_true", help="measure on the GPU only")
     parser.add_argument("--peak", type=int, metavar="MINUTES", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     model = load_model(arguments.model).model
@@ -68,22 +67,22 @@ def main() -> None:
         memory(arguments.model)
 
 
-def talk(seconds: float) -> torch.Tensor:
+def conversation_audio(seconds: float) -> torch.Tensor:
     package = Path(find_spec("pyannote").submodule_search_locations[0])
     audio = torch.from_numpy(read_wave(package / "audio" / "sample" / "sample.wav")[0])
-    samples = round(seconds * FPS) * SAMPLES_PER_FRAME
+    samples = round(seconds * MOTION_FPS) * SAMPLES_PER_FRAME
     again = audio.repeat(2 + samples // len(audio))
     return torch.stack([again[:samples], again[len(audio) // 2 :][:samples]])[None]
 
 
 def closed_loop(model: ConversationModel, seconds: int) -> dict[str, float]:
-    """Times real time, by mode."""
-    audio, warm_up, found = talk(seconds), 2 * FPS, {}
+    """Run time as a multiple of real time, by mode."""
+    audio, warm_up, found = conversation_audio(seconds), 2 * MOTION_FPS, {}
     rounds = max(ROUNDS * 30 // seconds, 1)
     for name, threads, noise in (
         ("mean", 1, None),
         ("mean", os.cpu_count(), None),
-        ("sample", 1, torch.randn(1, 2, seconds * FPS, model.motion_dim)),
+        ("sample", 1, torch.randn(1, 2, seconds * MOTION_FPS, model.motion_dim)),
     ):
         torch.set_num_threads(threads)
         first = None if noise is None else noise[:, :, :warm_up]
@@ -98,12 +97,12 @@ def closed_loop(model: ConversationModel, seconds: int) -> dict[str, float]:
 
 def steps(model: ConversationModel) -> None:
     torch.set_num_threads(1)
-    median, p99 = np.percentile(steps_ms(model, talk(80)), [50, 99])
+    median, p99 = np.percentile(steps_ms(model, conversation_audio(80)), [50, 99])
     print(f"a step for both people, sample, one thread: median {median:.1f} ms, p99 {p99:.1f} ms")
 
 
 def steps_ms(model: ConversationModel, audio: torch.Tensor) -> np.ndarray:
-    """What each step of a sample took, from audio in memory to motion in memory, once the cache is full."""
+    """Time of each sampling step from audio in memory to motion in memory, once the KV cache is full."""
     device = model.explained_variance.device
     ahead = model.lookahead_frames * SAMPLES_PER_FRAME
     state = model.start(audio[..., :ahead].to(device))
@@ -120,16 +119,16 @@ def steps_ms(model: ConversationModel, audio: torch.Tensor) -> np.ndarray:
 
 def on_gpu(model: ConversationModel) -> None:
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
-    median, p99 = np.percentile(steps_ms(model, talk(80)), [50, 99])
+    median, p99 = np.percentile(steps_ms(model, conversation_audio(80)), [50, 99])
     print(f"a step for both people, sample: median {median:.1f} ms, p99 {p99:.1f} ms")
     for pairs in PAIRS:
-        audio = talk(PAIRS_SECONDS).cuda().repeat(pairs, 1, 1)
-        frames = PAIRS_SECONDS * FPS
+        audio = conversation_audio(PAIRS_SECONDS).cuda().repeat(pairs, 1, 1)
+        frames = PAIRS_SECONDS * MOTION_FPS
         for name, noise in (
             ("mean", None),
             ("sample", torch.randn(pairs, 2, frames, model.motion_dim, device="cuda")),
         ):
-            # The first time round is for what is made once.
+            # The first iteration warms up.
             for _ in range(2):
                 torch.cuda.synchronize()
                 began_s = time.perf_counter()
@@ -137,8 +136,8 @@ def on_gpu(model: ConversationModel) -> None:
                 torch.cuda.synchronize()
                 taken_s = time.perf_counter() - began_s
             print(
-                f"closed loop of {PAIRS_SECONDS} s, {name}, {pairs} pairs at once: {taken_s:.2f} s, "
-                f"{pairs * PAIRS_SECONDS / taken_s:.0f} s of talk a second"
+                f"closed loop of {PAIRS_SECONDS} s, {name}, {pairs} pairs in one batch: {taken_s:.2f} s, "
+                f"{pairs * PAIRS_SECONDS / taken_s:.0f} s of conversation per second"
             )
 
 
@@ -148,7 +147,7 @@ def start_up() -> None:
         began_s = time.perf_counter()
         subprocess.run([sys.executable, "-c", FIRST_FRAME], check=True)
         taken_s.append(time.perf_counter() - began_s)
-    print(f"start-up to the first frame, the shipped model: {np.median(taken_s):.1f} s (files read before)")
+    print(f"start-up to the first frame, the bundled model: {np.median(taken_s):.1f} s (warm disk cache)")
 
 
 def memory(model: str) -> None:
@@ -160,16 +159,16 @@ def memory(model: str) -> None:
 
 
 def peak_mb(model: ConversationModel, minutes: int) -> float:
-    """Of this process, after streaming so much; the audio is made as it goes and the motion is not kept."""
+    """Peak memory of this process after streaming generated audio; the motion is not kept."""
     torch.set_num_threads(1)
     numbers = torch.Generator().manual_seed(0)
     sound = 0.1 * torch.randn(1, 2, SAMPLES_PER_FRAME, generator=numbers)
     state = model.start(sound.repeat(1, 1, model.lookahead_frames))
     before = torch.zeros(1, 2, model.motion_dim)
-    for _ in range(minutes * 60 * FPS):
+    for _ in range(minutes * 60 * MOTION_FPS):
         noise = torch.randn(before.shape, generator=numbers)
         before, state = model.step(state, Frame(sound, before, noise))
-    # Of this program alone: what `resource` tells of a process begins with what began it.
+    # Of this program alone: `resource` includes the peak of the parent before exec.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1024
 
@@ -181,7 +180,7 @@ def reference(seconds: int, taken: dict[str, float]) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     model = Peng2025(Peng2025Config()).eval()
-    audio, motion = talk(seconds), torch.zeros(1, 2, seconds * FPS, model.motion_dim)
+    audio, motion = conversation_audio(seconds), torch.zeros(1, 2, seconds * MOTION_FPS, model.motion_dim)
     began_s = time.perf_counter()
     model(audio, motion)
     ratio = (time.perf_counter() - began_s) / seconds

@@ -1,4 +1,4 @@
-"""How long does an evaluation take, how much memory does it need, and what does sharing work save?
+"""Measure run time and memory of an evaluation, and what sharing work between metrics saves.
 
 Run: python experiments/evaluation_speed/run.py [--pairs 533] [--frames 750] [--space flame]
 """
@@ -35,7 +35,7 @@ LOOPED_PAIRS = 10
 
 
 def smooth(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """(frame, 56) motion as smooth and as large as people's, of no meaning."""
+    """(frame, 56) random motion with the smoothness and amplitude of human motion."""
     motion = gaussian_filter1d(rng.standard_normal((frames, DUALTALK56.width)), 4, axis=0) * 3.8
     motion[:, PARTS["jaw"]] *= 0.05
     motion[:, PARTS["head"]] *= 0.1
@@ -53,7 +53,7 @@ def turns(rng: np.random.Generator, duration_s: float) -> Annotation:
 
 
 def write_folders(root: Path, pairs: int, frames: int, space: str) -> None:
-    """A reference in the published layout, with turns in place of sound, and one system's predictions."""
+    """A reference in the published layout, with turns in place of audio, and one system's predictions."""
     rng = np.random.default_rng(0)
     for name in ("reference", "predicted"):
         (root / name).mkdir()
@@ -67,7 +67,7 @@ def write_folders(root: Path, pairs: int, frames: int, space: str) -> None:
 
 
 def plain_figures(reference: np.ndarray, prediction: np.ndarray, partner: np.ndarray) -> dict:
-    """The published figures, each written down as it is defined."""
+    """The benchmark metrics, each computed by its definition."""
     figures = {}
     for part, columns in PARTS.items():
         own, made, other = (motion[:, columns].astype(np.float64) for motion in (reference, prediction, partner))
@@ -109,24 +109,24 @@ def plain_r(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Processor seconds: others may be at work on the machine."""
+    """CPU seconds, which other load on the machine affects less than wall time."""
     start_s = time.process_time()
     work()
     return time.process_time() - start_s
 
 
 def compare_loops(frames: int) -> None:
-    """Processor time a person and clip, of one system's published figures, without and with those of controls.
+    """CPU time of the benchmark metrics of one system, per person and clip, without and with baselines.
 
-    With two workers, which run at once and share the people, it is that of the busier one: what the clock would
-    show were both cores free.
+    With two parallel workers that share the people, it is the CPU time of the busier one, which equals wall time
+    if both cores are free.
     """
     people = 2 * LOOPED_PAIRS
-    for name, controls in (("a system alone", False), ("a system and six controls", True)):
-        whole = Share(0, people, frames, controls)
+    for name, baselines in (("one system", False), ("one system and six baselines", True)):
+        whole = Share(0, people, frames, baselines)
         with threadpool_limits(1):
             plain, ours = (min(work(whole) for _ in range(2)) for work in (plain_loop, shared_work))
-        halves = [Share(first, people // 2, frames, controls) for first in (0, people // 2)]
+        halves = [Share(first, people // 2, frames, baselines) for first in (0, people // 2)]
         with WorkerPool(2) as pool:
             both = min(max(pool.map(shared_work, halves)) for _ in range(3))
         plain, ours, both = (1000 * seconds / people for seconds in (plain, ours, both))
@@ -139,12 +139,12 @@ def compare_loops(frames: int) -> None:
 
 @dataclass(frozen=True)
 class Share:
-    """People to measure: `count` from number `first` on, of `frames` frames, with or without controls."""
+    """People to measure: `count` from number `first`, with `frames` frames, with or without baselines."""
 
     first: int
     count: int
     frames: int
-    controls: bool
+    baselines: bool
 
     def people(self) -> list[tuple[np.ndarray, np.ndarray, list[tuple]]]:
         """Reference, partner, and predictions with their partners."""
@@ -152,13 +152,13 @@ class Share:
         for number in range(self.first, self.first + self.count):
             rng = np.random.default_rng(number)
             reference, partner, *others = (smooth(rng, self.frames) for _ in range(5))
-            make = with_controls if self.controls else alone
+            make = with_baselines if self.baselines else alone
             made.append((reference, partner, make(reference, partner, *others)))
         return made
 
 
 def plain_loop(share: Share) -> float:
-    """Processor seconds."""
+    """CPU seconds."""
     people = share.people()
 
     def work() -> None:
@@ -167,14 +167,14 @@ def plain_loop(share: Share) -> float:
                 plain_figures(reference, prediction, other)
 
     with warnings.catch_warnings():
-        # The plain loop asks k-means for forty clusters, and a root, of a pose that is held.
+        # The plain loop computes forty clusters and a covariance root of a static pose.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", LinAlgWarning)
         return timed(work)
 
 
 def shared_work(share: Share) -> float:
-    """Processor seconds."""
+    """CPU seconds."""
     people = share.people()
 
     def work() -> None:
@@ -190,17 +190,17 @@ def alone(reference: np.ndarray, partner: np.ndarray, made: np.ndarray, *_: np.n
     return [(made, partner)]
 
 
-def with_controls(
+def with_baselines(
     reference: np.ndarray, partner: np.ndarray, made: np.ndarray, foreign: np.ndarray, pose: np.ndarray
 ) -> list[tuple]:
-    """Predictions with their partners: the reference, a pose and the mean held, random, mirror, wrong partner."""
+    """Predictions with their partners: the reference and the other baselines."""
     still = [np.broadcast_to(one, reference.shape).copy() for one in (pose[0], reference.mean(axis=0))]
     own_partner = [(one, partner) for one in (made, reference, *still, foreign, partner)]
     return [*own_partner, (reference, foreign)]
 
 
 def time_command(root: Path, workers: int) -> tuple[float, float, float]:
-    """Seconds of the whole command, processor seconds of all its processes, and the most memory of any one, MB."""
+    """Wall seconds of the command, CPU seconds of all its processes, and the peak memory of the largest, MB."""
     out = root / f"out{workers}"
     folders = [root / "predicted", "--reference", root / "reference", "--out", out]
     command = [sys.executable, "-m", "dualtalk.cli", "evaluate", *map(str, folders), "--workers", str(workers)]
@@ -215,7 +215,7 @@ def time_command(root: Path, workers: int) -> tuple[float, float, float]:
 
 
 def children_s() -> float:
-    """Processor seconds of the children that are over, and of theirs."""
+    """CPU seconds of finished child processes and their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -243,7 +243,7 @@ def main() -> None:
     options.add_argument("--frames", type=int, default=750)
     options.add_argument("--space", default="flame")
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    options.add_argument("--no-loop", action="store_true", help="leave the plain loop out")
+    options.add_argument("--no-loop", action="store_true", help="skip the plain loop")
     asked = options.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {asked.frames} frames, space {asked.space}\n")
     if not asked.no_loop:
@@ -253,7 +253,7 @@ def main() -> None:
             write_folders(Path(folder), pairs, asked.frames, asked.space)
             for workers in asked.workers:
                 seconds, processor_s, peak_mb = time_command(Path(folder), workers)
-                took = f"{seconds:.0f} s | {processor_s:.0f} s of processor | {peak_mb:.0f} MB"
+                took = f"{seconds:.0f} s | {processor_s:.0f} s CPU | {peak_mb:.0f} MB"
                 print(f"| {pairs} pairs | {workers} workers | {took} |", flush=True)
 
 

@@ -1,10 +1,10 @@
-"""Does a closed loop of ten minutes drift, freeze or repeat itself?
+"""Measure whether a closed loop of ten minutes drifts, freezes or repeats itself.
 
     python experiments/long_talk/measure.py stores/synthetic [--model default] [--minutes 10] [--clips 4]
 
-Each of some test dialogues of a minute is played ten times in a row, so that every minute sounds alike, and moved
-in one closed loop of samples: what differs between the first and the last minute is the model's doing. The spread
-of a coefficient is its standard deviation over the frames of a minute, of all people together.
+Test dialogues of one minute are repeated ten times, so that every minute has the same audio, and animated in one
+closed loop of samples: differences between the first and the last minute come from the model. Deviations are
+standard deviations of a coefficient over the frames of a minute, pooled over people.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dualtalk.models.interface import roll_out
 from dualtalk.store import open_store
 from dualtalk.timebase import MOTION_FPS
 
-# Frames of a frozen face: nothing moves by more than this (units, radians) for two seconds.
+# A face is frozen if no coefficient (units, radians) changes by more than this for two seconds.
 FROZEN, FROZEN_FRAMES = 1e-3, 2 * MOTION_FPS
 
 
@@ -44,27 +44,29 @@ def main() -> None:
             roll_out(trained.model, audio, noise=torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
             for seed in (0, 1)
         )
-    told(one.numpy(), other.numpy(), arguments.minutes)
+    report(one.numpy(), other.numpy(), arguments.minutes)
 
 
-def told(one: np.ndarray, other: np.ndarray, minutes: int) -> None:
+def report(one: np.ndarray, other: np.ndarray, minutes: int) -> None:
     by_minute = one.reshape(*one.shape[:2], minutes, -1, one.shape[-1])
-    spread = by_minute.std(axis=3).mean(axis=(0, 1))
-    moving = spread[0] > FROZEN
-    change = spread[-1, moving] / spread[0, moving] - 1
-    print(f"coefficients that move: {moving.sum()}; spread, last minute over first, less 1:")
+    deviation = by_minute.std(axis=3).mean(axis=(0, 1))
+    moving = deviation[0] > FROZEN
+    change = deviation[-1, moving] / deviation[0, moving] - 1
+    print(f"moving coefficients: {moving.sum()}; relative change of the deviation, last minute to first:")
     print(f"  median {np.median(change):+.2f}, from {change.min():+.2f} to {change.max():+.2f}; "
           f"{np.mean(np.abs(change) <= 0.2):.0%} within 20 %")  # fmt: skip
     away = np.abs(by_minute.mean(axis=3)[:, :, -1] - by_minute.mean(axis=3)[:, :, 0]).mean(axis=(0, 1))[moving]
-    print(f"mean pose, last minute against first, in spreads: median {np.median(away / spread[0, moving]):.2f}")
+    print(
+        f"mean pose, last minute minus first, in deviations: median {np.median(away / deviation[0, moving]):.2f}"
+    )
     print(f"frozen for two seconds: {frozen_share(one):.2%} of frames")
     print(f"largest value: {np.abs(one).max():.2f}")
-    apart = np.abs(one - other).mean(axis=(0, 1, 2))[moving] / spread[0, moving]
-    print(f"another seed, mean distance in spreads: median {np.median(apart):.2f}")
+    apart = np.abs(one - other).mean(axis=(0, 1, 2))[moving] / deviation[0, moving]
+    print(f"distance between two seeds, in deviations: median {np.median(apart):.2f}")
 
 
 def frozen_share(motion: np.ndarray) -> float:
-    """Share of frames within two seconds in which nothing moves."""
+    """Share of frames from which two seconds are frozen."""
     windows = np.lib.stride_tricks.sliding_window_view(motion, FROZEN_FRAMES, axis=2)
     return float((np.ptp(windows, axis=-1).max(axis=-1) < FROZEN).mean())
 

@@ -1,21 +1,20 @@
-"""Do lips fit the sound on recordings of real people, of whom nobody knows what they say when?
+"""Measure lip sync on real recordings, for which no phoneme alignment is available.
 
     python experiments/real_audio/measure.py [call.wav [call2.wav]] [--tracked person_a.npz] [--seeds 5]
         [--again | --words WHISPER]
 
-Recordings are given as to `dualtalk simulate`: one with both voices, or a file each; none for the half minute that
-pyannote.audio's package brings. The animator, the network's mean and its samples (of several seeds, averaged) move
-both people and are held against phonemes as hama's recogniser hears them: gaps between the lips at the middle of a
-phoneme, and the least from a frame before it to a frame after. The animator itself goes by these times, so its
-figures are what the measure can give at most, and how much of the network's lip gap goes with the animator's is
-told, too. With a published file of person A's tracked motion, jaws are compared with the jaw of the person.
+Recordings are given as for `dualtalk simulate`: one file with both voices or one file per person; by default the
+sample of pyannote.audio. The animator, the network's mean and its samples (averaged over several seeds) are
+compared with the phonemes of the hama recogniser: the lip gap at the middle of a phoneme, and the smallest gap
+from a frame before it to a frame after. The animator is driven by these phonemes, so its values are an upper
+bound; the correlation of the network's lip gap with the animator's is reported as well. With a published file of
+person A's tracked motion, jaws are compared with the tracked jaw.
 
-Recognisers of phonemes err on such talk. With --words they are those of the words that are said: as Whisper
-writes them (a folder with a model for faster-whisper), at the times to which pocketsphinx aligns them. With
---again they are those that pocketsphinx hears without words; and by hama's times the p, b and m at which both hear
-one, and those that hama alone hears. Neither the animator nor any training went by these (pip install
-faster-whisper pocketsphinx). Lips that are closed in much of the speech close at many of anybody's times, so this
-share is told, too.
+Phoneme recognisers make errors on such speech. With --words the phonemes are those of the words, transcribed by
+Whisper (a folder with a model for faster-whisper) and aligned by pocketsphinx. With --again they are recognised by
+pocketsphinx without words; in addition, hama's p, b and m are divided into those that both recognisers find and
+those of hama alone. Neither the animator nor any training uses these (pip install faster-whisper pocketsphinx).
+Lips that are closed in much of the speech are closed at many phonemes by chance, so this share is reported, too.
 """
 
 import argparse
@@ -41,12 +40,11 @@ from dualtalk.synthesis.voices import ARPABET
 from dualtalk.timebase import MOTION_FPS, sample_at
 
 PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
-# The jaw of a person may lead or follow what is heard by so many frames.
+# The jaw may lead or lag the audio by up to this many frames.
 FARTHEST_FRAMES = 5
-# What a recogniser hears before and after a stretch of speech, and how far two of them may be apart.
+# Audio before and after a speech segment that a recogniser gets; the tolerance between two recognisers.
 LEAD_S = 0.1
-# A longer pause than this parts two stretches of words; how far from their ends to look for them, and how far an
-# alignment may stray from the best on its way.
+# A longer pause separates two segments of words; margins of audio around them, and beam widths of the aligner.
 PAUSE_S = 0.4
 ALIGNED_WITHIN_S, BEAMS = (0.1, 0.3, 0.0, 0.5), (1e-80, 1e-64, 1e-100)
 
@@ -58,8 +56,8 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--seeds", type=int, default=5)
     judges = parser.add_mutually_exclusive_group()
-    judges.add_argument("--words", type=Path, metavar="WHISPER", help="hold lips against the words that are said")
-    judges.add_argument("--again", action="store_true", help="hold lips against another recogniser")
+    judges.add_argument("--words", type=Path, metavar="WHISPER", help="compare with transcribed, aligned words")
+    judges.add_argument("--again", action="store_true", help="compare with another phoneme recogniser")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     talk = conversation_from_recording(arguments.recording or [packaged_recording()])[0]
@@ -75,18 +73,18 @@ def main() -> None:
     else:
         phonemes = [recognise_phonemes(person.audio, person.speech) for person in talk.participants]
     if arguments.again:
-        by_another = [heard_again(person) for person in talk.participants]
-        apart = [told_apart(*pair) for pair in zip(phonemes, by_another, strict=True)]
+        by_another = [recognised_by_pocketsphinx(person) for person in talk.participants]
+        apart = [divided_by_agreement(*pair) for pair in zip(phonemes, by_another, strict=True)]
         by_hama = {
-            "that both hear": [both for both, _ in apart],
-            "that hama alone hears": [one for _, one in apart],
+            "of both recognisers": [both for both, _ in apart],
+            "of hama alone": [one for _, one in apart],
         }
         print({name: count(sounds, BILABIALS) for name, sounds in by_hama.items()})
         phonemes = by_another
     jaw = None if arguments.tracked is None else HeadMotion.load(arguments.tracked).jaw_rotvec_rad[:, 0]
     rows = {
-        name: pd.DataFrame([figures(one, rules, phonemes, jaw, by_hama) for one in moved]).mean()
-        for name, moved in systems.items()
+        name: pd.DataFrame([figures(one, rules, phonemes, jaw, by_hama) for one in conversations]).mean()
+        for name, conversations in systems.items()
     }
     print({sounds: count(phonemes, kinds) for sounds, kinds in (("p, b", PLOSIVES), ("m", NASAL))})
     print({label: count([sounds], BILABIALS) for label, sounds in zip("AB", phonemes, strict=True)})
@@ -98,15 +96,15 @@ def packaged_recording() -> Path:
 
 
 def words_said(talk: Conversation, whisper: Path) -> list[tuple[Phoneme, ...]]:
-    """Phonemes of the words that each person says, as far as they can be aligned; what is left out is told."""
+    """Phonemes of each person's words, as far as they can be aligned; prints the words that cannot be."""
     from faster_whisper import WhisperModel
 
-    listener = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
-    return [said(person, stretches(person, listener)) for person in talk.participants]
+    decoder = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=1)
+    return [said(person, stretches(person, decoder)) for person in talk.participants]
 
 
 def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
-    """Phonemes of stretches of words; one that cannot be aligned is parted, until single words are left out."""
+    """Phonemes of segments of words. A segment that cannot be aligned is divided; such words are left out."""
     found, left_out = [], []
     while todo:
         words = todo.pop(0)
@@ -116,7 +114,7 @@ def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
         elif len(words) == 1:
             left_out.append(words[0].word.strip())
         else:
-            # Parted at the longest pause, else in the middle.
+            # Divided at the longest pause, else in the middle.
             pauses = [round(after.start - before.end, 2) for before, after in pairwise(words)]
             cut = max(range(1, len(words)), key=lambda place: (pauses[place - 1], -abs(place - len(words) / 2)))
             todo[:0] = [words[:cut], words[cut:]]
@@ -124,9 +122,9 @@ def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
     return tuple(found)
 
 
-def stretches(person: Participant, listener) -> list[list]:
-    """Words with their rough times, as Whisper hears them, between pauses."""
-    segments, _ = listener.transcribe(person.audio, language="en", word_timestamps=True, beam_size=5)
+def stretches(person: Participant, decoder) -> list[list]:
+    """Words with approximate times by Whisper, grouped between pauses."""
+    segments, _ = decoder.transcribe(person.audio, language="en", word_timestamps=True, beam_size=5)
     found: list[list] = []
     for word in (word for segment in segments for word in segment.words if re.search("[a-zA-Z]", word.word)):
         if found and word.start - found[-1][-1].end < PAUSE_S:
@@ -137,7 +135,7 @@ def stretches(person: Participant, listener) -> list[list]:
 
 
 def aligned(person: Participant, words: list) -> list[Phoneme] | None:
-    """The phonemes of words, where pocketsphinx finds a way through all of them."""
+    """The phonemes of words if pocketsphinx aligns all of them, else None."""
     from pocketsphinx import Decoder
 
     text = " ".join(re.sub(r"[^a-z' ]", "", word.word.lower()).strip() for word in words)
@@ -145,20 +143,20 @@ def aligned(person: Participant, words: list) -> list[Phoneme] | None:
         first = max(words[0].start - within_s, 0)
         sound = sixteen_bits(person.audio[sample_at(first) : sample_at(words[-1].end + within_s)])
         for beam in BEAMS:
-            listener = Decoder(lm=None, beam=beam, pbeam=beam, wbeam=beam, remove_noise=False, loglevel="FATAL")
-            if any(listener.lookup_word(word) is None for word in text.split()):
+            decoder = Decoder(lm=None, beam=beam, pbeam=beam, wbeam=beam, remove_noise=False, loglevel="FATAL")
+            if any(decoder.lookup_word(word) is None for word in text.split()):
                 return None
             try:
-                listener.set_align_text(text)
-                heard(listener, sound)
-                listener.set_alignment()
-                heard(listener, sound)
+                decoder.set_align_text(text)
+                decode(decoder, sound)
+                decoder.set_alignment()
+                decode(decoder, sound)
             except RuntimeError:
                 continue
-            alignment = listener.get_alignment()
+            alignment = decoder.get_alignment()
             if alignment is None or sum(word.name[0] != "<" for word in alignment) != len(text.split()):
                 continue
-            # A word is there only until the next is asked for.
+            # A word of the alignment is valid only until the next is requested.
             return [
                 Phoneme(
                     ARPABET[one.name.lower()], first + one.start / 100, first + (one.start + one.duration) / 100
@@ -170,22 +168,22 @@ def aligned(person: Participant, words: list) -> list[Phoneme] | None:
     return None
 
 
-def heard(listener, sound: bytes) -> None:
-    listener.start_utt()
-    listener.process_raw(sound, full_utt=True)
-    listener.end_utt()
+def decode(decoder, sound: bytes) -> None:
+    decoder.start_utt()
+    decoder.process_raw(sound, full_utt=True)
+    decoder.end_utt()
 
 
 def sixteen_bits(audio: np.ndarray) -> bytes:
     return (audio.clip(-1, 1) * 32767).astype(np.int16).tobytes()
 
 
-def heard_again(person: Participant) -> tuple[Phoneme, ...]:
-    """What pocketsphinx's phoneme recogniser for American English hears in a person's speech."""
+def recognised_by_pocketsphinx(person: Participant) -> tuple[Phoneme, ...]:
+    """Phonemes of a person's speech by pocketsphinx's recogniser for American English."""
     from pocketsphinx import Decoder, get_model_path
 
     models = Path(get_model_path()) / "en-us"
-    listener = Decoder(
+    decoder = Decoder(
         hmm=str(models / "en-us"),
         allphone=str(models / "en-us-phone.lm.bin"),
         lm=None,
@@ -199,19 +197,19 @@ def heard_again(person: Participant) -> tuple[Phoneme, ...]:
     for stretch in person.speech:
         first = max(stretch.start - LEAD_S, 0)
         sound = person.audio[sample_at(first) : sample_at(stretch.end + LEAD_S)]
-        heard(listener, sixteen_bits(sound))
+        decode(decoder, sixteen_bits(sound))
         found += [
             Phoneme(ARPABET[one.word.lower()], first + one.start_frame / 100, first + (one.end_frame + 1) / 100)
-            for one in listener.seg()
+            for one in decoder.seg()
             if one.word.lower() in ARPABET
         ]
     return tuple(found)
 
 
-def told_apart(
+def divided_by_agreement(
     first: tuple[Phoneme, ...], second: tuple[Phoneme, ...]
 ) -> tuple[tuple[Phoneme, ...], tuple[Phoneme, ...]]:
-    """The first's p, b and m at which the second has one, too, but for LEAD_S; and the others of them."""
+    """Bilabials of the first with one of the second within LEAD_S, and the other bilabials of the first."""
     mine, theirs = ([sound for sound in sounds if sound.ipa in BILABIALS] for sounds in (first, second))
     both = [
         one
@@ -222,42 +220,49 @@ def told_apart(
 
 
 def figures(
-    moved: Conversation,
+    animated: Conversation,
     rules: Conversation,
     phonemes: list[tuple[Phoneme, ...]],
     jaw: np.ndarray | None,
     by_hama: dict[str, list[tuple[Phoneme, ...]]],
 ) -> dict[str, float]:
     head = load_head("open")
-    gaps = [head.lip_gap(person.motion) for person in moved.participants]
+    gaps = [head.lip_gap(person.motion) for person in animated.participants]
     both = list(zip(gaps, phonemes, strict=True))
     chosen = {f"p, b, m, {label}": ([pair], BILABIALS) for label, pair in zip("AB", both, strict=True)}
     chosen |= {"p, b": (both, PLOSIVES), "m": (both, NASAL)}
     for name, sounds in by_hama.items():
         chosen[f"p, b, m {name}"] = (list(zip(gaps, sounds, strict=True)), BILABIALS)
-    told = {}
+    values = {}
     for name, (pairs, kinds) in chosen.items():
-        told[f"closed at {name}"] = share([one for pair in pairs for one in gap_at(*pair, kinds)])
-        told[f"closed at {name}, a frame off"] = share([one for pair in pairs for one in least_gaps(*pair, kinds)])
-    for label, (gap, sounds), person, animated in zip(
-        "AB", both, moved.participants, rules.participants, strict=True
+        values[f"closed at {name}"] = share([one for pair in pairs for one in gap_at(*pair, kinds)])
+        values[f"closed at {name}, within a frame"] = share(
+            [one for pair in pairs for one in least_gaps(*pair, kinds)]
+        )
+    for label, (gap, sounds), person, by_rules in zip(
+        "AB", both, animated.participants, rules.participants, strict=True
     ):
         speaking = person.speaking(len(gap))
-        told[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
-        told[f"closed in speech, {label}"] = share(gap[speaking])
-        told[f"open at vowels, {label}"] = vowel_opening(gap, sounds)
-        told[f"gap goes with the animator's, {label}"] = together(gap, head.lip_gap(animated.motion), speaking)
+        values[f"closed in silence, {label}"] = silent_closure(gap, person.speech)
+        values[f"closed in speech, {label}"] = share(gap[speaking])
+        values[f"open at vowels, {label}"] = vowel_opening(gap, sounds)
+        values[f"correlation of the gap with the animator's, {label}"] = correlation(
+            gap, head.lip_gap(by_rules.motion), speaking
+        )
     if jaw is not None:
-        mine, speaking = moved.a.motion.jaw_rotvec_rad[:, 0], moved.a.speaking(len(gaps[0]))
+        mine, speaking = animated.a.motion.jaw_rotvec_rad[:, 0], animated.a.speaking(len(gaps[0]))
         shifts = range(-FARTHEST_FRAMES, FARTHEST_FRAMES + 1)
-        by_shift = {shift: together(np.roll(mine, shift), jaw, speaking) for shift in shifts}
+        by_shift = {shift: correlation(np.roll(mine, shift), jaw, speaking) for shift in shifts}
         best = max(by_shift, key=by_shift.get)
-        told |= {"jaw goes with the person's, A": by_shift[best], "at a shift of ms": best * 1000 / MOTION_FPS}
-    return told
+        values |= {
+            "correlation of the jaw with the tracked jaw, A": by_shift[best],
+            "at a shift of ms": best * 1000 / MOTION_FPS,
+        }
+    return values
 
 
 def least_gaps(gap: np.ndarray, sounds: tuple[Phoneme, ...], kinds: frozenset) -> Iterator[float]:
-    """The least gap from a frame before each phoneme to a frame after."""
+    """The smallest gap from a frame before each phoneme to a frame after."""
     for sound in sounds:
         first, end = round(sound.start_s * MOTION_FPS), round(sound.end_s * MOTION_FPS)
         near = gap[max(first - 1, 0) : max(end, first + 1) + 1]
@@ -269,7 +274,7 @@ def share(gaps: list[float] | np.ndarray) -> float:
     return float(np.mean(np.asarray(gaps) <= LIPS_CLOSED_M)) if len(gaps) else np.nan
 
 
-def together(one: np.ndarray, other: np.ndarray, speaking: np.ndarray) -> float:
+def correlation(one: np.ndarray, other: np.ndarray, speaking: np.ndarray) -> float:
     """Pearson correlation over the frames with speech."""
     frames = min(len(one), len(other))
     chosen = speaking[:frames]

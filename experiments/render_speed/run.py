@@ -46,23 +46,23 @@ def a_talk() -> Conversation:
 
 @dataclass(frozen=True)
 class Speed:
-    """Frames a second over all, and over the quickest 25 frames, when others left the machine alone; processor
-    time is summed over this process's threads, so without ffmpeg's."""
+    """Mean frames per second, and over the fastest 25 frames, which other load disturbs least. CPU time is summed
+    over the threads of this process, without ffmpeg's."""
 
     mean_fps: float
     best_fps: float
-    processor_ms: float
+    cpu_ms: float
 
     @classmethod
     def of(cls, work: Callable[[Callable[[], None]], None]) -> "Speed":
-        """`work` calls what it is given after each frame."""
-        processor_s = time.process_time()
+        """`work` calls its argument after each frame."""
+        cpu_s = time.process_time()
         stamps = [time.perf_counter()]
         work(lambda: stamps.append(time.perf_counter()))
         frames, spent = len(stamps) - 1, np.array(stamps)
         best_s = (spent[MOTION_FPS:] - spent[:-MOTION_FPS]).min()
-        processor_ms = 1000 * (time.process_time() - processor_s) / frames
-        return cls(frames / (spent[-1] - spent[0]), MOTION_FPS / best_s, processor_ms)
+        cpu_ms = 1000 * (time.process_time() - cpu_s) / frames
+        return cls(frames / (spent[-1] - spent[0]), MOTION_FPS / best_s, cpu_ms)
 
 
 def rendered(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
@@ -101,13 +101,13 @@ def main() -> None:
     print(
         f"{len(head.template)} vertices, {len(head.faces)} faces a head; {os.cpu_count()} cores, load {load:.1f}\n"
     )
-    print("| what | view | renderer | frames/s | frames/s, best second | processor ms a frame |")
+    print("| what | view | renderer | frames/s | frames/s, best second | CPU ms per frame |")
     print("|---|---|---|---|---|---|")
     for measure in (rendered, encoded):
         for view in VIEWS:
             for renderer_name in RENDERERS:
                 speed = measure(talk, head, view, renderer_name)
-                figures = f"{speed.mean_fps:.0f} | {speed.best_fps:.0f} | {speed.processor_ms:.0f}"
+                figures = f"{speed.mean_fps:.0f} | {speed.best_fps:.0f} | {speed.cpu_ms:.0f}"
                 print(f"| {measure.__name__} | {view} | {renderer_name} | {figures} |", flush=True)
 
 

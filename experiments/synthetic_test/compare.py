@@ -1,12 +1,12 @@
-"""How do all models compare on synthetic dialogues of people, voices and texts that none of them was trained on?
+"""Compare all models on synthetic dialogues of people, voices and texts that no training used.
 
     python experiments/synthetic_test/compare.py stores/synthetic --out experiments/results/synthetic_test \\
         --model duet=default --model speaker=runs/speaker/model.safetensors ...
 
-Predictions of every model in both protocols, of duet both modes, beside models that need no training, the teacher
-with another seed, and duet with the partner's voice taken from another dialogue; then `dualtalk evaluate` on all
-of them, how well the nods that the teacher planted are found, and how the mean errors compare with each other and
-with the least that the teacher's own dice allow. What is there already is not predicted again.
+Writes predictions of every model in both protocols (of duet in both modes), of models that need no training, of
+the teacher with another seed, and of duet with the partner's audio taken from another dialogue. Then runs
+`dualtalk evaluate` on all of them, measures how well the injected nods are detected, and relates the mean squared
+errors to the irreducible error. Existing predictions are reused.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from dualtalk.store import Store, open_store
 from dualtalk.timebase import MOTION_FPS
 
 GIVEN, LOOP = "partner-given", "closed-loop"
-TEACHER = "teacher, another seed"
-# A planted nod counts as found where one begins so near to it.
+TEACHER = "teacher (resampled)"
+# An injected nod counts as detected if a detected nod begins within this time.
 NOD_WITHIN_S = 0.4
-REMEMBERED_CLIPS = 60
-SHOWN = (
+INDEXED_CLIPS = 60
+TABLE_METRICS = (
     *(f"{name} {part}" for name in ("FD", "P-FD", "MSE", "SID", "rPCC") for part in ("expression", "jaw", "head")),
     *("LVE speaking", "bilabial closure rate", "silence closure rate", "head events F1"),
 )
@@ -46,7 +46,7 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Task:
-    """One folder of predictions: what moves whom, told what."""
+    """One folder of predictions: a model with its mode and protocol."""
 
     name: str
     protocol: str
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each clip, as long as the published ones")
-    parser.add_argument("--clips", type=int, default=30, help="how many clips of the test split")
+    parser.add_argument("--clips", type=int, default=30, help="number of clips of the test split")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     tasks = all_tasks(arguments.model)
@@ -88,16 +88,16 @@ def main() -> None:
     figures = pd.read_csv(arguments.out / "figures.csv")
     figures["shown"] = figures["value"] * figures["display_scale"]
     table = figures.pivot_table(index=["system", "protocol"], columns="metric", values="shown", sort=False)
-    shown = table[[name for name in SHOWN if name in table]].round(3)
+    selected = table[[name for name in TABLE_METRICS if name in table]].round(3)
     nods = nod_table(open_store(arguments.store), tasks, arguments)
-    for name, one in (("figures", shown), ("nods", nods), ("errors", error_table(table))):
+    for name, one in (("figures", selected), ("nods", nods), ("errors", error_table(table))):
         one.to_csv(arguments.out / f"table_{name}.csv")
         print(one.to_string())
 
 
 def error_table(table: pd.DataFrame) -> pd.DataFrame:
-    """MSE over the least there can be: half of what two performances of the teacher differ by, which is how far
-    one is from the mean of all."""
+    """MSE relative to the irreducible error: half of the mean squared difference of two performances of the
+    teacher, which is the distance of one from the mean of all."""
     errors = table[[f"MSE {part}" for part in ("expression", "jaw", "head")]]
     return (errors / (errors.xs(TEACHER, level="system").iloc[0] / 2)).round(2)
 
@@ -107,17 +107,19 @@ def all_tasks(models: list[str]) -> list[Task]:
     for given in models:
         name, _, path = given.partition("=")
         modes = ("mean", "sample") if isinstance(load_model(path).model, Duet) else ("mean",)
-        for protocol, said in ((GIVEN, "partner given"), (LOOP, "loop")):
+        for protocol, said in ((GIVEN, "partner given"), (LOOP, "closed loop")):
             tasks += [
                 Task(f"{name} {mode}, {said}" if len(modes) > 1 else f"{name}, {said}", protocol, mode, path)
                 for mode in modes
             ]
         if len(modes) > 1:
-            tasks += [Task(f"{name} {mode}, stranger's voice", LOOP, mode, path, "stranger") for mode in modes]
+            tasks += [
+                Task(f"{name} {mode}, shuffled partner audio", LOOP, mode, path, "shuffled") for mode in modes
+            ]
     return [
         *tasks,
         Task("nearest neighbour", LOOP, "mean", kind="neighbour"),
-        Task("hold still", LOOP, "mean", kind="still"),
+        Task("static pose", LOOP, "mean", kind="still"),
         Task(TEACHER, LOOP, "sample", kind="teacher"),
     ]
 
@@ -126,15 +128,15 @@ def predict(task: Task, arguments: argparse.Namespace) -> str:
     torch.set_num_threads(1)
     store, folder = open_store(arguments.store), arguments.out / "predictions" / task.folder
     if folder.is_dir():
-        return f"{task.name} (was there)"
+        return f"{task.name} (exists)"
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
     move, clips = mover(task, store), test_clips(store, arguments.clips)
     for place, clip in enumerate(clips):
         talk = truncate(store.conversation(clip), arguments.seconds)
-        if task.kind == "stranger":
-            stranger = truncate(store.conversation(clips[(place + 1) % len(clips)]), arguments.seconds)
-            motions = beside_a_stranger(talk, stranger, move)
+        if task.kind == "shuffled":
+            other = truncate(store.conversation(clips[(place + 1) % len(clips)]), arguments.seconds)
+            motions = with_shuffled_partner(talk, other, move)
         else:
             motions = [person.motion for person in move(talk).participants]
         for number, motion in enumerate(motions, start=1):
@@ -161,14 +163,14 @@ def test_clips(store: Store, count: int) -> list[str]:
 
 
 def transcripts(store: Store, clip: str) -> tuple[Transcript, Transcript]:
-    """What the teacher knew, less the laughs, which the store does not keep."""
+    """The teacher's transcripts without laughs, which the store does not keep."""
     phonemes = store.details(clip)["phonemes"]
     return tuple(Transcript(tuple(Phoneme(*one) for one in phonemes[label])) for label in PARTY)
 
 
 def neighbour(store: Store) -> NearestNeighbour:
     model = NearestNeighbour(FULL62.width)
-    rows = store.manifest.loc[store.manifest["split"] == "train", "clip"][:REMEMBERED_CLIPS]
+    rows = store.manifest.loc[store.manifest["split"] == "train", "clip"][:INDEXED_CLIPS]
     talks = map(store.conversation, rows)
     model.build_index(
         (
@@ -180,23 +182,25 @@ def neighbour(store: Store) -> NearestNeighbour:
     return model.eval()
 
 
-def beside_a_stranger(
-    talk: Conversation, stranger: Conversation, move: Callable[[Conversation], Conversation]
+def with_shuffled_partner(
+    talk: Conversation, other: Conversation, move: Callable[[Conversation], Conversation]
 ) -> list[HeadMotion]:
     """Each person's motion with the partner's voice taken from another dialogue."""
     return [
-        move(replace(talk, b=stranger.b)).a.motion,
-        move(replace(talk, a=stranger.a)).b.motion,
+        move(replace(talk, b=other.b)).a.motion,
+        move(replace(talk, a=other.a)).b.motion,
     ]
 
 
 def nod_table(store: Store, tasks: list[Task], arguments: argparse.Namespace) -> pd.DataFrame:
-    """How many planted nods are found, with chance: the nods that were planted in another dialogue."""
+    """Detection of injected nods; the chance level uses the nods injected into another dialogue."""
     seconds, rows = arguments.seconds, {}
     clips = test_clips(store, arguments.clips)
-    planted = planted_nods(store, clips, round(seconds * MOTION_FPS))
+    injected = injected_nods(store, clips, round(seconds * MOTION_FPS))
     found = {
-        "reference": lambda clip, person: truncate(store.conversation(clip), seconds).participants[person].motion,
+        "ground truth": lambda clip, person: (
+            truncate(store.conversation(clip), seconds).participants[person].motion
+        ),
         **{task.name: predicted(arguments.out / "predictions" / task.folder) for task in tasks},
     }
     for name, read in found.items():
@@ -206,15 +210,15 @@ def nod_table(store: Store, tasks: list[Task], arguments: argparse.Namespace) ->
                 nods = [
                     swing.first for swing in find_swings(read(clip, person).head_rotvec_rad) if swing.kind == "nod"
                 ]
-                sums += match_onsets(planted[clip, person], nods, NOD_WITHIN_S)
-                elsewhere = planted[clips[(place + 1) % len(clips)], person]
+                sums += match_onsets(injected[clip, person], nods, NOD_WITHIN_S)
+                elsewhere = injected[clips[(place + 1) % len(clips)], person]
                 by_chance += match_onsets(elsewhere, nods, NOD_WITHIN_S)
         rows[name] = {
             "nods": int(sums[1]),
             "precision": sums[2] / max(sums[1], 1),
             "recall": sums[2] / sums[0],
             "F1": 2 * sums[2] / (sums[0] + sums[1]),
-            "F1 by chance": 2 * by_chance[2] / (by_chance[0] + by_chance[1]),
+            "F1 at chance": 2 * by_chance[2] / (by_chance[0] + by_chance[1]),
         }
     return pd.DataFrame(rows).T.round(3)
 
@@ -223,7 +227,7 @@ def predicted(folder: Path) -> Callable[[str, int], HeadMotion]:
     return lambda clip, person: HeadMotion.load(folder / f"{clip}_speaker{person + 1}.npz")
 
 
-def planted_nods(store: Store, clips: list[str], frames: int) -> dict[tuple[str, int], list[int]]:
+def injected_nods(store: Store, clips: list[str], frames: int) -> dict[tuple[str, int], list[int]]:
     events = store.events
     nods = events[(events["kind"] == "nod") & (events["frame"] < frames)]
     return {

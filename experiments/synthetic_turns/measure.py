@@ -1,8 +1,8 @@
-"""Turn taking of a synthetic corpus beside the published figures for conversations.
+"""Compare turn-taking statistics of a synthetic corpus with published values for conversation.
 
     python experiments/synthetic_turns/measure.py [STORE]
 
-Without a store, an hour is made first (seed 0, two workers) and the time it takes is printed.
+Without a store, one hour is generated first (seed 0, two workers) and its run time is printed.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         start_s = time.perf_counter()
         synthesize(Path(folder) / "hour", hours=1.0, seed=0, workers=2)
-        print(f"one hour made in {time.perf_counter() - start_s:.0f} s with two workers\n")
+        print(f"one hour generated in {time.perf_counter() - start_s:.0f} s with two workers\n")
         show(open_store(Path(folder) / "hour"))
 
 
