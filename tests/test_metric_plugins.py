@@ -28,7 +28,7 @@ def failing(inputs: MetricInputs) -> float:
     raise ValueError("no such file: weights.bin")
 
 
-FIELDS = {"group": "My metrics", "formula": "", "unit": "rad", "direction": "lower", "ideal": 0, "source": "ours"}
+FIELDS = {"group": "My metrics", "formula": "", "unit": "rad", "direction": "lower", "ideal": 0.0, "source": ""}
 SHOWN = {"display_scale": 1000.0, "display_unit": "mrad"}
 JAW_RANGE = Metric(name="jaw range error", compute=jaw_range_error, **FIELDS, **SHOWN)
 FAILING = Metric(name="failing", compute=failing, **FIELDS)
