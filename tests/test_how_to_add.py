@@ -30,7 +30,7 @@ def install(page: Path, folder: Path) -> None:
     (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize("what", ["corpus", "model"])
+@pytest.mark.parametrize("what", ["corpus", "model", "metric"])
 def test_the_package_of_the_page_works_as_written(what, tmp_path):
     install(ROOT / "docs" / f"add-a-{what}.md", tmp_path)
     path = os.pathsep.join([str(tmp_path), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
