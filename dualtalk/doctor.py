@@ -1,6 +1,7 @@
-"""What works on this machine, and what to do about the rest.
+"""Checks of this machine, each with a remedy.
 
-Each check does a little of the real thing: draws a frame, encodes a second of video, hears a second of sound.
+Each check runs a small part of the real work: it renders a frame, encodes a second of video, or analyses a
+second of audio.
 """
 
 import platform
@@ -24,17 +25,17 @@ REINSTALL = "install again: pip install -c constraints.txt dualtalk"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to try.
+    """One check.
 
     Attributes
     ----------
     name : str
     attempt : callable
-        Returns what was found, or raises.
+        Returns a description of what works, or raises.
     remedy : str
-        What to do where it fails; a `DualTalkError` brings its own.
+        What to do if it fails; a `DualTalkError` names its own remedy.
     required : bool
-        Whether simulating needs it.
+        Whether `simulate` needs it.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a check."""
+    """The result of a check; `says` is the description or the remedy."""
 
     name: str
     works: bool
@@ -54,12 +55,12 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Try everything."""
+    """Run all checks."""
     return [_try(check) for check in CHECKS]
 
 
 def show(findings: list[Finding]) -> bool:
-    """Print a table; True where all that is required works."""
+    """Print a table; return whether every required check passed."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
         mark = "[green]works" if finding.works else "[red]fails" if finding.required else "[yellow]absent"
