@@ -1,10 +1,10 @@
-"""The types every stage hands to the next: a head's motion, a participant, a conversation of two.
+"""The types that stages exchange: the motion of a head, a participant, and a conversation of two.
 
 Conventions: 25 frames a second; 16 kHz mono float32 audio in [-1, 1], exactly 640 samples a frame; radians,
-metres, seconds. Axes of a head as FLAME has them: x to the person's left, y up, z out of the face. Rotations
-are axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, vertex.
+metres, seconds. Axes of a head are FLAME's: x to the person's left, y up, z out of the face. Rotations are
+axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, vertex.
 
-A motion's numbers mean nothing without its `space`: the head whose expression basis they drive.
+Expression coefficients are only meaningful together with their `space`, which names the expression basis.
 """
 
 import hashlib
@@ -37,10 +37,7 @@ LARGEST_ROTATION_RAD = np.pi
 
 @dataclass(frozen=True)
 class MotionLayout:
-    """Which coefficients of a motion vector mean what.
-
-    Code asks a layout for slices and never writes the numbers itself.
-    """
+    """The order of the parts of a motion vector. Code takes slices from a layout instead of literal indices."""
 
     name: str
     widths: Mapping[str, int]
@@ -79,13 +76,13 @@ class HeadMotion:
     coefficients : (frame, coef) float32
         Expression coefficients (of `space`'s basis) and rotations in radians, in the order of `layout`.
     space : "flame" or "open"
-        Whose expression basis the numbers mean.
+        Expression basis of the coefficients.
     layout : MotionLayout
     identity : (300,) float32
-        Shape coefficients of the head that moves, unit variance; zero is the mean head.
+        Shape coefficients of the head, unit variance; zero is the mean head.
     valid : (frame,) bool, optional
-        Frames that were observed; all of them if not given. A frame that was not is still finite, so that it
-        can be drawn, but nothing should be learned from it or measured against it.
+        Frames that were observed; all of them if not given. Other frames are finite, so that they can be rendered,
+        but should be excluded from training and evaluation.
 
     Raises
     ------
@@ -113,7 +110,7 @@ class HeadMotion:
         if self.space not in get_args(Space):
             raise InputError(f"motion space is {self.space!r}; wanted one of {', '.join(get_args(Space))}")
         if len(self.valid) != self.frames:
-            raise InputError(f"valid tells of {len(self.valid)} frames; the motion has {self.frames}")
+            raise InputError(f"valid has {len(self.valid)} frames; the motion has {self.frames}")
         for part in ("jaw", "head", "eyes"):
             if part in self.layout.widths:
                 require_radians(part, self.coefficients[:, self.layout.slice_of(part)])
@@ -170,16 +167,16 @@ class HeadMotion:
         return cls(coefficients, space, layout, identity, valid)
 
     def __getitem__(self, frames: slice) -> "HeadMotion":
-        """The same motion, cut to a span of frames."""
+        """Slice the motion in time."""
         return replace(self, coefficients=self.coefficients[frames], valid=self.valid[frames])
 
     def to_layout(self, layout: MotionLayout) -> "HeadMotion":
-        """The same motion in another layout: parts that it lacks are left out.
+        """Convert to another layout; parts that it lacks are dropped.
 
         Raises
         ------
         InputError
-            The layout has a part that this motion has not.
+            The layout has a part that this motion lacks.
         """
         if missing := set(layout.widths) - set(self.layout.widths):
             raise InputError(f"the motion has no {', '.join(sorted(missing))}; wanted layout {layout.name}")
@@ -187,13 +184,19 @@ class HeadMotion:
         return replace(self, coefficients=np.concatenate(parts, axis=1), layout=layout)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write npz: `exp` (T, 50), `pose` (T, 6) = head then jaw as the published files have it, `eyes` (T, 6)
-        where the layout has them, `shape` (300,), `fps`, `space`, `layout`, `valid` (T,) if some are not."""
+        """Write an npz file with the arrays of `to_numpy`."""
         with written_whole(path) as partial:
             np.savez(partial, allow_pickle=False, **self.to_numpy())
 
     def to_numpy(self) -> dict[str, np.ndarray]:
-        """What `save` writes, by name."""
+        """Convert to named arrays.
+
+        Returns
+        -------
+        dict
+            `exp` (T, 50); `pose` (T, 6), head then jaw as in the published files; `eyes` (T, 6) if the layout has
+            them; `shape` (300,); `fps`; `space`; `layout`; `valid` (T,) if some frames are not.
+        """
         arrays: dict[str, np.ndarray] = {
             "exp": self.expression,
             "pose": np.concatenate([self.head_rotvec_rad, self.jaw_rotvec_rad], axis=1),
@@ -210,10 +213,16 @@ class HeadMotion:
 
     @classmethod
     def load(cls, path: str | os.PathLike, space: Space | None = None) -> "HeadMotion":
-        """Read an npz that `save` wrote, or a published DualTalk file (FLAME space, 25 fps, no eyes).
+        """Read an npz that `save` wrote, or a file of the corpus of DualTalk (Peng et al. 2025).
 
-        A published file keeps more than 50 expression coefficients and a shape per frame: the first 50 and
-        the mean shape are taken. `space` is for files that do not say theirs and are not FLAME's.
+        The corpus's files are in FLAME's space, 25 fps, without eyes. They may have more than 50 expression
+        coefficients and a shape per frame: the first 50 and the mean shape are used. `space` is for files without
+        a stated space that are not FLAME's.
+
+        Raises
+        ------
+        InputError
+            No such file, missing or misshapen arrays, another frame rate, or another space than the one given.
         """
         arrays = read_npz(path)
         missing = [key for key in ("exp", "pose") if key not in arrays]
@@ -235,7 +244,7 @@ class HeadMotion:
         # __post_init__ refuses what is no space.
         stated = cast(Space, str(arrays["space"])) if "space" in arrays else None
         if space and stated and space != stated:
-            raise InputError(f"{path} is in space {stated!r}; {space!r} was asked for")
+            raise InputError(f"{path} is in space {stated!r}; wanted {space!r}")
         return cls.from_parts(
             expression=exp[:, :50].astype(np.float32),
             jaw_rotvec_rad=pose[:, 3:].astype(np.float32),
@@ -279,7 +288,7 @@ class Participant:
     speech : pyannote.core.Timeline
         When this person speaks, in seconds.
     motion : HeadMotion or None
-        None where it was not observed or not made yet.
+        None if it was not observed, or not generated yet.
     """
 
     audio: Float32[np.ndarray, "sample"]
@@ -288,7 +297,7 @@ class Participant:
 
     @property
     def speech_segments(self) -> list[list[float]]:
-        """Start and end of each stretch of speech, in seconds, to the millisecond."""
+        """Start and end of each speech segment, in seconds, rounded to milliseconds."""
         return [[round(span.start, 3), round(span.end, 3)] for span in self.speech]
 
     def speaking(self, frames: int) -> np.ndarray:
@@ -378,8 +387,11 @@ class Conversation:
         return replace(self, a=self.b, b=self.a)
 
     def participant_seeds(self, seed: int) -> tuple[list[int], list[int]]:
-        """A seed for each person, for numpy: of `seed` and the own voice, and of the place only where voices are
-        equal. So exchanging the people exchanges what is drawn for them."""
+        """Derive one numpy seed per participant from `seed` and a hash of the participant's audio.
+
+        Exchanging the participants therefore exchanges what is drawn for them. The position only enters if both
+        audios are equal.
+        """
         digests = [
             int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
             for person in self.participants
@@ -389,7 +401,7 @@ class Conversation:
 
     @property
     def annotation(self) -> Annotation:
-        """Who speaks when, with labels "a" and "b"."""
+        """Speech of both participants, labelled "a" and "b"."""
         annotation = Annotation(uri=self.name)
         for label, person in zip(PARTY, self.participants, strict=True):
             for track, segment in enumerate(person.speech):
@@ -397,6 +409,7 @@ class Conversation:
         return annotation
 
     def with_motion(self, a: HeadMotion | None, b: HeadMotion | None) -> "Conversation":
+        """The same conversation with other motion."""
         return replace(self, a=replace(self.a, motion=a), b=replace(self.b, motion=b))
 
     def save(self, folder: str | os.PathLike) -> None:

@@ -1,6 +1,6 @@
-"""Errors a user can act on.
+"""Errors that a user can act on.
 
-Anything raised here is expected: the command line prints its message on one line and exits with 2, without a
+These errors are expected: the command line prints the message on one line and exits with status 2, without a
 traceback. A message says what came, what was wanted, and the likely slip.
 """
 
@@ -10,15 +10,15 @@ class DualTalkError(Exception):
 
 
 class InputError(DualTalkError):
-    """A file, a folder or a value is not what was asked for."""
+    """A file, a folder or a value is invalid."""
 
 
 class SetupError(DualTalkError):
-    """Something this machine lacks: a system library, an optional package, weights."""
+    """This machine lacks something: a system library, an optional package, or weights."""
 
 
 class Interrupted(DualTalkError):
-    """Ctrl-C during work that can be gone on with: the message says how."""
+    """Ctrl-C during work that can be resumed; the message says how."""
 
 
 def missing_extra(purpose: str, extra: str, error: ImportError) -> SetupError:

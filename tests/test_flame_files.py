@@ -201,10 +201,10 @@ def test_a_pickle_that_asks_for_anything_else_is_refused_by_name(tmp_path, monke
 @pytest.mark.parametrize(
     ("pickled", "said"),
     [
-        (b"ccopy_reg\n_reconstructor\n(cnumpy\nndarray\nc__builtin__\nobject\nNtR.", "not a pickle"),
-        (b"c_codecs\nencode\n(Vx\nVzlib\ntR.", "not a pickle"),
-        (b"", "not a pickle"),
-        (b"<html>not found</html>", "not a pickle"),
+        (b"ccopy_reg\n_reconstructor\n(cnumpy\nndarray\nc__builtin__\nobject\nNtR.", "not a readable pickle"),
+        (b"c_codecs\nencode\n(Vx\nVzlib\ntR.", "not a readable pickle"),
+        (b"", "not a readable pickle"),
+        (b"<html>not found</html>", "not a readable pickle"),
         (pickle.dumps([1, 2]), "holds a list"),
         (pickle.dumps({"lmk_face_idx": np.zeros(51, int)}), "no v_template.*lmk_face_idx"),
     ],

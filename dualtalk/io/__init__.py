@@ -1,1 +1,2 @@
-"""Readers and writers of files. They know arrays, names and times, and nothing of the types built on them."""
+"""Readers and writers of files, in terms of arrays, names and pyannote.core types. The types of `dualtalk.core`
+build on them."""

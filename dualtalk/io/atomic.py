@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever found under its final name."""
+"""Atomic writing: a file appears under its final name only when it is complete."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dualtalk.errors import InputError
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there on success, remove it on any failure.
+    """Yield a temporary path beside `path`; rename it to `path` on success, and remove it on any failure.
 
     The temporary name keeps the suffix, since encoders choose their format by it.
 

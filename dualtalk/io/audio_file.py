@@ -1,4 +1,4 @@
-"""Sound files in and out: anything soundfile reads, any rate, to 16 kHz float32; and 16 kHz float32 wav out."""
+"""Audio files: reads every format that soundfile supports, resampled to 16 kHz; writes 16 kHz float32 wav."""
 
 import os
 from io import BufferedIOBase
@@ -33,21 +33,25 @@ def check_audio_file(path: str | os.PathLike) -> None:
 
 
 def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
-    """Samples of an audio file at 16 kHz, one row a channel.
+    """Read an audio file and resample it to 16 kHz.
+
+    Returns
+    -------
+    (channel, sample) float32
 
     Raises
     ------
     InputError
-        No such file, not audio, no samples, or samples that are not finite.
+        No such file, not audio, truncated, no samples, or samples that are not finite.
     """
     path = Path(path)
     check_audio_file(path)
     try:
-        promised = soundfile.info(path).frames
+        expected = soundfile.info(path).frames
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path} is not audio that can be read ({error.error_string})") from error
-    if _riff_promises_more(path) or len(samples) < promised:
+    if _is_truncated_wav(path) or len(samples) < expected:
         raise InputError(f"{path} is shorter than its header says; was it cut off while it was copied?")
     if not len(samples):
         raise InputError(f"{path} has a header but no samples; was its recording cut off?")
@@ -58,21 +62,23 @@ def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     return np.ascontiguousarray(samples.T, np.float32)
 
 
-def _riff_promises_more(path: Path) -> bool:
-    """Whether a wav's header counts more bytes than the file has. Recorders that cannot seek leave 0 or the
-    largest count, which says nothing."""
+def _is_truncated_wav(path: Path) -> bool:
+    """Whether the header of a wav states more bytes than the file has.
+
+    Recorders that cannot seek leave 0 or the largest count, which means unknown.
+    """
     with path.open("rb") as file:
         head = file.read(8)
     if head[:4] != b"RIFF" or len(head) < 8:
         return False
-    counted = int.from_bytes(head[4:], "little")
-    return counted < UNKNOWN_RIFF_BYTES and counted + 8 > path.stat().st_size
+    stated = int.from_bytes(head[4:], "little")
+    return stated < UNKNOWN_RIFF_BYTES and stated + 8 > path.stat().st_size
 
 
 def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) -> None:
-    """Write 16 kHz mono 32-bit float wav, the published corpora's format: the same samples, the same bytes.
+    """Write 16 kHz mono 32-bit float wav, the published corpora's format. Equal samples give equal bytes.
 
-    scipy writes it, since libsndfile puts the time of writing into every float wav.
+    scipy writes the file, since libsndfile stores the time of writing in every float wav.
     """
     with written_whole(path) as partial:
         wavfile.write(partial, AUDIO_RATE_HZ, audio)
@@ -81,9 +87,12 @@ def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) ->
 def read_wave_span(
     path: str | os.PathLike | BufferedIOBase, first: int, out: Float32[np.ndarray, "sample"]
 ) -> int:
-    """Fill `out` with the samples from `first` on of a file that `write_wave` wrote, without reading the rest.
+    """Fill `out` with samples from index `first` of a file that `write_wave` wrote, without reading the rest.
 
-    Returns how many samples there were for it.
+    Returns
+    -------
+    int
+        Number of samples read, fewer than `len(out)` at the end of the file.
     """
     with soundfile.SoundFile(path) as file:
         file.seek(min(first, file.frames))

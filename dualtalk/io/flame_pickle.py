@@ -1,8 +1,8 @@
-"""Read a FLAME file's arrays without running anything that its pickle asks for.
+"""A restricted unpickler for FLAME files, which runs no code.
 
-A pickle names the callables that rebuild its objects, so one from the internet can run any program. Here only
-numpy's own rebuilding of arrays is let through; sparse matrices and chumpy's arrays (chumpy no longer builds)
-are caught as inert records and turned into arrays afterwards. Every other name is refused.
+A pickle names the callables that rebuild its objects, so a downloaded one can run any program. This unpickler
+only allows numpy's reconstruction of arrays. Sparse matrices and chumpy arrays (chumpy can no longer be built)
+become inert records, which are converted to arrays afterwards. Every other name is refused.
 """
 
 import os
@@ -18,7 +18,7 @@ from dualtalk.errors import InputError
 
 
 class _Record:
-    """Stands in for an object: keeps the state it was pickled with, and does nothing."""
+    """Replaces an object: stores its pickled state, and does nothing."""
 
     def __new__(cls, *_args, **_kwargs):
         return super().__new__(cls)
@@ -79,19 +79,19 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
-        # Whatever chumpy's class, it becomes an inert record.
+        # All of chumpy's classes become inert records.
         if module == "chumpy" or module.startswith("chumpy."):
             return _Chumpy
         raise InputError(f"the pickle asks for {module}.{name}, which no FLAME file needs; it could run code")
 
 
 def read_pickled_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Every array of a pickled dictionary, by name; sparse matrices are filled out.
+    """Read every array of a pickled dictionary, by name; sparse matrices become dense.
 
     Raises
     ------
     InputError
-        No file, not a pickle of a dictionary, or one that asks for anything but arrays.
+        No such file, not a pickle of a dictionary, or a pickle that names anything other than arrays.
     """
     path = Path(path)
     if path.is_dir():
@@ -106,7 +106,7 @@ def read_pickled_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except Exception as error:
         # A damaged pickle can raise almost anything.
         raise InputError(
-            f"{path} is not a pickle that can be read ({type(error).__name__}: {error}); "
+            f"{path} is not a readable pickle ({type(error).__name__}: {error}); "
             "was it unpacked, and downloaded whole?"
         ) from error
     if not isinstance(content, dict):
@@ -115,7 +115,7 @@ def read_pickled_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _as_array(value: Any) -> np.ndarray | None:
-    """The numbers of an array, a sparse matrix or a chumpy object; None where there are none."""
+    """The values of an array, a sparse matrix or a chumpy object; None for anything else."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         return value
     if isinstance(value, _Chumpy):
@@ -132,7 +132,7 @@ def _as_array(value: Any) -> np.ndarray | None:
 
 
 def _selected(state: dict) -> np.ndarray | None:
-    """chumpy's `Select`: some entries of another of its arrays."""
+    """chumpy's `Select`: a subset of the entries of another array."""
     source, indices = _as_array(state.get("a")), state.get("idxs")
     if source is None or not isinstance(indices, np.ndarray):
         return None
