@@ -24,10 +24,12 @@ test: LIBRARIES += $(VOICES)
 test: $(READY) lint ## Run the linters and all tests
 	$(BIN)/pytest -n auto --dist loadfile
 
-lint: $(READY) ## Check formatting and import directions
+lint: $(READY) ## Check formatting, import directions, types and terms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/python scripts/check_terms.py
 
 docs: $(READY) ## Build the documentation site in site/
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'

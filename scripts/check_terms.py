@@ -106,8 +106,8 @@ def uses(name: str, text: str, terms: list[Term]) -> Iterator[Use]:
                 continue
             pattern = rf"(?<![a-z0-9]){term.pattern}(?![a-z0-9])" if kind == "identifier" else term.pattern
             for match in re.finditer(pattern, _words(fragment) if kind == "identifier" else fragment, re.I):
-                shown = fragment if kind == "identifier" else " ".join(match.group().split())
-                yield Use(name, line + fragment[: match.start()].count("\n"), shown, term)
+                excerpt = fragment if kind == "identifier" else " ".join(match.group().split())
+                yield Use(name, line + fragment[: match.start()].count("\n"), excerpt, term)
 
 
 def _python(text: str) -> Iterator[tuple[int, str, str]]:

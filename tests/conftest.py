@@ -131,7 +131,7 @@ def random_clip():
 
 
 def _random_clip(space: str, task: Task) -> ClipDraft:
-    """Noise that talks: `task.entry` frames of two people, told apart by their names."""
+    """Noise that talks: `task.entry` frames of two people, distinguished by their names."""
     rng = np.random.default_rng([len(task.split), *task.clip.encode()])
     seconds = task.entry / 25
     people = []
@@ -203,8 +203,8 @@ def smplx_vertices(tmp_path_factory) -> Callable[[Head, HeadMotion], np.ndarray]
 def flame_copy(tmp_path_factory) -> Path:
     """The open head's skin, stored as FLAME's files are."""
     head = load_head("open")
-    shown = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
-    kept, faces = np.unique(head.faces[shown], return_inverse=True)
+    visible = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
+    kept, faces = np.unique(head.faces[visible], return_inverse=True)
     arrays = head.arrays
     content = {
         "v_template": arrays.v_template[kept],

@@ -102,7 +102,7 @@ def test_pitch_of_a_tone_within_half_a_percent(hertz):
     assert np.abs(pitch / hertz - 1).max() < 0.005
 
 
-def test_a_missing_fundamental_is_heard():
+def test_a_missing_fundamental_is_found():
     audio = tone(120, harmonics=8) - tone(120, harmonics=2)
     assert np.allclose(pitch_hz(audio)[2:-2], 120, rtol=0.01)
 

@@ -68,7 +68,7 @@ def empty(folder):
 
 def text(folder):
     path = folder / "text.wav"
-    path.write_text("dear diary " * 100)
+    path.write_text("plain text " * 100)
     return path
 
 

@@ -40,8 +40,8 @@ def test_version():
     ],
 )
 def test_every_verb_explains_itself(verb):
-    shown = run(verb, "--help")
-    assert shown.exit_code == 0
+    result = run(verb, "--help")
+    assert result.exit_code == 0
     assert verb in run("--help").stdout
 
 

@@ -43,7 +43,7 @@ def error_rate(truth: Annotation, found: Annotation, duration_s: float) -> float
     return metric(truth, found, uem=Timeline([Segment(0, duration_s)]))
 
 
-def test_real_talk_of_two_is_told_apart(truth, found):
+def test_two_speakers_of_a_real_conversation_are_diarized(truth, found):
     assert error_rate(truth, found, 30.0) < 0.15
 
 

@@ -45,8 +45,8 @@ def chumpy_ch():
 def flame_content(chumpy_ch) -> dict:
     """The open head's skin and eyeballs, stored as FLAME's files are."""
     head = load_head("open")
-    shown = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
-    kept, faces = np.unique(head.faces[shown], return_inverse=True)
+    visible = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
+    kept, faces = np.unique(head.faces[visible], return_inverse=True)
     arrays = head.arrays
     return {
         "v_template": chumpy_ch(arrays.v_template[kept].astype(np.float64)),

@@ -46,7 +46,7 @@ def units(**values: float) -> np.ndarray:
     return row
 
 
-def moved(head, part: str, rotvec_rad) -> np.ndarray:
+def offset(head, part: str, rotvec_rad) -> np.ndarray:
     """(vertex, 3) displacement under one rotation alone."""
     coefficients = np.zeros((1, FULL62.width), np.float32)
     coefficients[0, FULL62.slice_of(part)] = rotvec_rad
@@ -70,13 +70,13 @@ def test_each_arkit_unit_is_as_sculpted(head, stored, unit):
     else:
         joint_units = [name for name in ARKIT_UNITS if name not in EXPRESSION_UNITS]
         sculpted = stored["joint_units"][joint_units.index(unit)]
-    shown = head.vertices(motion_from_arkit(units(**{unit: 1})))[0] - head.template
+    displacement = head.vertices(motion_from_arkit(units(**{unit: 1})))[0] - head.template
     compared = np.ones(len(head.template), bool)
     if unit in EYE_JOINT_UNITS:
         # Eyeballs turn about their own middle; the sculpted unit is that of the lids.
         compared[np.concatenate([eye.vertices for eye in head.eyes])] = False
     assert np.linalg.norm(sculpted, axis=1).max() > 0.0005
-    assert np.linalg.norm(shown - sculpted, axis=1)[compared].max() < UNIT_TOLERANCE_M
+    assert np.linalg.norm(displacement - sculpted, axis=1)[compared].max() < UNIT_TOLERANCE_M
 
 
 def test_left_and_right_units_move_the_persons_own_sides(head):
@@ -145,37 +145,37 @@ def test_shape_replaces_the_motions_identity(head):
 
 def test_positive_x_nods_opens_the_jaw_and_looks_down(head):
     nose = head.template[:, 2].argmax()
-    assert moved(head, "head", (0.2, 0, 0))[nose, 1] < -0.005
+    assert offset(head, "head", (0.2, 0, 0))[nose, 1] < -0.005
     lower_lip = head.lower_lip
-    assert (moved(head, "jaw", (0.2, 0, 0))[lower_lip, 1] < -0.005).all()
+    assert (offset(head, "jaw", (0.2, 0, 0))[lower_lip, 1] < -0.005).all()
     pupils = vertices_of(head, Region.PUPIL)
-    assert (moved(head, "eyes", (0.2, 0, 0) * 2)[pupils, 1] < -0.001).all()
+    assert (offset(head, "eyes", (0.2, 0, 0) * 2)[pupils, 1] < -0.001).all()
 
 
 def test_positive_y_turns_head_jaw_and_eyes_to_the_persons_left(head):
     assert head.eyes[0].centre_m[0] > 0 > head.eyes[1].centre_m[0]
     nose = head.template[:, 2].argmax()
-    assert moved(head, "head", (0, 0.2, 0))[nose, 0] > 0.005
-    assert (moved(head, "jaw", (0, 0.1, 0))[head.lower_lip, 0] > 0.002).all()
+    assert offset(head, "head", (0, 0.2, 0))[nose, 0] > 0.005
+    assert (offset(head, "jaw", (0, 0.1, 0))[head.lower_lip, 0] > 0.002).all()
     pupils = vertices_of(head, Region.PUPIL)
-    assert (moved(head, "eyes", (0, 0.2, 0) * 2)[pupils, 0] > 0.001).all()
+    assert (offset(head, "eyes", (0, 0.2, 0) * 2)[pupils, 0] > 0.001).all()
 
 
 def test_positive_z_tilts_the_crown_to_the_persons_right(head):
     crown = head.template[:, 1].argmax()
-    assert moved(head, "head", (0, 0, 0.2))[crown, 0] < -0.01
+    assert offset(head, "head", (0, 0, 0.2))[crown, 0] < -0.01
 
 
 def test_head_rotation_leaves_the_bust_and_bends_the_neck(head):
     lowest = head.template[:, 1] < head.template[:, 1].min() + 0.03
-    turned = moved(head, "head", (0.2, 0.3, 0.1))
+    turned = offset(head, "head", (0.2, 0.3, 0.1))
     assert np.abs(turned[lowest]).max() < 0.001
     followed = head.arrays.weights[:, 1:].sum(axis=1)
     assert ((followed > 0.1) & (followed < 0.9)).sum() > 50
 
 
 def test_eyes_turn_about_their_middle(head):
-    turned = moved(head, "eyes", (0.1, 0.2, 0, 0.1, 0.2, 0))
+    turned = offset(head, "eyes", (0.1, 0.2, 0, 0.1, 0.2, 0))
     for eye in head.eyes:
         before = head.template[eye.vertices] - eye.centre_m
         after = before + turned[eye.vertices]

@@ -14,8 +14,8 @@ def test_a_unit_carried_to_the_same_head_looks_nearly_the_same(unit):
     units[0, ARKIT_UNITS.index(unit)] = 1
     motion = motion_from_arkit(units)
     carried = retarget(motion, head, head)
-    moved, moved_after = (head.vertices(each)[0] - head.template for each in (motion, carried))
-    assert np.linalg.norm(moved_after - moved) < 0.25 * np.linalg.norm(moved)
+    offset, offset_after = (head.vertices(each)[0] - head.template for each in (motion, carried))
+    assert np.linalg.norm(offset_after - offset) < 0.25 * np.linalg.norm(offset)
 
 
 def test_rotations_pass_unchanged_and_the_identity_is_reset():

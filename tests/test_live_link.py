@@ -1,4 +1,4 @@
-"""Live Link Face files: what is written comes back, what the app does is understood, what is wrong is named."""
+"""Live Link Face files: what is written comes back, what the app does is read, what is wrong is named."""
 
 import numpy as np
 import pytest
@@ -88,10 +88,10 @@ def test_units_and_angles_mean_what_they_say(tmp_path):
     coefficients[:, FULL62.slice_of("jaw")] = (0.159, 0, 0)
     write_live_link(tmp_path / "take.csv", HeadMotion(coefficients, "open"))
     header, rows = table(tmp_path / "take.csv")
-    shown = dict(zip(header[2:], map(float, rows[0][2:]), strict=True))
+    displayed = dict(zip(header[2:], map(float, rows[0][2:]), strict=True))
     wanted = {"HeadPitch": 0.2, "LeftEyePitch": 0.1, "RightEyeYaw": 0.2, "JawOpen": 0.5}
     wanted |= {"EyeLookDownLeft": 0.1 / 0.314, "EyeLookInRight": 0.2 / 0.384}
-    for name, value in shown.items():
+    for name, value in displayed.items():
         assert value == pytest.approx(wanted.get(name, 0), abs=1e-6), name
 
 

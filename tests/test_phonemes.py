@@ -47,7 +47,7 @@ def test_level_hardly_matters(talk, found):
     assert abs(len(softer) - len(found)) < 0.15 * len(found)
 
 
-def test_a_long_stretch_is_heard_piece_by_piece(talk, found, monkeypatch):
+def test_a_long_stretch_is_recognised_piece_by_piece(talk, found, monkeypatch):
     monkeypatch.setattr(phonemes, "LONGEST_STRETCH_S", 4.0)
     pieces = recognise_phonemes(talk, detect_speech(talk))
     assert abs(len(pieces) - len(found)) < 0.15 * len(found)

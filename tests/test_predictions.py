@@ -64,7 +64,7 @@ def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coeffi
         assert np.allclose(person.motion.coefficients, wanted, atol=1e-5)
 
 
-def test_a_network_that_reads_ahead_settles_in_a_closed_loop(store):
+def test_a_network_that_reads_ahead_converges_in_a_closed_loop(store):
     config = Peng2025Config(feature_dim=8, motion_dim=62, hidden_dim=8)
     model = Peng2025(config, (CausalLogMel(8), CausalLogMel(8))).eval()
     trained, talk = PretrainedModel(model, "open", "full62", {}), store.conversation("test001")

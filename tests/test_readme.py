@@ -12,7 +12,7 @@ from dualtalk.models.checkpoint import BUNDLED
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # A print statement, and the comment below it that shows the output.
-SHOWN = re.compile(r"^print\(.*\n# (.*)$", re.MULTILINE)
+EXPECTED = re.compile(r"^print\(.*\n# (.*)$", re.MULTILINE)
 # The first lines of blocks that do not run on their own, and the reason.
 SKIPPED = ("class ", "@")  # pages on extensions show parts of a package
 
@@ -32,7 +32,7 @@ def files(tmp_path, monkeypatch, make_store, two_person_wave):
         monkeypatch.chdir(tmp_path)
         samples, rate_hz = soundfile.read(two_person_wave)
         # Blocks that show figures need the whole recording.
-        end = len(samples) if SHOWN.search(source) else 3 * rate_hz
+        end = len(samples) if EXPECTED.search(source) else 3 * rate_hz
         soundfile.write("call.wav", samples[:end], rate_hz)
         (tmp_path / "runs" / "duet").mkdir(parents=True)
         shutil.copy(BUNDLED, tmp_path / "runs" / "duet" / "model.safetensors")
@@ -49,5 +49,5 @@ def test_block_runs_and_prints_what_it_shows(source, files, capsys):
     files(source)
     exec(compile(source, "block", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
-    shown = SHOWN.findall(source)
-    assert printed[: len(shown)] == shown
+    expected = EXPECTED.findall(source)
+    assert printed[: len(expected)] == expected

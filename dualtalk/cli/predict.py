@@ -21,7 +21,7 @@ def predict(
     protocol: Annotated[
         Protocol,
         typer.Option(
-            help="Evaluation protocol. [bold]partner-given[/]: the model sees the partner's true motion up to the "
+            help="Evaluation protocol. [bold]partner-given[/]: the partner's true motion is an input up to the "
             "frame before. [bold]closed-loop[/]: both voices are its only input."
         ),
     ] = "partner-given",
