@@ -4,6 +4,8 @@ import dualtalk
 
 conversation = dualtalk.simulate("call.wav", seed=0)
 conversation.save("out")
+# Or everything that `dualtalk simulate` writes: motion, video, report and viewer.
+dualtalk.simulate_to_folder("call.wav", "call", dualtalk.SimulationOptions(seed=0))
 head = dualtalk.load_head("open")
 head.vertices(conversation.a.motion)     # (frame, vertex, 3), metres
 """
