@@ -1,4 +1,4 @@
-"""The head model: the bundled open head and FLAME files, behind one interface; ARKit's unit names."""
+"""Head models: the bundled open head and FLAME files, behind one interface."""
 
 import os
 
@@ -14,7 +14,9 @@ def load_head(name_or_path: str | os.PathLike) -> Head:
     Raises
     ------
     InputError
-        No such file, or it is not a FLAME model, or it is a pickle that would run code.
+        No such file, not a FLAME model, or a pickle that would run code.
+    SetupError
+        A FLAME file without smplx installed.
     """
     if str(name_or_path) == "open":
         from dualtalk.head.open_head import open_head
@@ -26,7 +28,7 @@ def load_head(name_or_path: str | os.PathLike) -> Head:
 
 
 def retarget(motion, source: Head, target: Head):
-    """Carry motion into another head's space; see `dualtalk.head.retargeting.retarget`."""
+    """Retarget motion to another head's space; see `dualtalk.head.retargeting.retarget`."""
     from dualtalk.head.retargeting import retarget as carry
 
     return carry(motion, source, target)

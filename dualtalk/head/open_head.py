@@ -1,7 +1,7 @@
 """The open head: made from CC0 data, bundled, and FLAME's schema, so that no account is needed to see a face.
 
 Expression coefficients 0 to 40 are ARKit's units but for those that joints drive: `jawOpen`, `jawLeft`,
-`jawRight` are jaw rotations, the eight `eyeLook` units eye rotations (see `arkit.py`). The file was built by
+`jawRight` are jaw rotations, the eight `eyeLook` units eye rotations (see `blendshapes.py`). The file was built by
 `scripts/build_open_head/build.py`; its licence lies beside it.
 """
 

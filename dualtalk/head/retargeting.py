@@ -1,4 +1,4 @@
-"""Carry motion from one head's space to another's: the open head's ARKit units onto a FLAME file's expressions.
+"""Retargeting of motion between heads: the open head's ARKit blendshapes to a FLAME file's expressions.
 
 Rotations mean the same on both heads and pass unchanged. Expressions do not: each unit moves the source's skin,
 and the target's coefficients are those whose motion of the same places on its own skin comes nearest, by least
@@ -27,7 +27,7 @@ LIP_WEIGHT = 4.0
 
 
 def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
-    """The same motion in `target`'s space; the identity is reset, since shape spaces differ too.
+    """Convert motion to `target`'s space; the identity is reset, since shape spaces differ too.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
 
 @lru_cache(maxsize=4)
 def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
-    """Matrix from `source`'s expression coefficients to `target`'s."""
+    """Least-squares matrix from `source`'s expression coefficients to `target`'s."""
     laid_over, scale = _laid_over(source, target)
     nearest_m, counterpart = cKDTree(laid_over).query(target.template)
     skin = np.zeros(len(target.template), bool)
