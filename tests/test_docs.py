@@ -29,3 +29,11 @@ def test_every_package_is_described_in_the_architecture_page():
     layers = runpy.run_path(str(ROOT / "scripts" / "draw_layers.py"))["layers"]()
     missing = [name for row in layers for name in row if name[0] != "_" and f"| `{name}` |" not in page]
     assert not missing
+
+
+def test_prose_is_wrapped_at_120_columns():
+    long = []
+    for path in MARKDOWN:
+        prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL).splitlines()
+        long += [f"{path.name}: {line}" for line in prose if len(line) > 120 and not line.startswith(("|", "#"))]
+    assert not long
