@@ -6,13 +6,17 @@ from pathlib import Path
 import lightning
 import torch
 from torch.utils.data import Sampler
-from torchdata.stateful_dataloader import StatefulDataLoader
 
 from dualtalk.data.sampler import WindowSampler
 from dualtalk.data.shards import INDEX, ShardedWindows
 from dualtalk.data.windows import ConcatWindows, ConversationWindows, StoreWindows
-from dualtalk.errors import InputError
+from dualtalk.errors import InputError, missing_extra
 from dualtalk.store import open_store
+
+try:
+    from torchdata.stateful_dataloader import StatefulDataLoader
+except ModuleNotFoundError as error:
+    raise missing_extra("training data", "train", error) from error
 
 
 class ConversationData(lightning.LightningDataModule):
