@@ -119,7 +119,7 @@ function measureCell(row, person) {
   });
 }
 
-function writeMeasures() {
+function writeMetrics() {
   const head = element("tr", {}, ...["", "A", "B", "unit", "expected range"].map((text, column) =>
     element("th", { textContent: text, scope: "col", className: ["", "a", "b", "", ""][column] })));
   const table = element("table", {}, element("thead", {}, head));
@@ -134,7 +134,7 @@ function writeMeasures() {
         element("td", { textContent: rangeText(row.range, row.unit), className: "unit" })));
     if (Object.keys(rows).length) table.append(body);
   }
-  byId("measures").append(element("h2", { textContent: "Measures" }), element("div", { className: "wide" }, table));
+  byId("metrics").append(element("h2", { textContent: "Metrics" }), element("div", { className: "wide" }, table));
 }
 
 // ---- charts
@@ -226,7 +226,7 @@ document.addEventListener("keydown", event => {
 writeHeader();
 writeLegend();
 writeStrip();
-writeMeasures();
+writeMetrics();
 writeRun({ ...data.run, notes: undefined });
 loadVideo();
 rebuild();
