@@ -23,7 +23,7 @@ def ready_torchaudio() -> None:
 
 
 def _no_extension() -> ModuleType:
-    """The names that torchaudio expects of `torchaudio._extension` in a build without an extension."""
+    """A substitute for `torchaudio._extension`, with the names of a torchaudio build without an extension."""
     module = ModuleType("torchaudio._extension", "No compiled extension.")
     vars(module).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=lambda function: function)
     return module

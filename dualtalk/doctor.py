@@ -20,7 +20,7 @@ from rich.table import Table
 
 from dualtalk.errors import DualTalkError
 
-REINSTALL = "install again: pip install -c constraints.txt dualtalk"
+REINSTALL = "reinstall: pip install -c constraints.txt dualtalk"
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check; `says` is the description or the remedy."""
+    """The result of a check; `message` is the description of what works, or the remedy."""
 
     name: str
     works: bool
     required: bool
-    says: str
+    message: str
 
 
 def examine() -> list[Finding]:
@@ -64,7 +64,7 @@ def show(findings: list[Finding]) -> bool:
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
         mark = "[green]works" if finding.works else "[red]fails" if finding.required else "[yellow]absent"
-        table.add_row(mark, finding.name, finding.says)
+        table.add_row(mark, finding.name, finding.message)
     Console().print(table)
     return all(finding.works for finding in findings if finding.required)
 
@@ -73,10 +73,10 @@ def _try(check: Check) -> Finding:
     try:
         return Finding(check.name, True, check.required, check.attempt())
     except DualTalkError as error:
-        says = str(error)
+        message = str(error)
     except Exception as error:
-        says = f"{check.remedy} ({type(error).__name__}: {error})"
-    return Finding(check.name, False, check.required, " ".join(says.split()))
+        message = f"{check.remedy} ({type(error).__name__}: {error})"
+    return Finding(check.name, False, check.required, " ".join(message.split()))
 
 
 def _python() -> str:
@@ -94,14 +94,14 @@ def _torch() -> str:
 def _pyannote() -> str:
     import dualtalk.audio.third_party  # noqa: F401
 
-    return f"{version('pyannote.audio')}, its telemetry turned off"
+    return f"{version('pyannote.audio')}, telemetry off"
 
 
 def _voice_activity() -> str:
     from dualtalk.audio.voice_activity import detect_speech
 
     spans = len(detect_speech(_a_second_of_hum()))
-    return f"bundled weights answer ({spans} spans of speech in a hum)"
+    return f"bundled weights run ({spans} speech segments in a hum)"
 
 
 def _phonemes() -> str:
@@ -118,12 +118,12 @@ def _head() -> str:
 
     head = load_head("open")
     flame = (
-        f"smplx {version('smplx')}" if find_spec("smplx") else "not without smplx: pip install 'dualtalk[flame]'"
+        f"FLAME by smplx {version('smplx')}" if find_spec("smplx") else "FLAME needs pip install 'dualtalk[flame]'"
     )
-    return f"open head, {len(head.template)} vertices, FLAME by {flame}"
+    return f"open head, {len(head.template)} vertices; {flame}"
 
 
-def _draws(renderer_name: Literal["moderngl", "pyrender"]) -> Callable[[], str]:
+def _renders(renderer_name: Literal["moderngl", "pyrender"]) -> Callable[[], str]:
     def attempt() -> str:
         from dualtalk.head import load_head
         from dualtalk.render.renderer import open_renderer
@@ -152,7 +152,7 @@ def _encoder() -> str:
             writer.send(np.zeros((64, 64, 3), np.uint8))
         writer.close()
         if not path.stat().st_size:
-            raise RuntimeError("it wrote an empty file")
+            raise RuntimeError("ffmpeg wrote an empty file")
     return f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}, H.264"
 
 
@@ -176,8 +176,8 @@ CHECKS = (
     Check("voice activity", _voice_activity),
     Check("phonemes", _phonemes),
     Check("head", _head),
-    Check("drawing: moderngl", _draws("moderngl")),
-    Check("drawing: pyrender", _draws("pyrender"), required=False),
+    Check("rendering: moderngl", _renders("moderngl")),
+    Check("rendering: pyrender", _renders("pyrender"), required=False),
     Check("video encoder", _encoder),
     Check("synthetic voices", _voices, required=False),
 )

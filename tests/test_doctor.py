@@ -1,4 +1,4 @@
-"""The doctor: tells what works from what does not, says what to do, and fails only for what is needed."""
+"""The verb `doctor`: each check passes or gives a remedy, and only required checks make it fail."""
 
 import pytest
 
@@ -11,15 +11,15 @@ def works():
     return "1.0"
 
 
-def lacks():
+def raises_setup_error():
     raise SetupError("no EGL; apt-get install libegl1")
 
 
-def breaks():
+def raises_import_error():
     raise ImportError("no module named x")
 
 
-def test_everything_required_works_here(capsys):
+def test_every_required_check_passes_on_this_machine(capsys):
     findings = doctor.examine()
     assert [finding for finding in findings if finding.required and not finding.works] == []
     assert doctor.show(findings)
@@ -27,16 +27,16 @@ def test_everything_required_works_here(capsys):
 
 
 @pytest.mark.parametrize(
-    ("attempt", "required", "passes", "says"),
+    ("attempt", "required", "passes", "message"),
     [
         (works, True, True, "1.0"),
-        (lacks, True, False, "apt-get install libegl1"),
-        (lacks, False, True, "apt-get install libegl1"),
-        (breaks, True, False, "pip install"),
+        (raises_setup_error, True, False, "apt-get install libegl1"),
+        (raises_setup_error, False, True, "apt-get install libegl1"),
+        (raises_import_error, True, False, "pip install"),
     ],
 )
-def test_a_finding_says_what_to_do(monkeypatch, attempt, required, passes, says):
+def test_a_failed_check_gives_a_remedy(monkeypatch, attempt, required, passes, message):
     monkeypatch.setattr(doctor, "CHECKS", (Check("thing", attempt, required=required),))
     findings = doctor.examine()
-    assert says in findings[0].says
+    assert message in findings[0].message
     assert doctor.show(findings) is passes

@@ -47,8 +47,8 @@ def test_level_hardly_matters(talk, found):
     assert abs(len(softer) - len(found)) < 0.15 * len(found)
 
 
-def test_a_long_stretch_is_recognised_piece_by_piece(talk, found, monkeypatch):
-    monkeypatch.setattr(phonemes, "LONGEST_STRETCH_S", 4.0)
+def test_a_long_segment_split_into_pieces_has_about_the_same_phonemes(talk, found, monkeypatch):
+    monkeypatch.setattr(phonemes, "LONGEST_SEGMENT_S", 4.0)
     pieces = recognise_phonemes(talk, detect_speech(talk))
     assert abs(len(pieces) - len(found)) < 0.15 * len(found)
     assert all(one.end_s <= two.start_s + 1e-9 for one, two in pairwise(pieces))

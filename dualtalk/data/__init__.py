@@ -1,6 +1,6 @@
 """Training data: windows of conversations, both people always together, from a store or from shards.
 
-`dualtalk.data.module.ConversationData` hands them to Lightning.
+`dualtalk.data.module.ConversationData` is the LightningDataModule that yields them in batches.
 """
 
 from dualtalk.data.shards import ShardedWindows, write_shards

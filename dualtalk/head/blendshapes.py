@@ -1,11 +1,11 @@
-"""The 52 face units of Apple's ARKit, by name, and which of them the open head's expression slots hold.
+"""Conversion between the weights of Apple's 52 ARKit blendshapes (units) and the open head's motion.
 
-ARKit's units are numbers from 0 (rest) to 1 (full). Left and right are the person's own. The open head drives
-the jaw's opening and sideways motion and the gaze by joints, as FLAME does; the other 41 units are expression
+ARKit weights range from 0 (rest) to 1 (full). Left and right are the person's own. The open head represents jaw
+opening, sideways jaw motion and gaze by joint rotations, as FLAME does. The other 41 units are the expression
 coefficients 0 to 40, in ARKit's order. Source: Apple's documentation of ARFaceAnchor.BlendShapeLocation.
 
-Rotations: about +x (to the person's left) the jaw opens, the head nods and the eyes look down; about +y (up) the
-jaw, the head and the eyes turn to the person's left.
+A positive rotation about x (to the person's left) opens the jaw, lowers the head and turns the eyes down. A
+positive rotation about y (up) turns the jaw, the head and the eyes to the person's left.
 """
 
 import numpy as np
@@ -20,11 +20,11 @@ EYE_JOINT_UNITS = tuple(unit for unit in ARKIT_UNITS if unit.startswith("eyeLook
 EXPRESSION_UNITS = tuple(unit for unit in ARKIT_UNITS if unit not in JAW_JOINT_UNITS + EYE_JOINT_UNITS)
 UNIT_SLOT = {unit: slot for slot, unit in enumerate(EXPRESSION_UNITS)}
 
-# The open head's joint rotations at a full unit, those of the sculpted shapes: the jaw's, and the eyes' as far as
-# the lids go with them.
+# Joint rotations at weight 1, measured on the sculpted blendshapes: of the jaw, and of the eyes as far as the lids
+# follow them.
 JAW_OPEN_RAD, JAW_SIDE_RAD = 0.318, 0.101
 LOOK_DOWN_RAD, LOOK_UP_RAD, LOOK_SIDE_RAD = 0.314, 0.192, 0.384
-# Each of these units is a rotation of this many radians on one axis: part of the motion, its column, amount.
+# Units that joints represent: part of the motion, column of that part, and rotation in radians at weight 1.
 JOINT_ROTATIONS = {
     "jawOpen": ("jaw", 0, JAW_OPEN_RAD),
     "jawLeft": ("jaw", 1, JAW_SIDE_RAD),
@@ -43,12 +43,15 @@ JOINT_ROTATIONS = {
 def motion_from_arkit(
     units: Float[np.ndarray, "frame 52"], head_rotvec_rad: Float[np.ndarray, "frame 3"] | None = None
 ) -> HeadMotion:
-    """Motion of the open head that shows ARKit's units; the head is upright unless its rotation is given.
+    """Convert ARKit blendshape weights to motion of the open head.
 
     Parameters
     ----------
     units : (frame, 52)
-        In the order of `ARKIT_UNITS`, 0 to 1. Opposite looks, and the jaw's two sides, cancel.
+        Weights from 0 to 1, in the order of `ARKIT_UNITS`. Opposite gaze directions cancel, and so do `jawLeft`
+        and `jawRight`.
+    head_rotvec_rad : (frame, 3), optional
+        Head rotation; upright if not given.
     """
     expression = np.zeros((len(units), 50), np.float32)
     expression[:, : len(EXPRESSION_UNITS)] = units[:, [ARKIT_UNITS.index(unit) for unit in EXPRESSION_UNITS]]
@@ -65,20 +68,22 @@ def motion_from_arkit(
 
 
 def arkit_from_motion(motion: HeadMotion) -> Float32[np.ndarray, "frame 52"]:
-    """ARKit's units of a motion of the open head: `motion_from_arkit` undone. Rolls of jaw and eyes have no unit.
+    """Convert motion of the open head to ARKit blendshape weights, the inverse of `motion_from_arkit`.
+
+    Roll of the jaw and of the eyes is dropped, because no ARKit blendshape represents it.
 
     Raises
     ------
     InputError
-        The motion is of another head.
+        The motion is in another space.
     """
     if motion.space != "open":
-        raise InputError(f"motion is in space {motion.space!r}; only the open head's holds ARKit's units")
+        raise InputError(f"motion is in space {motion.space!r}; wanted 'open', which has the ARKit blendshapes")
     units = np.zeros((motion.frames, len(ARKIT_UNITS)), np.float32)
     for unit, slot in UNIT_SLOT.items():
         units[:, ARKIT_UNITS.index(unit)] = motion.expression[:, slot]
     turned = {"jaw": motion.jaw_rotvec_rad, "eyes": motion.eyes_rotvec_rad}
     for unit, (part, column, full_rad) in JOINT_ROTATIONS.items():
-        # Of two opposite units, the one that the rotation's sign asks for.
+        # The sign of the rotation selects one of two opposite units.
         units[:, ARKIT_UNITS.index(unit)] = np.maximum(turned[part][:, column] / full_rad, 0)
     return units

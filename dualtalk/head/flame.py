@@ -1,8 +1,9 @@
-"""FLAME files (2020, 2023, 2023 Open) as heads. A file holds a mesh and its motion; the rest is found here.
+"""FLAME files (2020, 2023, 2023 Open) as heads.
 
-Which faces are eyes, irises and lips is read from the mesh and from what the joints move, so that no list of
-vertex numbers is needed: eyeballs are the parts that follow the eye joints, and the mouth's line is where
-skin that falls with the jaw lies against skin that does not. Skin, brows and hair are one region.
+A FLAME file holds a mesh, its blendshapes and its joints, but it does not label the eyes, irises and lips. This
+module finds them from the geometry and the skinning weights, so it needs no list of vertex indices. An eyeball is
+the connected part of the mesh that follows an eye joint. The lips meet where vertices that drop as the jaw opens
+lie next to vertices that do not. Skin, brows and hair are one region.
 """
 
 import os
@@ -33,23 +34,24 @@ SHAPES: dict[str, tuple[str | int, ...]] = {
     "kintree_table": (2, 5),
 }
 JAW, LEFT_EYE, RIGHT_EYE = 2, 3, 4
-# Widths of a human iris (11.7 mm) and, in room light, of its pupil.
+# Radii of a human iris (11.7 mm wide) and of its pupil in room light.
 IRIS_RADIUS_M, PUPIL_RADIUS_M = 0.00585, 0.002
-# Lips are sought with the jaw this far open, where it is clear which of them it takes along.
+# Jaw rotation at which the lips are searched for. It is large enough to separate the lower lip from the upper lip.
 PROBE_RAD = 0.2
-# Skin this near to other skin, with drops this different (as a share of the largest), faces it across the slit.
+# Two skin vertices at most this far apart, whose drops differ by more than this share of the largest drop, lie on
+# opposite sides of the mouth opening.
 LARGEST_LIP_STEP_M, PARTED_SHARE = 0.004, 0.12
 LEAST_OPENING_M, MIDLINE_M, LIP_DEPTH_M = 0.005, 0.003, 0.02
 UPPER_LIP_M, LOWER_LIP_M = 0.008, 0.010
 
 
 def read_flame(path: str | os.PathLike) -> SkinnedHead:
-    """The head of a FLAME file.
+    """Read a FLAME file as a head.
 
     Raises
     ------
     InputError
-        No such file, not a pickle, one that could run code, or not FLAME's arrays.
+        There is no such file, it is not a pickle, the pickle could run code, or its arrays are not FLAME's.
     """
     path = Path(path)
     arrays = _flame_arrays(path, read_pickled_arrays(path))
@@ -121,7 +123,7 @@ def _eye(path: Path, arrays: FlameArrays, parts: np.ndarray, joint: int) -> Eye:
 
 
 def _colour_eye(regions: UInt8[np.ndarray, "face"], arrays: FlameArrays, eye: Eye) -> None:
-    """Sclera, and iris and pupil by angle from the axis straight out of the face."""
+    """Mark the eye's faces in `regions`: iris and pupil by angle from the forward axis, the rest as sclera."""
     ball = np.flatnonzero(np.isin(arrays.f[:, 0], eye.vertices))
     outward = arrays.v_template[arrays.f[ball]] - eye.centre_m
     off_axis_m = _mid_range(
@@ -148,7 +150,7 @@ def _mouth_line(path: Path, arrays: FlameArrays, skin: np.ndarray) -> tuple[np.n
     middle = np.abs(points[lower, 0]) < MIDLINE_M
     if not middle.any():
         raise InputError(f"{path}: no lips meet at the middle of the face; is it a FLAME head in metres?")
-    # The inner mouth lies behind the lips and meets itself too.
+    # Surfaces of the inner mouth also touch at rest; they lie behind the lips.
     lips = points[lower, 2] > points[lower[middle], 2].max() - LIP_DEPTH_M
     upper, lower = upper[lips], lower[lips]
     closest = np.linalg.norm(points[upper] - points[lower], axis=1).argsort(kind="stable")
@@ -157,7 +159,7 @@ def _mouth_line(path: Path, arrays: FlameArrays, skin: np.ndarray) -> tuple[np.n
 
 
 def _drop_with_jaw(arrays: FlameArrays) -> Float[np.ndarray, "vertex"]:
-    """How far each vertex falls when the jaw opens, metres."""
+    """Downward displacement of each vertex when the jaw opens by `PROBE_RAD`, in metres."""
     rotation = Rotation.from_rotvec([PROBE_RAD, 0, 0]).as_matrix().astype(np.float32)
     features = np.zeros((4, 3, 3), np.float32)
     features[JAW - 1] = rotation - np.eye(3)
@@ -170,7 +172,7 @@ def _drop_with_jaw(arrays: FlameArrays) -> Float[np.ndarray, "vertex"]:
 
 
 def _lip_faces(arrays: FlameArrays, skin: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """(face,) bool: a lens about the mouth's line, as wide as the line and as high as lips are."""
+    """(face,) bool: faces in a lens-shaped area around the mouth line, as wide as the line and as high as lips."""
     x, y, z = arrays.v_template.T
     line = (arrays.v_template[upper] + arrays.v_template[lower]) / 2
     line = line[line[:, 0].argsort(kind="stable")]
@@ -183,6 +185,8 @@ def _lip_faces(arrays: FlameArrays, skin: np.ndarray, upper: np.ndarray, lower: 
 
 
 def _mid_range(corners: Float[np.ndarray, "face 3"]) -> Float[np.ndarray, "face"]:
-    """Halfway between a face's least and largest corner: the same for both triangles of a quad between two rings,
-    so that a threshold on it follows the rings."""
+    """Mean of the smallest and the largest corner value of each face.
+
+    Both triangles of a quad between two rings of vertices have the same value, so a threshold follows the rings.
+    """
     return (corners.min(axis=1) + corners.max(axis=1)) / 2

@@ -12,13 +12,13 @@ from jaxtyping import Float32, Int, Int32, UInt8
 
 from dualtalk.core import HeadMotion, Space
 
-# Lips at most this far apart look closed.
+# Lips that are at most this far apart look closed.
 LIPS_CLOSED_M = 0.002
 
 
 @dataclass(frozen=True, eq=False)
 class Eye:
-    """An eyeball at rest: its place in the mesh, for gaze and for drawing the iris.
+    """An eyeball at rest, for gaze and for drawing the iris.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
-"""The open head: made from CC0 data, bundled, and FLAME's schema, so that no account is needed to see a face.
+"""The open head: bundled, built from CC0 data, and in FLAME's schema. It needs no account and no download.
 
-Expression coefficients 0 to 40 are ARKit's units but for those that joints drive: `jawOpen`, `jawLeft`,
-`jawRight` are jaw rotations, the eight `eyeLook` units eye rotations (see `blendshapes.py`). The file was built by
-`scripts/build_open_head/build.py`; its licence lies beside it.
+Expression coefficients 0 to 40 are the ARKit blendshapes that joints do not represent: `jawOpen`, `jawLeft` and
+`jawRight` are jaw rotations, and the eight `eyeLook` blendshapes are eye rotations (see `blendshapes.py`).
+`scripts/build_open_head/build.py` built the file; its licence is in the same folder.
 """
 
 from functools import cache
@@ -16,13 +16,13 @@ from dualtalk.head.head import Eye
 from dualtalk.head.skinned import FlameArrays, SkinnedHead
 
 IDENTITIES, EXPRESSIONS = 300, 100
-# Joint tree of FLAME: root, then neck on it, then jaw and eyes on the neck.
+# FLAME's joint tree: the root, the neck on the root, and the jaw and the eyes on the neck.
 PARENTS = np.array([[-1, 0, 1, 1, 1], [0, 1, 2, 3, 4]])
 
 
 @cache
 def open_head() -> SkinnedHead:
-    """The bundled head."""
+    """Load the bundled head."""
     with as_file(files("dualtalk.head") / "open_head.npz") as path, np.load(path, allow_pickle=False) as archive:
         stored = {key: archive[key] for key in archive.files}
     template = stored["template"]

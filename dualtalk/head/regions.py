@@ -1,4 +1,4 @@
-"""What each face of a head's mesh is made of, so that a renderer can colour it without textures."""
+"""Materials of a head's triangles, from which a renderer colours the mesh without textures."""
 
 from enum import IntEnum
 

@@ -1,9 +1,9 @@
 """Retargeting of motion between heads: the open head's ARKit blendshapes to a FLAME file's expressions.
 
-Rotations mean the same on both heads and pass unchanged. Expressions do not: each unit moves the source's skin,
-and the target's coefficients are those whose motion of the same places on its own skin comes nearest, by least
-squares. Places correspond when they are nearest after the two mean heads have been laid over each other by
-their eyes and jaw. What the target's basis cannot make is lost; the fit keeps the mouth first.
+Joint rotations have the same meaning on both heads and are copied. Expressions are fitted by least squares: the
+target's coefficients are those whose vertex displacements come closest to the source's displacements. For the fit,
+the mean heads are aligned by their eyes and jaw, and each target vertex is paired with the nearest source vertex.
+Displacements outside the span of the target's basis are lost. Lip vertices have a larger weight in the fit.
 """
 
 from dataclasses import replace
@@ -18,24 +18,26 @@ from dualtalk.errors import InputError
 from dualtalk.head.head import Head
 from dualtalk.head.regions import Region
 
-# Skin further from its counterpart than this has none: ears, neck and hair differ between heads.
+# Vertices whose nearest vertex is further away than this are not paired: ears, neck and hair differ between heads.
 FARTHEST_PAIR_M = 0.012
-# Ridge penalty, in units of the mean squared displacement of one coefficient: keeps coefficients small where
-# two of them move the skin alike.
+# Ridge penalty relative to the mean squared displacement of one coefficient. It keeps coefficients small where two
+# of them displace the skin in nearly the same way.
 RIDGE = 1e-2
 LIP_WEIGHT = 4.0
 
 
 def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
-    """Convert motion to `target`'s space; the identity is reset, since shape spaces differ too.
+    """Convert motion to `target`'s space.
+
+    The identity is reset to the mean head, because the heads' shape spaces differ too.
 
     Raises
     ------
     InputError
-        `motion` is not in `source`'s space, or the two heads have no skin in common.
+        `motion` is not in `source`'s space, or fewer than 100 vertices of the two heads can be paired.
     """
     if motion.space != source.space:
-        raise InputError(f"motion is in space {motion.space!r}, the head to carry it from in {source.space!r}")
+        raise InputError(f"motion is in space {motion.space!r}; wanted {source.space!r}, that of the source head")
     coefficients = motion.coefficients.copy()
     expression = motion.layout.slice_of("expression")
     coefficients[:, expression] = motion.expression @ expression_map(source, target).T
@@ -45,14 +47,15 @@ def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
 @lru_cache(maxsize=4)
 def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
     """Least-squares matrix from `source`'s expression coefficients to `target`'s."""
-    laid_over, scale = _laid_over(source, target)
-    nearest_m, counterpart = cKDTree(laid_over).query(target.template)
+    aligned, scale = _align(source, target)
+    nearest_m, counterpart = cKDTree(aligned).query(target.template)
     skin = np.zeros(len(target.template), bool)
     skin[target.faces[np.isin(target.regions, (Region.SKIN, Region.LIPS, Region.BROW))].ravel()] = True
     paired = np.flatnonzero(skin & (nearest_m < FARTHEST_PAIR_M))
     if len(paired) < 100:
         raise InputError(
-            f"{target.name} and {source.name} have {len(paired)} places in common; is the file a head in metres?"
+            f"only {len(paired)} vertices of {target.name} and {source.name} can be paired; wanted 100 or more: "
+            "is the file a head in metres?"
         )
     weight = np.ones(len(paired))
     lips = np.unique(target.faces[target.regions == Region.LIPS])
@@ -67,8 +70,8 @@ def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
     return np.linalg.solve(gram + penalty * np.eye(len(gram)), a.T @ b).astype(np.float32)
 
 
-def _laid_over(source: Head, target: Head) -> tuple[np.ndarray, float]:
-    """Source's template scaled and moved so that its eyes and jaw lie on the target's; and that scale."""
+def _align(source: Head, target: Head) -> tuple[np.ndarray, float]:
+    """Scale and translate the source's template so that its eyes and jaw match the target's; return both."""
     marks = [np.stack([head.eyes[0].centre_m, head.eyes[1].centre_m, head.jaw_m]) for head in (source, target)]
     middles = [mark.mean(axis=0) for mark in marks]
     spans = [np.linalg.norm(mark - middle) for mark, middle in zip(marks, middles, strict=True)]
@@ -77,7 +80,7 @@ def _laid_over(source: Head, target: Head) -> tuple[np.ndarray, float]:
 
 
 def _expression_basis(head: Head) -> Float[np.ndarray, "vertex 3 coef"]:
-    """How far each vertex moves for one unit of each expression coefficient."""
+    """Displacement of each vertex for each expression coefficient at 1."""
     count = FULL62.widths["expression"]
     units = np.zeros((count + 1, FULL62.width), np.float32)
     units[1:, FULL62.slice_of("expression")] = np.eye(count)

@@ -1,8 +1,8 @@
 """A head of FLAME's schema, posed by linear blend skinning.
 
-The result is that of smplx's FLAME layer, which the tests compare it with. The order of operations differs, for
-speed on many frames of one person: the identity is applied once, coefficients without effect are left out, and
-each joint transforms only the vertices that it has a weight on.
+The result equals that of smplx's FLAME layer; tests compare the two. The order of operations differs, for speed on
+many frames of one person: the identity is applied once, coefficients without effect are left out, and each joint
+transforms only the vertices on which it has a weight.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class FlameArrays:
 
 @dataclass(frozen=True, eq=False)
 class _Tensors:
-    """What skinning needs of a file's arrays, as tensors.
+    """The arrays that skinning needs, as tensors.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class _Tensors:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Some of a head's vertices, and what moves them.
+    """A subset of a head's vertices, with their correctives and skinning weights.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class SkinnedHead:
         if motion.space != self.space:
             raise InputError(
                 f"motion is in space {motion.space!r}, head {self.name!r} in {self.space!r}; "
-                "the numbers would mean other expressions"
+                "the coefficients would mean other expressions"
             )
         identity = torch.from_numpy(motion.identity if shape is None else shape)
         used = identity[None, : self._tensors.identity.shape[-1]]
