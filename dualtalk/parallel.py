@@ -24,9 +24,6 @@ from dualtalk.errors import SetupError
 QUEUED_PER_WORKER = 4
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# Called with the number of finished jobs and the number of all jobs.
-Progress = Callable[[int, int], None]
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ from dualtalk import __version__
 from dualtalk.cli import app
 from dualtalk.errors import InputError
 from dualtalk.io.result_folder import result_folder
-from dualtalk.simulation.pipeline import RESULTS
+from dualtalk.simulation.options import RESULTS
 
 
 def run(*arguments):

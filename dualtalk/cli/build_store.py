@@ -7,14 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from dualtalk.audio.turn_statistics import turn_statistics
-from dualtalk.cli.progress import Report, Stages
+from dualtalk.cli.progress import Stages
 from dualtalk.cli.validate import LISTED_ERRORS
 from dualtalk.errors import Interrupted
+from dualtalk.progress import Progress, TimedStages
 from dualtalk.store import BuildReport, Store, open_store, validate_store
 from dualtalk.store.schema import REJECTED, SPLITS
 
 
-def build(what: str, out: Path, make: Callable[[Report], BuildReport]) -> list[str]:
+def build(what: str, out: Path, make: Callable[[Progress], BuildReport]) -> list[str]:
     """Run `make`, validate the store `out` that it wrote, and return lines that summarize it.
 
     Raises
@@ -22,13 +23,14 @@ def build(what: str, out: Path, make: Callable[[Report], BuildReport]) -> list[s
     DualTalkError
         Whatever `make` raises; `Interrupted` after Ctrl-C, which keeps the clips that are complete.
     """
-    with _resumable(out), Stages() as stages:
-        with stages.stage(what) as report:
+    with _resumable(out), Stages() as bars:
+        stages = TimedStages(bars.stage)
+        with stages(what) as report:
             built = make(report)
-        with stages.stage("validating") as report:
+        with stages("validating") as report:
             errors = validate_store(out, report)
     lines = [
-        f"{out}: {built.made} clips made, {built.kept} kept in {sum(stages.seconds.values()):.1f} s",
+        f"{out}: {built.made} clips made, {built.kept} kept in {sum(stages.timings_s.values()):.1f} s",
         *_contents(open_store(out)),
     ]
     if built.rejected:

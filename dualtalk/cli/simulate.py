@@ -57,7 +57,8 @@ def simulate(
     start_s = time.perf_counter()
     paths = [audio] if audio2 is None else [audio, audio2]
     from dualtalk.cli.progress import Stages
-    from dualtalk.simulation.pipeline import SimulationOptions, simulate_to_folder
+    from dualtalk.simulation.options import SimulationOptions
+    from dualtalk.simulation.pipeline import simulate_to_folder
 
     options = SimulationOptions(
         head=head,

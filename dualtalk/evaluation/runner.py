@@ -23,8 +23,8 @@ from dualtalk.evaluation.registry import METRICS, Metric, available_metrics
 from dualtalk.io.clip_files import ClipFiles
 from dualtalk.metrics.bootstrap import Estimate, pooled_estimates
 from dualtalk.parallel import WorkerPool
+from dualtalk.progress import Progress
 
-Progress = Callable[[int, int], None]
 WORST_TRANSITIONS = 3
 
 

@@ -17,9 +17,9 @@ from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.corpora import get_corpus
 from dualtalk.corpora.corpus import Clip, require_folder
 from dualtalk.errors import InputError
-from dualtalk.parallel import Progress
 from dualtalk.preprocess.alignment import AlignedClip, align_tracks
 from dualtalk.preprocess.splits import SplitScheme, split_clips
+from dualtalk.progress import Progress
 from dualtalk.store import BuildReport, ClipDraft, Task, build_store
 from dualtalk.store.writer import Rejected
 

@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head
+from dualtalk.progress import Progress
 from dualtalk.render.encode import open_video
 from dualtalk.render.overlay import name_plates, speaking_levels
 from dualtalk.render.renderer import Renderer, RendererName, open_renderer
@@ -32,7 +33,7 @@ def render_conversation(
     size: tuple[int, int] = (1024, 512),
     renderer: RendererName = "auto",
     appearances: tuple[Appearance, Appearance] = APPEARANCES,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Render both participants to a video: H.264 at 25 frames a second, A's voice left and B's right.
 

@@ -8,7 +8,7 @@ from importlib import import_module
 
 # Loaded on first use: the closed loop, which training uses too, needs neither a renderer nor the pages.
 _PUBLIC = {
-    "SimulationOptions": "dualtalk.simulation.pipeline",
+    "SimulationOptions": "dualtalk.simulation.options",
     "SimulationReport": "dualtalk.simulation.pipeline",
     "simulate": "dualtalk.simulation.simulator",
     "simulate_to_folder": "dualtalk.simulation.pipeline",

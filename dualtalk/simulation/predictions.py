@@ -1,7 +1,6 @@
 """Predictions of a whole split as files: a model's motion for every clip of a store, which `evaluate` reads."""
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,11 +10,10 @@ from dualtalk.choices import Mode, Protocol
 from dualtalk.core import Conversation, Participant
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
+from dualtalk.progress import Progress
 from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
 from dualtalk.store import Store
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
-
-Report = Callable[[int, int], None]
 
 
 def predict_split(
@@ -29,7 +27,7 @@ def predict_split(
     seed: int = 0,
     samples: int = 1,
     seconds: float | None = None,
-    report: Report = lambda done, total: None,
+    report: Progress = lambda done, total: None,
 ) -> int:
     """Write `CLIP_speaker1.npz` and `CLIP_speaker2.npz` for every clip of a split.
 

@@ -16,19 +16,11 @@ from dualtalk.core import Conversation
 from dualtalk.head import Head, load_head
 from dualtalk.io.run_record import file_checksums, recorded_versions
 from dualtalk.metrics.conversation_summary import motion_summary
+from dualtalk.progress import Progress, TimedStages
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.simulation import simulator
-from dualtalk.simulation.pipeline import (
-    RECORD,
-    REPORT,
-    TURNS,
-    VIDEO,
-    VIEWER,
-    Report,
-    SimulationOptions,
-    TimedStages,
-)
+from dualtalk.simulation.options import RECORD, REPORT, TURNS, VIDEO, VIEWER, SimulationOptions
 from dualtalk.webpages import conversation_report
 from dualtalk.webpages.conversation_data import select_highlights
 from dualtalk.webpages.viewer import write_viewer
@@ -94,7 +86,7 @@ def _render(
     turns: pd.DataFrame,
     path: Path,
     options: SimulationOptions,
-    progress: Report,
+    progress: Progress,
 ) -> list[tuple[Any, Any]]:
     """Write the video; return the highlights of the report with their stills."""
     render.render_conversation(

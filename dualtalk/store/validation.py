@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from dualtalk.core import PARTY
 from dualtalk.errors import InputError
-from dualtalk.parallel import Progress
+from dualtalk.progress import Progress
 from dualtalk.store.schema import SPLITS, clip_path, clip_paths, sha256_of
 from dualtalk.store.store import Store, open_store
 

@@ -21,7 +21,8 @@ from pyannote.core import Timeline
 from dualtalk.audio.turns import turn_table
 from dualtalk.errors import DualTalkError, InputError, SetupError
 from dualtalk.io.atomic import written_whole
-from dualtalk.parallel import Progress, WorkerPool
+from dualtalk.parallel import WorkerPool
+from dualtalk.progress import Progress
 from dualtalk.store.formats import FORMAT, check_format
 from dualtalk.store.schema import (
     EVENT_COLUMNS,

@@ -12,7 +12,7 @@ from dualtalk.animator import animate as animate_conversation
 from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
-from dualtalk.parallel import Progress
+from dualtalk.progress import Progress
 from dualtalk.store import BuildReport, ClipDraft, Store, Task, build_store, open_store
 from dualtalk.synthesis.clips import (
     CORPUS,
