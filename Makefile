@@ -55,7 +55,7 @@ duet: $(READY) ## Train the bundled model from scratch, data included: takes hou
 	$(BIN)/dualtalk synthesize --hours 3 --seed 3 --kokoro-dir kokoro --speech-rate 1.3 \
 	    --vocabulary /usr/share/dict/american-english-small --out stores/words_long
 	$(BIN)/dualtalk train --config configs/train/duet_stage5.yaml
-	$(BIN)/python scripts/bundle_duet.py runs/duet_long/model.safetensors
+	$(BIN)/python scripts/bundle_duet.py runs/duet_stage5/model.safetensors
 
 viewer: ## Rebuild the viewer's script from dualtalk/webpages/viewer_source; needs Node
 	@command -v npm > /dev/null || { echo "make: needs Node; first: sudo apt-get install nodejs npm" >&2; exit 1; }

@@ -1,6 +1,6 @@
 """Bundle a trained duet with the package, in half precision, as the pretrained model of `dualtalk simulate`.
 
-    python scripts/bundle_duet.py runs/duet_long/model.safetensors
+    python scripts/bundle_duet.py runs/duet_stage5/model.safetensors
 
 `make duet` trains the model.
 """
