@@ -1,6 +1,6 @@
 """Labels, and options with a fixed set of values, which the command line and the library share.
 
-They stand in a module of their own that imports nothing, so that `dualtalk VERB --help` loads no heavy package.
+They are in a separate module that imports nothing heavy, so that `dualtalk VERB --help` answers at once.
 """
 
 from typing import Literal
@@ -12,6 +12,6 @@ PARTY = ("a", "b")
 Mode = Literal["mean", "sample"]
 ViewName = Literal["split", "face-to-face"]
 RendererName = Literal["auto", "moderngl", "pyrender"]
-# What a model is given beside both voices: the partner's true motion up to the frame before, or nothing.
+# Input of a model besides both voices: the partner's true motion up to the frame before, or nothing.
 Protocol = Literal["partner-given", "closed-loop"]
 SplitScheme = Literal["official", "speaker-disjoint"]

@@ -241,7 +241,7 @@ class HeadMotion:
         if "shape" in arrays:
             shape = np.atleast_2d(arrays["shape"]).mean(axis=0)[:IDENTITY_COEFFICIENTS]
             identity[: len(shape)] = shape
-        # __post_init__ refuses what is no space.
+        # __post_init__ checks that it is a valid space.
         stated = cast(Space, str(arrays["space"])) if "space" in arrays else None
         if space and stated and space != stated:
             raise InputError(f"{path} is in space {stated!r}; wanted {space!r}")
@@ -257,7 +257,7 @@ class HeadMotion:
 
 
 def require_radians(part: str, rotvecs_rad: Float[np.ndarray, "frame coef"]) -> None:
-    """Check that rotations are plausible in radians; rows that hold a NaN are passed over.
+    """Check that rotations are plausible in radians; rows that hold a NaN are skipped.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ class Conversation:
     def participant_seeds(self, seed: int) -> tuple[list[int], list[int]]:
         """Derive one numpy seed per participant from `seed` and a hash of the participant's audio.
 
-        Exchanging the participants therefore exchanges what is drawn for them. The position only enters if both
+        Exchanging the participants therefore exchanges their random numbers. The position only matters if both
         audios are equal.
         """
         digests = [

@@ -25,7 +25,7 @@ class Registry(Generic[T]):
     group : str
         Entry-point group, such as "dualtalk.corpora".
     kind : str
-        What one is called in messages, such as "corpus".
+        Word for one of the objects in messages, such as "corpus".
     builtin : mapping of str to T or EntryPoint
         The package's own; an EntryPoint is imported when it is first asked for. A plug-in cannot replace one of
         these: its name is skipped with a warning.
@@ -61,7 +61,7 @@ class Registry(Generic[T]):
             raise InputError(f"unknown {self.kind} {name!r}; available: {', '.join(self.names())}")
         try:
             self._loaded[name] = found[name].load()
-        except Exception as error:  # whatever another package's import may raise
+        except Exception as error:  # another package's import may raise any exception
             raise InputError(
                 f"{self.kind} {name!r} ({found[name].value}) cannot be imported: {type(error).__name__}: {error}"
             ) from error

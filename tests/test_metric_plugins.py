@@ -72,7 +72,7 @@ def test_plugins_come_after_the_packages_own_metrics_and_broken_ones_are_named(i
     assert metrics[: len(METRICS)] == METRICS
     assert [metric.name for metric in metrics[len(METRICS) :]] == ["failing", "jaw range error"]
     assert "no licence file" in caplog.text
-    assert "'no_metric' is left out: it is no Metric" in caplog.text
+    assert "'no_metric' is left out: it is not a Metric" in caplog.text
     assert "'taken' is left out: the name 'FD jaw' is taken" in caplog.text
 
 

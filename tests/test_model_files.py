@@ -92,7 +92,7 @@ def test_files_that_are_no_model_are_refused(tmp_path):
     with pytest.raises(InputError, match="not a whole safetensors file"):
         load_model(path)
     save_file({"x": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match="no model of ours"):
+    with pytest.raises(InputError, match="not a dualtalk model"):
         load_model(path)
     metadata = {"format": "2", "model_type": "duet", "config": "{}", "training_info": "{}"}
     save_file({"x": torch.zeros(2)}, path, metadata)

@@ -96,11 +96,11 @@ def test_no_native_library_is_said(monkeypatch):
         raise RuntimeError("libhama not available")
 
     monkeypatch.setattr(hama, "ASRModel", absent)
-    phonemes._recogniser.cache_clear()
+    phonemes.load_recogniser.cache_clear()
     with pytest.raises(SetupError, match="libhama"):
         recognise_phonemes(np.ones(16_000, np.float32), Timeline([Segment(0, 1)]))
     monkeypatch.undo()
-    phonemes._recogniser.cache_clear()
+    phonemes.load_recogniser.cache_clear()
 
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite, whose timing is known, is not installed")

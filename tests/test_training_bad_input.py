@@ -64,7 +64,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_d
     options += ["--output-dir", tmp_path / "run"]
     with monkeypatch.context() as broken:
         changed(broken, 3, lambda batch: batch._replace(audio=batch.audio * float("nan")))
-        refused(run(*options), about="the loss became nan at batch 1 (train000); the last checkpoint holds")
+        refused(run(*options), about="the loss became nan at batch 1 (train000); the last checkpoint was kept")
     assert not (tmp_path / "run" / "model.safetensors").exists()
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 2

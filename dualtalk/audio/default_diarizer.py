@@ -1,9 +1,9 @@
 """Speaker diarization of two people with bundled weights: a pyannote.audio pipeline that works offline.
 
-1. Voice activity detection finds speech. 2. A d-vector (speaker embedding) is computed for the half second around
-every tenth of a second of speech. 3. The d-vectors are clustered in two, each cluster becomes a Gaussian with a
-shared covariance, and the Viterbi path
-   with a cost per speaker change gives the turns.
+1. Voice activity detection finds speech.
+2. A d-vector (speaker embedding) is computed for the half second around every tenth of a second of speech.
+3. The d-vectors are clustered in two. Each cluster becomes a Gaussian with a shared covariance, and the Viterbi
+   path with a cost per speaker change gives the turns.
 
 Half a second is short for a d-vector, but turns are short too: on real conversations longer windows blur more than
 they gain. The output has no overlap: where both people speak, the louder one is chosen.

@@ -125,7 +125,7 @@ def _phonemes_of(audio: np.ndarray, piece: Segment) -> list[Phoneme]:
     context = audio[start : sample_at(piece.end + CONTEXT_S)]
     emissions = [
         (start / AUDIO_RATE_HZ + hop * HOP_S - EMISSION_DELAY_S, ipa, confidence)
-        for hop, ipa, confidence in _recogniser().emissions(context)
+        for hop, ipa, confidence in load_recogniser().emissions(context)
     ]
     ends = [*(time_s for time_s, _, _ in emissions[1:]), piece.end][: len(emissions)]
     found = []
@@ -142,7 +142,7 @@ def _phonemes_of(audio: np.ndarray, piece: Segment) -> list[Phoneme]:
     return found
 
 
-class _Recogniser:
+class Recogniser:
     """hama's network, and the plain IPA of each of its tokens.
 
     hama's public call returns the best tokens without their probabilities. `_log_probs` is the one place that uses
@@ -178,5 +178,5 @@ class _Recogniser:
 
 
 @cache
-def _recogniser() -> _Recogniser:
-    return _Recogniser()
+def load_recogniser() -> Recogniser:
+    return Recogniser()

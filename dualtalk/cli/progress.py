@@ -1,4 +1,4 @@
-"""What a long run shows while it works: a bar for each stage on a terminal, and nothing elsewhere."""
+"""Progress of a long run: a bar for each stage on a terminal, and no output elsewhere."""
 
 import sys
 from collections.abc import Iterator

@@ -163,7 +163,7 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
     shuffle : bool
         Shuffle in every epoch.
     mixed_clips : int
-        Number of clips whose windows are shuffled together; so many clips are held in memory.
+        Number of clips whose windows are shuffled together; this many clips are held in memory.
     rank, world_size : int, optional
         Rank of this process and number of processes; by default those of torch.distributed. With several processes
         each reader yields as many windows as the reader that has fewest, so that all end together.

@@ -1,7 +1,7 @@
 """Fixed-length windows of conversations. No window spans two clips; the windows of a split cover every clip.
 
-The windows of a clip start `stride_frames` apart; one more window ends with the clip where the stride leaves a
-rest. A clip shorter than a window gives one window, padded with frames that are not valid.
+The windows of a clip start `stride_frames` apart. Where they do not reach the end of the clip, one more window
+ends there. A clip shorter than a window gives one window, padded with frames that are not valid.
 """
 
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ def one_space(spaces: Sequence[str], source: object) -> str:
     """
     found = sorted({space for space in spaces if space})
     if len(found) > 1:
-        raise InputError(f"{source} mixes motion of the spaces {' and '.join(found)}; prepare them apart")
+        raise InputError(f"{source} mixes motion of the spaces {' and '.join(found)}; wanted one space per store")
     return found[0] if found else ""
 
 

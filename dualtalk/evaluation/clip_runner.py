@@ -71,7 +71,7 @@ class _ClipSums:
     def _measured(self, metric: Metric, inputs: MetricInputs) -> WeightedMean | None:
         try:
             return metric.measure(inputs)
-        except Exception as error:  # whatever another package's function may raise
+        except Exception as error:  # another package's function may raise any exception
             self.failures.setdefault(metric.name, f"{type(error).__name__}: {error}")
             return None
 
@@ -163,7 +163,7 @@ def mesh_regions(head: str, space: Space | None) -> MeshRegions | None:
 
 
 def _motion_of(pair: Sequence[ReferencePerson], who: int, frames: int) -> Motion:
-    """Motion of that one of the pair, or of the other where they have none."""
+    """Motion, as long as `frames`, of person `who` of the pair, or of the partner if that person has none."""
     motion = pair[who].motion or pair[1 - who].motion
     assert motion is not None
     return fit_length(motion.coefficients, frames)

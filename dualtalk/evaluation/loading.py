@@ -38,7 +38,7 @@ MAX_LISTED_NAMES = 5
 
 @dataclass(frozen=True, eq=False)
 class ReferencePerson:
-    """One person of a ground-truth clip; None for what is not known.
+    """One person of a ground-truth clip; fields without data are None.
 
     Attributes
     ----------

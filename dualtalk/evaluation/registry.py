@@ -1,4 +1,4 @@
-"""What a metric of the evaluation is, and which there are: the package's own, then those of plug-ins.
+"""The `Metric` type of the evaluation, and the available metrics: the package's own, then those of plug-ins.
 
 A plug-in is an installed package with an entry point in the group `dualtalk.metrics` that names a `Metric` with a
 `compute` function. `dualtalk evaluate` then computes it for every person of every clip, pools it over dialogues,
@@ -122,15 +122,15 @@ PLUGINS: Registry[Metric] = Registry("dualtalk.metrics", "metric", {})
 def available_metrics() -> tuple[Metric, ...]:
     """The package's own metrics, then those of installed plug-ins.
 
-    An entry point that cannot be imported, is no `Metric` with a `compute` function, or has the name of another
-    metric is logged as a warning and left out.
+    An entry point is left out with a logged warning if it cannot be imported, if it is not a `Metric` with a
+    `compute` function, or if another metric has the same name.
     """
     found = list(METRICS)
     for entry_point, metric in PLUGINS.items():
         if not isinstance(metric, Metric) or metric.compute is None:
-            logger.warning("metric plug-in %r is left out: it is no Metric with a compute function", entry_point)
+            logger.warning("plug-in %r is left out: it is not a Metric with a compute function", entry_point)
         elif metric.name in {one.name for one in found}:
-            logger.warning("metric plug-in %r is left out: the name %r is taken", entry_point, metric.name)
+            logger.warning("plug-in %r is left out: the name %r is taken", entry_point, metric.name)
         else:
             found.append(metric)
     return tuple(found)

@@ -46,7 +46,7 @@ class LiveLinkTake(NamedTuple):
 
 
 def read_live_link(path: str | os.PathLike) -> LiveLinkTake:
-    """Read a CSV file of the app, or of another tool that keeps to its format, as motion of the open head.
+    """Read a CSV file of the app, or of another tool that follows its format, as motion of the open head.
 
     The eyes take the file's eye rotations, or its eyeLook blendshapes where those rotations are absent or all 0.
 

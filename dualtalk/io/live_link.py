@@ -65,7 +65,7 @@ class LiveLinkTable(NamedTuple):
 
 
 def read_live_link_csv(path: str | os.PathLike) -> LiveLinkTable:
-    """Read a CSV file of the app, or of another tool that keeps to its format.
+    """Read a CSV file of the app, or of another tool that follows its format.
 
     Rows that repeat the time of the row before are dropped.
 

@@ -74,7 +74,7 @@ def activity(motion: HeadMotion, blendshape_names: tuple[str, ...]) -> Float[np.
 
 @dataclass(frozen=True, eq=False)
 class ListenerActivity:
-    """What `response_ratio` needs of one person.
+    """Input of `response_ratio` for one person.
 
     Attributes
     ----------

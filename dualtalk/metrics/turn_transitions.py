@@ -177,7 +177,10 @@ def peak_jerk_ratio(ground_truth: Motion, prediction: Motion, at: Frames) -> Wei
     """
     own, made = _difference_norms(ground_truth, prediction, order=3)
     if len(at) and (at.min() < HALF_WINDOW_FRAMES or at.max() >= len(own) - HALF_WINDOW_FRAMES):
-        raise InputError(f"a window of {WINDOW_FRAMES} frames leaves the {len(own)}; take `Roles.frames_of`")
+        raise InputError(
+            f"a window of {WINDOW_FRAMES} frames extends past the {len(own)} frames of motion; wanted frames "
+            "from `Roles.frames_of`"
+        )
     inside = windows(at)
     return _measured_ratio(float(made[inside].max(axis=1).sum()), float(own[inside].max(axis=1).sum()))
 

@@ -9,8 +9,8 @@
 | `SingleStream`, audio of self | own audio and motion | a speaker model without the partner, as FaceFormer |
 | `SingleStream`, audio of partner | the partner's audio, motion of both | a listener model without own audio |
 
-A smoothed mean is best under squared error and real motion of another moment under distribution metrics: compare a
-model's scores with both.
+A smoothed mean scores best under squared error, and real motion from another moment scores best under distribution
+metrics, so compare a model's scores with both.
 """
 
 from collections.abc import Iterable
@@ -174,7 +174,7 @@ class NearestNeighbour(ConversationModel):
     model_type = "nearest_neighbour"
 
     MELS = 20
-    # Audio is compared by its means over so many equal spans.
+    # Number of equal spans over which the audio features are averaged for the comparison.
     SPANS = 5
 
     keys: Tensor

@@ -55,7 +55,7 @@ ENCODERS: dict[str, type[AudioEncoder]] = {"log_mel": CausalLogMel, "transformer
 
 @dataclass(frozen=True, eq=False)
 class PretrainedModel:
-    """A model and what its numbers mean.
+    """A model, and the meaning of its motion coefficients.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def load_model(path: str | os.PathLike = DEFAULT) -> PretrainedModel:
     Raises
     ------
     InputError
-        No such file, a truncated one, one that is no model of ours, or one of a newer format.
+        No such file, a truncated file, a file that is not a dualtalk model, or a file of a newer format.
     """
     path = BUNDLED if path == DEFAULT else Path(path)
     if not path.is_file():
@@ -156,7 +156,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         raise InputError(f"{path} is not a whole safetensors file ({error}); was its copy cut off?") from error
     written = metadata.get("format", "")
     if not written.isdecimal():
-        raise InputError(f"{path} is a safetensors file, but no model of ours; its metadata is {sorted(metadata)}")
+        raise InputError(f"{path} is not a dualtalk model; its metadata is {sorted(metadata)}")
     if int(written) > FORMAT:
         raise InputError(
             f"{path} has format {written}; this version of dualtalk reads up to format {FORMAT}; "
@@ -167,7 +167,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     try:
         metadata = upgraded_metadata(metadata)
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path} has format 1, but lacks or garbles {error}") from error
+        raise InputError(f"{path} has format 1, but its metadata is missing or malformed: {error}") from error
     return metadata, upgraded_weights(metadata["model_type"], weights)
 
 

@@ -44,18 +44,19 @@ from dualtalk.models.interface import (
 )
 from dualtalk.models.training_interface import Criterion, TrainingBatch
 
-# Samples shrink toward the mean by this factor in coefficients that move the lips, and where the mean explains
-# more of a coefficient's variance (R²) than the end of the range; below its start only by the minimum, which keeps
-# heads from drifting. Lips follow the voice while heads and eyelids stay free.
+# Samples shrink toward the mean by this factor in coefficients that move the lips, and in coefficients whose R²
+# (the share of variance that the mean explains) is above the end of the range. Below the start of the range they
+# shrink by the minimum, which keeps heads from drifting. Lips thus follow the voice while heads and eyelids move
+# freely.
 MEAN_SHRINKAGE, SHRINKAGE_R2_RANGE, MIN_SHRINKAGE = 0.9, (0.1, 0.3), 0.005
-# Sampling temperature is lower by this where samples shrink toward the mean, and for head rotation: the likeliest
-# samples of a flow are its best (Kingma & Dhariwal 2018, "Glow"). At full temperature sway hides nods; blinks,
-# which the mean does not explain, need full temperature.
+# The sampling temperature is reduced by this where samples shrink toward the mean, and for head rotation, because
+# the most likely samples of a flow are its best (Kingma & Dhariwal 2018, "Glow"). At full temperature, sway hides
+# nods. Blinks, which the mean does not explain, need full temperature.
 TEMPERATURE_REDUCTION = 0.2
-# The mean is decoded for so many frames at once, until no coefficient changes by more than the tolerance. On a GPU
-# the comparison waits for the device, so it is made every few rounds.
+# Number of frames for which the mean is decoded at once, and the tolerance: rounds end when no coefficient changes
+# by more. On a GPU the comparison waits for the device, so it is made only every few rounds.
 FIXED_POINT_FRAMES, FIXED_POINT_TOLERANCE, GPU_ROUNDS_PER_CHECK = 50, 2e-5, 8
-# Closed-loop samples begin with a neutral face; so many frames are left out of calibration.
+# Closed-loop samples begin with a neutral face, so calibration skips this many frames.
 CALIBRATION_SKIP_FRAMES = 50
 # A sample that deviates from the ground truth returns by at least this share a frame in training, and at most by
 # so many standard deviations of the velocity.

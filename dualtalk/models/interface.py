@@ -70,16 +70,15 @@ class ConversationModel(nn.Module, ABC):
 
     A model of this or another package defines
 
-    - `model_type`, its name in model files; a plug-in's entry point in the group `dualtalk.models` has this name
-    and
-      refers to the class;
-    - `forward`; and, to be streamed, `start` and `decode_step` (`encode_audio` where audio has features of its
-    own);
+    - `model_type`, its name in model files; a plug-in's entry point in the group `dualtalk.models` has the same
+      name and refers to the class;
+    - `forward`; for streaming also `start` and `decode_step`, and `encode_audio` if the model computes audio
+      features;
     - `config_class`, a dataclass of JSON values from which `__init__(config, *audio_encoders)` builds the model. A
       class without one is built as `__init__(**to_config())`, by default from `motion_dim` alone.
 
-    Training needs no more: `training_losses` as it is trains `forward`. A model that is not built in one of these
-    two ways overrides `to_config` and `from_config`.
+    That is enough for training, because the default `training_losses` trains `forward`. A model that is not built
+    in one of these two ways overrides `to_config` and `from_config`.
 
     Attributes
     ----------

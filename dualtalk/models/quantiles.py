@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Samples and data are compared at so many quantiles; between two quantiles, no difference is stretched by more.
-# Chosen on the validation split.
+# Number of quantiles at which samples and data are compared, and the largest slope of the map between two
+# quantiles. Both were chosen on the validation split.
 QUANTILES, MAX_QUANTILE_SLOPE = 65, 5.0
 # Lower bound of the difference between two quantiles of the data.
 MIN_QUANTILE_STEP = 1e-5
@@ -14,7 +14,7 @@ MIN_QUANTILE_STEP = 1e-5
 def quantile_map(
     sampled: Float[Tensor, "frame coef"], data: Float[Tensor, "frame2 coef"]
 ) -> tuple[Float[Tensor, "coef quantile"], Float[Tensor, "coef quantile"]]:
-    """Quantiles of samples and of data; those of samples are spread to obey `MAX_QUANTILE_SLOPE`."""
+    """Quantiles of samples and of data; the samples' quantiles are spread so that `MAX_QUANTILE_SLOPE` holds."""
     # Dense at both ends, where blinks, smiles and closed lips are.
     levels = (1 - torch.linspace(0, torch.pi, QUANTILES, device=data.device).cos()) / 2
     source, target = (torch.quantile(motion, levels, dim=0).T for motion in (sampled, data))
@@ -29,9 +29,9 @@ def map_quantiles(
     source: Float[Tensor, "coef quantile"],
     target: Float[Tensor, "coef quantile"],
 ) -> Float[Tensor, "coef value"]:
-    """Each value moved from its place among `source` to the same place among `target`.
+    """Map each value from its quantile in `source` to the same quantile in `target`.
 
-    The map is linear between quantiles and a shift outside of them.
+    The map is linear between quantiles and a constant shift outside of their range.
     """
     above = torch.searchsorted(source, values).clamp(1, QUANTILES - 1)
     (low, high), (target_low, target_high) = (

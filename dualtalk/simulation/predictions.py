@@ -40,8 +40,8 @@ def predict_split(
         Folder of the files; several samples go to its folders sample0, sample1, and so on.
     split : str
     protocol : "partner-given" or "closed-loop"
-        Whether the model gets the partner's true motion so far, or both voices only. The animator takes no motion,
-        so that both protocols give the same.
+        Whether the model gets the partner's true motion so far, or both voices only. The animator takes no motion
+        as input, so its output is the same by both protocols.
     mode : "mean" or "sample"
         Deterministic prediction, or stochastic sample. The animator has no mean.
     seed : int

@@ -1,8 +1,8 @@
 """Random recording conditions for training audio: room, level, noise, frequency response, compression, clipping.
 
 The voices of a corpus are recorded alike. A model that relies on their level, spectrum, bandwidth or reverberation
-fails on other recordings: with telephone bandwidth, it missed every second closure at /p/, /b/ and /m/; with the
-dynamic range compression of calls and podcasts, every third /m/.
+fails on other recordings: with telephone bandwidth, it missed half of the closures at /p/, /b/ and /m/; with the
+dynamic range compression of calls and podcasts, it missed a third of the closures at /m/.
 
 Gain, noise and band limits are transforms of torch-audiomentations. The other transforms implement its interface:
 random impulse responses without files, a random equalizer, a compressor and a soft clipper. Each voice draws its

@@ -10,7 +10,7 @@ import torch
 from dualtalk.data.windows import Window
 from dualtalk.models.interface import ConversationModel
 
-# So many conversations of half a minute.
+# Number of conversations, and their length: 30 s.
 CONVERSATIONS, FRAMES = 24, 750
 
 

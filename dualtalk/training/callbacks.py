@@ -52,8 +52,9 @@ class AveragedWeights(EMAWeightAveraging):
 
 
 class SampleVideos(Callback):
-    """Renders the first validation conversation, animated by the averaged model in closed loop, every so many
-    steps.
+    """Renders the first validation conversation every `every_n_steps` steps.
+
+    The averaged model animates it in closed loop.
 
     Videos are written to `videos/stepNNNNNNNN.mp4` in the folder of the run. The random state of training is
     isolated from the rendering, so that a run with videos learns the same weights as a run without.

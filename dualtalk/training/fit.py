@@ -149,7 +149,7 @@ def _trainer(cli: TrainCLI, out: Path, callbacks: Sequence[Callback]) -> Trainer
 
 @contextmanager
 def _matmul_precision(precision: str) -> Iterator[None]:
-    """Allow products of reduced precision (TF32 on GPUs) for a while."""
+    """Allow products of reduced precision (TF32 on GPUs) inside the block."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
@@ -159,7 +159,7 @@ def _matmul_precision(precision: str) -> Iterator[None]:
 
 
 def _training_info(cli: TrainCLI, trainer: Trainer) -> dict:
-    """What the file of a model says about its training."""
+    """The `training_info` of the model file."""
     info = {
         "version": __version__,
         "steps": trainer.global_step,

@@ -1,12 +1,13 @@
 """The LightningModule: training and validation of a model of conversation.
 
 A model that is trained with teacher forcing alone drifts when it runs on its own output (exposure bias). Two
-measures counter that. Scheduled sampling: a share of the conversations of each batch gets the model's own
-prediction as motion history. History noise: the ground-truth history of the others is perturbed, more or less far,
-and the target of a stochastic model returns from there to the ground truth.
+measures counter that. Scheduled sampling: in a share of the conversations of each batch, the motion history is the
+model's own prediction. History noise: in the other conversations, the ground-truth history is perturbed by noise
+of random strength, and the target of a stochastic model returns from the perturbed motion to the ground truth.
 
-Several processes that train together compute what one would compute from all their batches: every valid frame has
-the same weight, whichever process has it. Each process draws its own noise; the look-ahead is the same in all.
+Several processes that train together get the same gradient as one process with all their batches: every valid
+frame has the same weight, whichever process holds it. Each process draws its own noise; the look-ahead is the same
+in all.
 
 All random numbers of a step are functions of the seed, the step and the process, so a resumed run continues
 exactly.
@@ -205,7 +206,7 @@ class ConversationTraining(lightning.LightningModule):
             became = f"the loss became {float(loss.detach())} at batch {index} ({clips})"
             if torch.isfinite(loss):
                 became = f"the loss of another process is not finite at batch {index}"
-            raise InputError(f"{became}; the last checkpoint holds")
+            raise InputError(f"{became}; the last checkpoint was kept")
         self.log_dict({f"train/{name}": term.detach() for name, term in losses.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss

@@ -79,7 +79,7 @@ def _frames(job: Job, name: str, transition: WorstTransition) -> list[Float32[np
 def _rendered(
     coefficients: Float32[np.ndarray, "frame 56"], evaluation: Evaluation, head: Head
 ) -> list[np.ndarray]:
-    """Images of single frames: the left half of the split view. The right half shows nobody of interest."""
+    """Images of single frames: the left half of the split view. The right half is not used."""
     motion = HeadMotion(coefficients, evaluation.space, DUALTALK56)
     silence = np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
     person = Participant(silence, Timeline(), motion)
