@@ -1,9 +1,10 @@
 """Speaker diarization as RTTM files: one line per speech segment, in seconds.
 
-pyannote.database parses the lines. It drops incomplete lines silently and fails on comments, so lines are checked
-here first.
+pyannote.database parses the lines. It drops incomplete lines silently, fails on comments, and takes names such as
+NA, null or `<NA>` for missing values. So lines are checked here first, and pyannote gets a number for each name.
 """
 
+import math
 import os
 from io import StringIO
 from pathlib import Path
@@ -15,9 +16,9 @@ from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 
 # type, recording, channel, start, duration, orthography, speaker type, speaker, ...
-START, DURATION, FEWEST_FIELDS = 3, 4, 8
-# pyannote.core ignores shorter segments.
-SHORTEST_S = 1e-6
+RECORDING, START, DURATION, SPEAKER = 1, 3, 4, 7
+# The recording of an annotation without a uri.
+NO_NAME = "<NA>"
 
 
 def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
@@ -28,6 +29,8 @@ def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
 
 def read_rttm(path: str | os.PathLike) -> Annotation:
     """Read the RTTM file of one recording; the recording's name becomes the annotation's uri.
+
+    The name `<NA>` gives no uri. Speakers may have any name.
 
     Raises
     ------
@@ -45,27 +48,29 @@ def parse_rttm(text: str, source: str | os.PathLike) -> Annotation:
 
     Only SPEAKER lines count. A text without any gives an empty annotation.
     """
-    lines = []
-    segments = 0
+    lines: list[str] = []
+    recordings: list[str] = []
+    numbers: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
             continue
-        try:
-            float(fields[START])
-            segments += float(fields[DURATION]) > SHORTEST_S
-            fields[FEWEST_FIELDS - 1]
-        except (IndexError, ValueError) as error:
-            raise InputError(f"{source}, line {number}: not an RTTM line: {line!r}") from error
+        if not _is_complete(fields):
+            raise InputError(f"{source}, line {number}: not an RTTM line: {line!r}")
+        recordings.append(fields[RECORDING])
+        fields[RECORDING] = "recording"
+        fields[SPEAKER] = numbers.setdefault(fields[SPEAKER], f"speaker{len(numbers)}")
         lines.append(" ".join(fields))
-    merged = Annotation()
-    for recording in load_rttm(StringIO("\n".join(lines))).values() if lines else ():
-        merged.uri = recording.uri
-        merged.update(recording)
-    parsed = sum(isinstance(label, str) for _, _, label in merged.itertracks(yield_label=True))
-    if parsed < segments:
-        raise InputError(
-            f"{source}: {parsed} of {segments} segments could be parsed; is a recording or a speaker named NA, "
-            "null or None, which stand for missing values?"
-        )
-    return merged
+    if not lines:
+        return Annotation()
+    (parsed,) = load_rttm(StringIO("\n".join(lines))).values()
+    parsed.uri = None if recordings[0] == NO_NAME else recordings[0]
+    return parsed.rename_labels({number: name for name, number in numbers.items()}, copy=False)
+
+
+def _is_complete(fields: list[str]) -> bool:
+    try:
+        fields[SPEAKER]
+        return all(math.isfinite(float(fields[field])) for field in (START, DURATION))
+    except (IndexError, ValueError):
+        return False
