@@ -5,7 +5,8 @@ import pytest
 import soundfile
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.recording import conversation_from_recording, without_crosstalk
+from dualtalk.audio.crosstalk import without_crosstalk
+from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.audio.speaker_masking import separate
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave

@@ -1,14 +1,22 @@
-"""Crosstalk: the level of one person's voice in the other person's channel."""
+"""Crosstalk: the level of one person's voice in the other person's channel, and speech without it."""
 
 import numpy as np
 from jaxtyping import Bool, Float32
+from pyannote.core import Segment, Timeline
+from scipy.ndimage import uniform_filter1d
 
 from dualtalk.core import Conversation
-from dualtalk.timebase import SAMPLES_PER_FRAME
+from dualtalk.geometry.masks import runs
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 # Fewer frames give no reliable median.
 FEWEST_FRAMES = 10
+# Added to a mean square, so that it is never zero.
 SILENCE = 1e-10
+# A channel that is softer than the other by this much contains crosstalk, not the own voice.
+CROSSTALK_DB = 12.0
+CROSSTALK_WINDOW_S = 0.2
+SHORTEST_SPEECH_S = 0.12
 
 
 def leakage_db(
@@ -23,7 +31,9 @@ def leakage_db(
     ones from a leak, since a leak is speech. The level is near 0 dB if both channels carry the same audio, and
     never below the channel's own noise. NaN if the other person speaks in fewer than 10 frames.
     """
-    own_power, other_power = (_power(audio, len(own_speaking)) for audio in (own, other))
+    own_power, other_power = (
+        _mean_square(audio[: len(own_speaking) * SAMPLES_PER_FRAME]) + SILENCE for audio in (own, other)
+    )
     leaking = other_speaking & ~(own_speaking & (own_power >= other_power))
     if leaking.sum() < FEWEST_FRAMES:
         return float("nan")
@@ -37,8 +47,18 @@ def crosstalk_db(conversation: Conversation) -> tuple[float, float]:
     return leakage_db(a, b, *speaking), leakage_db(b, a, *speaking[::-1])
 
 
-def _power(audio: np.ndarray, frames: int) -> np.ndarray:
-    """(frame,) mean square, never zero."""
-    return (
-        np.square(audio[: frames * SAMPLES_PER_FRAME].reshape(frames, -1), dtype=np.float64).mean(axis=1) + SILENCE
-    )
+def without_crosstalk(
+    speech: Timeline, own: Float32[np.ndarray, "sample"], other: Float32[np.ndarray, "sample"]
+) -> Timeline:
+    """Remove the frames from `speech` in which the other channel is far louder, so that this one has crosstalk."""
+    window_frames = round(CROSSTALK_WINDOW_S * MOTION_FPS)
+    power = [uniform_filter1d(_mean_square(audio), window_frames) + SILENCE for audio in (own, other)]
+    softer = 10 * np.log10(power[1] / power[0]) > CROSSTALK_DB
+    crosstalk = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(softer)])
+    kept = speech.extrude(crosstalk) if crosstalk else speech
+    return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
+
+
+def _mean_square(audio: np.ndarray) -> np.ndarray:
+    """(frame,) mean square of whole frames."""
+    return np.square(audio.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)

@@ -9,22 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from pyannote.core import Segment, Timeline
-from scipy.ndimage import uniform_filter1d
 
+from dualtalk.audio.crosstalk import without_crosstalk
 from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.speaker_masking import separate
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import PARTY, Conversation, Participant
 from dualtalk.errors import InputError
-from dualtalk.geometry.masks import runs
 from dualtalk.io.audio_file import read_wave
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
 
-# A channel that is softer than the other by this much contains crosstalk, not the own voice.
-CROSSTALK_DB = 12.0
-CROSSTALK_WINDOW_S = 0.2
-SHORTEST_SPEECH_S = 0.12
 # Largest ratio of the difference of two channels to their sum at which both carry the same mix.
 SAME_AUDIO_RATIO = 1e-3
 
@@ -113,23 +107,6 @@ def _from_tracks(tracks: list[np.ndarray], names: list[str], name: str) -> tuple
         Participant(own, without_crosstalk(detect_speech(own), own, other)) for own, other in (audio, audio[::-1])
     )
     return Conversation(a, b, name=name), notes
-
-
-def without_crosstalk(
-    speech: Timeline, own: Float32[np.ndarray, "sample"], other: Float32[np.ndarray, "sample"]
-) -> Timeline:
-    """Remove the frames from `speech` in which the other channel is far louder, so that this one has crosstalk."""
-    power = [_power(audio) for audio in (own, other)]
-    softer = 10 * np.log10(power[1] / power[0]) > CROSSTALK_DB
-    crosstalk = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(softer)])
-    kept = speech.extrude(crosstalk) if crosstalk else speech
-    return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
-
-
-def _power(audio: np.ndarray) -> np.ndarray:
-    """(frame,) mean square over `CROSSTALK_WINDOW_S`."""
-    squares = np.square(audio.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)
-    return uniform_filter1d(squares, round(CROSSTALK_WINDOW_S * MOTION_FPS)) + 1e-10
 
 
 def _from_mix(mixed: np.ndarray, diarizer: Diarizer, name: str) -> tuple[Conversation, tuple[str, ...]]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.crosstalk import crosstalk_db
-from dualtalk.audio.recording import without_crosstalk
+from dualtalk.audio.crosstalk import crosstalk_db, without_crosstalk
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import Conversation, HeadMotion, Participant, Space
 from dualtalk.corpora.corpus import PersonTrack
