@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-# One thread a process: as many test processes run as there are cores, and more threads only wait for each other.
+# One thread per process: as many test processes run as there are cores, so more threads would only wait.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
@@ -76,7 +76,7 @@ def make_store(tmp_path):
 def tiny_duet() -> list[str]:
     """Arguments of `train`: duet, so small that a step takes hundredths of a second, on windows of 10 frames.
 
-    Data, folder and number of steps are left to say.
+    The caller adds the data, the folder and the number of steps.
     """
     sizes = {"d_model": 16, "layers": 1, "heads": 2, "attention_window": 8, "ffn_dim": 24, "flow_hidden_size": 16}
     return [
@@ -131,7 +131,7 @@ def random_clip():
 
 
 def _random_clip(space: str, task: Task) -> ClipDraft:
-    """Noise that talks: `task.entry` frames of two people, distinguished by their names."""
+    """A clip of `task.entry` frames: random audio and motion, seeded by the clip's name and split."""
     rng = np.random.default_rng([len(task.split), *task.clip.encode()])
     seconds = task.entry / 25
     people = []
@@ -151,7 +151,7 @@ def _random_clip(space: str, task: Task) -> ClipDraft:
 
 
 def _lively(frames: int, seed: int) -> HeadMotion:
-    """All units between 0 and 1, all joints turning as far as people turn them, a face of its own."""
+    """Random motion of every blendshape and every joint within natural ranges, with a random identity."""
     rng = np.random.default_rng(seed)
     coefficients = np.zeros((frames, FULL62.width), np.float32)
     coefficients[:, FULL62.slice_of("expression")] = rng.uniform(0, 1, (frames, 50)) * rng.uniform(0, 1, 50)
@@ -165,7 +165,7 @@ def _lively(frames: int, seed: int) -> HeadMotion:
 
 @pytest.fixture(scope="session")
 def lively() -> Callable[[int, int], HeadMotion]:
-    """Makes motion of so many frames from a seed: every unit, every joint, and a face of its own."""
+    """`lively(frames, seed)`: random motion of every blendshape and joint, with a random identity."""
     return _lively
 
 
@@ -173,7 +173,7 @@ def lively() -> Callable[[int, int], HeadMotion]:
 def smplx_vertices(tmp_path_factory) -> Callable[[Head, HeadMotion], np.ndarray]:
     """Poses a head's arrays with smplx's own FLAME layer: an independent implementation to compare with.
 
-    The layer only reads files, and always wants landmarks; any place on the mesh does for those.
+    The layer reads files only and requires landmarks, for which any place on the mesh is sufficient.
     """
 
     def vertices(head: Head, motion: HeadMotion) -> np.ndarray:
@@ -201,7 +201,7 @@ def smplx_vertices(tmp_path_factory) -> Callable[[Head, HeadMotion], np.ndarray]
 
 @pytest.fixture(scope="session")
 def flame_copy(tmp_path_factory) -> Path:
-    """The open head's skin, stored as FLAME's files are."""
+    """The open head's skin in the format of a FLAME file."""
     head = load_head("open")
     visible = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
     kept, faces = np.unique(head.faces[visible], return_inverse=True)

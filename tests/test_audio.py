@@ -1,4 +1,4 @@
-"""Laws of wave files, voice activity, loudness, pitch and separated tracks."""
+"""Wave files, voice activity, loudness, pitch and separated tracks."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def talk(two_person_wave):
     return read_wave(two_person_wave)[0]
 
 
-def test_a_written_wave_comes_back(tmp_path):
+def test_a_wave_file_survives_a_round_trip(tmp_path):
     audio = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
     write_wave(tmp_path / "a.wav", audio)
     assert np.array_equal(read_wave(tmp_path / "a.wav"), audio[None])
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 22_050, 44_100, 48_000])
-def test_any_rate_and_depth_becomes_16_khz(tmp_path, rate_hz):
+def test_any_rate_is_resampled_to_16_khz(tmp_path, rate_hz):
     time_s = np.arange(2 * rate_hz) / rate_hz
     stereo = 0.5 * np.stack([np.sin(2 * np.pi * 440 * time_s), np.cos(2 * np.pi * 440 * time_s)], axis=1)
     soundfile.write(tmp_path / "a.flac", stereo, rate_hz, subtype="PCM_16")
@@ -43,7 +43,7 @@ def test_any_rate_and_depth_becomes_16_khz(tmp_path, rate_hz):
     assert np.abs(read[0, middle] - wanted[middle]).max() < 2e-3
 
 
-def test_a_wave_cut_off_is_refused(tmp_path):
+def test_a_truncated_wave_file_is_refused(tmp_path):
     path = tmp_path / "a.wav"
     write_wave(path, tone(200))
     path.write_bytes(path.read_bytes()[:-1000])
@@ -51,7 +51,7 @@ def test_a_wave_cut_off_is_refused(tmp_path):
         read_wave(path)
 
 
-def test_speech_is_found_where_people_say_it_is(talk, two_person_wave):
+def test_detected_speech_agrees_with_the_annotation(talk, two_person_wave):
     truth = read_rttm(two_person_wave.with_suffix(".rttm")).get_timeline().support()
     found = detect_speech(talk)
     wrong_s = truth.extrude(found).duration() + found.extrude(truth).duration()
@@ -63,8 +63,8 @@ def test_speech_ends_within_the_recording(talk):
     assert detect_speech(cut)[-1].end <= len(cut) / AUDIO_RATE_HZ
 
 
-def test_what_was_said_does_not_depend_on_what_comes(talk):
-    """The network is causal: the start of a recording has the same answers as all of it."""
+def test_speech_probability_does_not_depend_on_later_audio(talk):
+    """The network is causal: the beginning of a recording has the same output alone."""
     chunks = 200
     part = speech_probability(talk[: chunks * 512])
     assert np.abs(part - speech_probability(talk)[:chunks]).max() < 1e-4
@@ -83,7 +83,7 @@ def test_hysteresis():
 
 
 @pytest.mark.parametrize("samples", [0, 1, 640, 641, 16_000])
-def test_one_value_a_frame(samples):
+def test_prosody_has_one_value_per_frame(samples):
     audio = tone(150)[:samples]
     frames = frames_for_samples(samples)
     assert loudness_db(audio).shape == pitch_hz(audio).shape == (frames,)
@@ -119,7 +119,7 @@ def test_pitch_does_not_depend_on_level_or_block():
     assert np.allclose(pitch_hz(0.01 * audio), pitch_hz(audio), equal_nan=True, rtol=1e-3)
 
 
-def test_tracks_hold_own_speech_and_not_the_other():
+def test_tracks_contain_own_speech_only():
     who = Annotation()
     who[Segment(0.5, 2.0)], who[Segment(1.5, 3.0)] = "a", "b"
     mixed = np.ones(4 * AUDIO_RATE_HZ, np.float32)
@@ -144,7 +144,7 @@ def test_swapping_labels_swaps_tracks():
         assert np.array_equal(one, two)
 
 
-def test_nobody_speaks_and_both_tracks_are_silent():
+def test_without_speech_both_tracks_are_silent():
     for track in separate(np.ones(1000, np.float32), Annotation()):
         assert track.shape == (1000,)
         assert not track.any()

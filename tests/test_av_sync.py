@@ -1,4 +1,4 @@
-"""Face and sound are laid over each other by the mouth or by the clock."""
+"""The offset between a face recording and its audio, by lip motion and by timecode."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RATE_HZ = 16_000
 
 
 def syllables(seconds: float, seed: int = 0) -> np.ndarray:
-    """A voice's envelope, 16 kHz: bursts at the rate of syllables, with pauses."""
+    """Envelope of a voice at 16 kHz: bursts at the syllable rate, with pauses."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
     envelope = np.zeros_like(t)
@@ -22,7 +22,7 @@ def syllables(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("late_s", [-2.0, -0.12, 0.0, 0.05, 1.5])
-def test_the_offset_is_found_to_a_fraction_of_a_frame(late_s):
+def test_the_offset_is_estimated_to_a_fraction_of_a_frame(late_s):
     envelope = syllables(20)
     rng = np.random.default_rng(1)
     audio = (0.1 * envelope * rng.standard_normal(len(envelope)) + 0.001).astype(np.float32)
@@ -33,13 +33,13 @@ def test_the_offset_is_found_to_a_fraction_of_a_frame(late_s):
     assert correlation > 0.5
 
 
-def test_another_talk_does_not_agree():
+def test_audio_of_another_recording_has_a_low_correlation():
     audio = (0.1 * syllables(20) * np.random.default_rng(0).standard_normal(20 * RATE_HZ)).astype(np.float32)
     other = syllables(20, seed=5)[:: RATE_HZ // 25]
     assert offset_by_mouth(other, audio).correlation < 0.35
 
 
-def test_nothing_to_align_by_is_said():
+def test_still_lips_silence_and_short_recordings_are_refused():
     voice = np.random.default_rng(0).standard_normal(5 * RATE_HZ).astype(np.float32)
     with pytest.raises(InputError, match="mouth never moves"):
         offset_by_mouth(np.zeros(125), voice)
@@ -49,7 +49,7 @@ def test_nothing_to_align_by_is_said():
         offset_by_mouth(np.zeros(50), voice)
 
 
-def test_clocks_align_round_midnight():
+def test_timecodes_align_across_midnight():
     assert offset_by_timecode(10.0, 12.5) == pytest.approx(2.5)
     assert offset_by_timecode(24 * 3600 - 1.0, 1.0) == pytest.approx(2.0)
     assert offset_by_timecode(1.0, 24 * 3600 - 1.0) == pytest.approx(-2.0)

@@ -1,4 +1,4 @@
-"""Whatever is handed in: one line that says what came and what was wanted, exit status 2, nothing left behind."""
+"""Invalid input of `simulate`: one line that says what came and what was wanted, exit status 2, no files left."""
 
 import os
 import pickle
@@ -9,7 +9,6 @@ import soundfile
 from typer.testing import CliRunner
 
 from dualtalk.cli import app
-from dualtalk.errors import SetupError
 
 RATE_HZ = 16_000
 
@@ -29,7 +28,7 @@ def wave(folder, samples, name="talk.wav"):
     return path
 
 
-def refused(result, *, about: str) -> None:
+def assert_refused(result, *, about: str) -> None:
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert result.stderr.startswith("dualtalk: ")
@@ -49,7 +48,7 @@ def outputs(tmp_path):
     folder = tmp_path / "outputs"
     folder.mkdir()
     yield folder
-    assert list(folder.iterdir()) == [], "something was left behind"
+    assert list(folder.iterdir()) == [], "files were left behind"
 
 
 def missing(folder):
@@ -110,14 +109,16 @@ def ten_milliseconds(folder):
         (ten_milliseconds, "10 ms"),
     ],
 )
-def test_audio_that_cannot_be_used(make, about, inputs, outputs):
-    refused(run("simulate", make(inputs), "--out", outputs / "out"), about=about)
+def test_unusable_audio_is_refused(make, about, inputs, outputs):
+    assert_refused(run("simulate", make(inputs), "--out", outputs / "out"), about=about)
 
 
-def test_a_head_that_is_not_flame(inputs, outputs):
+def test_a_head_file_that_is_not_flame_is_refused(inputs, outputs):
     head = inputs / "flame.pkl"
     head.write_bytes(pickle.dumps({"weights": np.ones(3)}))
-    refused(run("simulate", wave(inputs, noise(1)), "--out", outputs / "out", "--head", head), about="flame.pkl")
+    assert_refused(
+        run("simulate", wave(inputs, noise(1)), "--out", outputs / "out", "--head", head), about="flame.pkl"
+    )
 
 
 class Payload:
@@ -125,37 +126,39 @@ class Payload:
         return os.mkdir, (os.environ["DUALTALK_TEST_TRAP"],)
 
 
-def test_a_head_that_would_run_code(inputs, outputs, monkeypatch):
+def test_a_head_file_that_would_run_code_is_refused(inputs, outputs, monkeypatch):
     trap = inputs / "trap"
     monkeypatch.setenv("DUALTALK_TEST_TRAP", str(trap))
     head = inputs / "flame.pkl"
     head.write_bytes(pickle.dumps({"weights": Payload()}))
-    refused(run("simulate", wave(inputs, noise(1)), "--out", outputs / "out", "--head", head), about="mkdir")
+    assert_refused(
+        run("simulate", wave(inputs, noise(1)), "--out", outputs / "out", "--head", head), about="mkdir"
+    )
     assert not trap.exists()
 
 
-def test_results_are_not_replaced_unasked(inputs, tmp_path):
+def test_results_are_replaced_only_with_overwrite(inputs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("former")
-    refused(run("simulate", missing(inputs), "--out", out), about="--overwrite")
+    assert_refused(run("simulate", missing(inputs), "--out", out), about="--overwrite")
     assert (out / "run.json").read_text() == "former"
 
 
 @pytest.mark.parametrize("place", ["no/such/parent", "a_file/out", "a_file"])
-def test_an_output_that_cannot_be_written(place, inputs):
+def test_an_unwritable_output_folder_is_refused(place, inputs):
     (inputs / "a_file").touch()
-    refused(run("simulate", missing(inputs), "--out", inputs / place), about=str(inputs))
+    assert_refused(run("simulate", missing(inputs), "--out", inputs / place), about=str(inputs))
     assert [path.name for path in inputs.iterdir()] == ["a_file"]
 
 
-def test_no_gl_library_names_the_package(inputs, outputs, monkeypatch):
-    def absent(*_, **__):
-        raise SetupError("OpenGL does not work here; apt-get install libegl1")
+def test_without_a_gl_library_the_error_names_the_packages(inputs, outputs, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("libEGL.so.1 not found")
 
-    monkeypatch.setattr("dualtalk.render.renderer._moderngl", absent)
-    monkeypatch.setattr("dualtalk.render.renderer._pyrender", absent)
-    refused(run("simulate", wave(inputs, noise(1)), "--out", outputs / "out"), about="apt-get install libegl1")
+    monkeypatch.setattr("moderngl.create_context", fail)
+    arguments = ("simulate", wave(inputs, noise(1)), "--renderer", "moderngl", "--out", outputs / "out")
+    assert_refused(run(*arguments), about="apt-get install libegl1")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,7 @@ def test_no_gl_library_names_the_package(inputs, outputs, monkeypatch):
         "webpages.conversation_report.write_report",
     ],
 )
-def test_ctrl_c_leaves_nothing(stage, inputs, outputs, monkeypatch):
+def test_ctrl_c_leaves_no_files(stage, inputs, outputs, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -177,13 +180,13 @@ def test_ctrl_c_leaves_nothing(stage, inputs, outputs, monkeypatch):
     assert result.stderr.count("\n") == 1
 
 
-def test_silence_is_a_conversation_in_which_both_listen(inputs, tmp_path):
+def test_silent_audio_is_simulated_with_a_note(inputs, tmp_path):
     result = run("simulate", wave(inputs, np.zeros((3 * RATE_HZ, 1))), "--out", tmp_path / "out", "--no-video")
     assert result.exit_code == 0, result.stderr
     assert "note: " in result.stdout
 
 
-def test_files_of_two_lengths_are_padded_and_that_is_said(inputs, tmp_path):
+def test_two_files_of_different_length_are_padded_with_a_note(inputs, tmp_path):
     waves = [wave(inputs, noise(2), "a.wav"), wave(inputs, noise(3), "b.wav")]
     result = run("simulate", *waves, "--out", tmp_path / "out", "--no-video")
     assert result.exit_code == 0, result.stderr

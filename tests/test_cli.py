@@ -1,4 +1,4 @@
-"""The command line: what it says, what it leaves behind, and how soon it is there."""
+"""The command line: help, exit status, result files, and no heavy imports before they are needed."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def test_version():
         "doctor",
     ],
 )
-def test_every_verb_explains_itself(verb):
+def test_every_verb_has_a_help_page(verb):
     result = run(verb, "--help")
     assert result.exit_code == 0
     assert verb in run("--help").stdout
@@ -60,7 +60,7 @@ HEAVY = ("torch", "pandas", "pyannote", "moderngl", "lightning", "transformers")
         ["export", "absent", "--format", "glb"],
     ],
 )
-def test_help_and_bad_paths_load_no_heavy_package(arguments, tmp_path):
+def test_help_and_bad_paths_import_no_heavy_package(arguments, tmp_path):
     script = (
         "import sys; from typer.testing import CliRunner; from dualtalk.cli import app;"
         "result = CliRunner().invoke(app, sys.argv[1:]);"
@@ -76,7 +76,7 @@ def test_wrong_usage_exits_with_2(arguments):
     assert run("simulate", *arguments).exit_code == 2
 
 
-def test_results_appear_whole(tmp_path):
+def test_a_result_folder_appears_only_when_complete(tmp_path):
     with result_folder(tmp_path / "out", overwrite=False, results=RESULTS) as folder:
         (folder / "run.json").write_text("{}")
         assert not (tmp_path / "out").exists()
@@ -84,7 +84,7 @@ def test_results_appear_whole(tmp_path):
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
-def test_a_failed_run_leaves_what_was_there(tmp_path, failure):
+def test_a_failed_run_keeps_the_earlier_results(tmp_path, failure):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("former")
 
@@ -99,7 +99,7 @@ def test_a_failed_run_leaves_what_was_there(tmp_path, failure):
     assert (tmp_path / "out" / "run.json").read_text() == "former"
 
 
-def test_overwriting_replaces_results_only(tmp_path):
+def test_overwriting_replaces_results_and_no_other_files(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("former")
@@ -114,7 +114,7 @@ def test_overwriting_replaces_results_only(tmp_path):
 
 @pytest.fixture(scope="module")
 def simulated(two_person_wave, tmp_path_factory):
-    """Six seconds of real talk, in which both speak."""
+    """The output folder and the result of `simulate` on six seconds of real speech of two people."""
     folder = tmp_path_factory.mktemp("simulated")
     samples, rate_hz = soundfile.read(two_person_wave, start=16_000 * 7, stop=16_000 * 13)
     soundfile.write(folder / "talk.wav", samples, rate_hz)
@@ -132,7 +132,7 @@ def test_simulate_writes_every_result(simulated):
     assert set(record) == {"seed", "notes", "options", "inputs_sha256", "versions", "timings_s"}
 
 
-def test_render_draws_what_simulate_wrote(simulated, tmp_path):
+def test_render_reads_the_files_of_simulate(simulated, tmp_path):
     out, _ = simulated
     video = tmp_path / "again.mp4"
     arguments = ["render", out / "a.npz", out / "b.npz", "--audio", out / "a.wav", out / "b.wav", "--out", video]

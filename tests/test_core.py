@@ -1,4 +1,4 @@
-"""Laws of the shared types: what is written is read back, and what cannot be right is refused."""
+"""The shared types: round trips through files, layouts, and refused values."""
 
 import numpy as np
 import pytest
@@ -32,13 +32,13 @@ def test_motion_round_trip(tmp_path, layout, space):
     assert (after.space, after.layout) == (before.space, before.layout)
 
 
-def test_same_motion_same_bytes(tmp_path):
+def test_equal_motions_are_saved_as_equal_bytes(tmp_path):
     for name in ("one", "two"):
         motion().save(tmp_path / f"{name}.npz")
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
 
 
-def test_saved_pose_is_head_then_jaw_as_the_published_files(tmp_path):
+def test_saved_pose_is_head_then_jaw_as_in_published_files(tmp_path):
     before = motion()
     before.save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as arrays:
@@ -46,7 +46,7 @@ def test_saved_pose_is_head_then_jaw_as_the_published_files(tmp_path):
         assert np.array_equal(arrays["pose"][:, 3:], before.jaw_rotvec_rad)
 
 
-def test_published_file_is_flame_with_the_mean_shape(tmp_path):
+def test_a_published_file_is_in_flame_space_with_the_mean_shape(tmp_path):
     shape = np.stack([np.zeros(100), np.ones(100)]).astype(np.float32)
     pose = np.arange(12, dtype=np.float32).reshape(2, 6) / 10
     np.savez(tmp_path / "x.npz", exp=np.ones((2, 80), np.float32), pose=pose, shape=shape)
@@ -103,14 +103,14 @@ def test_conversation_round_trip(tmp_path):
     assert after.a.speech == before.a.speech
 
 
-def test_lengths_must_agree():
+def test_different_lengths_are_refused():
     with pytest.raises(InputError, match="same length"):
         Conversation(participant(20), participant(21))
     with pytest.raises(InputError, match="frames"):
         Conversation(participant(20, motion=motion(19)), participant(20))
 
 
-def test_swapping_twice_is_nothing():
+def test_swapping_roles_twice_is_the_identity():
     talk = Conversation(participant(seed=1), participant(seed=2))
     assert talk.swap_roles().a is talk.b
     assert talk.swap_roles().swap_roles().a is talk.a

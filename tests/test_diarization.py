@@ -1,4 +1,4 @@
-"""Who speaks when: the offline default on real talk, its answers to one voice and none, and pyannote's own."""
+"""Diarization: the offline default on real speech, one voice and silence, and pyannote.audio's pipelines."""
 
 from itertools import product
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ def test_two_speakers_of_a_real_conversation_are_diarized(truth, found):
     assert error_rate(truth, found, 30.0) < 0.15
 
 
-def test_a_speaks_first_and_nobody_beyond_the_end(found, mixed):
+def test_label_a_speaks_first_and_speech_ends_within_the_recording(found, mixed):
     assert found.labels() == ["a", "b"]
     assert found.label_timeline("a").extent().start < found.label_timeline("b").extent().start
     assert found.get_timeline().extent() in Segment(0, len(mixed) / AUDIO_RATE_HZ)
@@ -58,24 +58,24 @@ def test_the_same_audio_gives_the_same_turns(diarize, mixed):
     assert diarize(short) == diarize(short)
 
 
-def test_level_does_not_matter(diarize, mixed, found):
+def test_diarization_does_not_depend_on_the_level(diarize, mixed, found):
     assert error_rate(found, diarize(0.1 * mixed), 30.0) < 0.1
 
 
-def test_one_voice_is_one_person(diarize, mixed, truth):
+def test_one_voice_gives_one_label(diarize, mixed, truth):
     alone = truth.label_timeline("speaker91").extrude(truth.label_timeline("speaker90"))
     voice = np.concatenate([mixed[sample_at(span.start) : sample_at(span.end)] for span in alone])
     assert diarize(voice).labels() == ["a"]
 
 
 @pytest.mark.parametrize("samples", [1, 640, 3 * AUDIO_RATE_HZ])
-def test_silence_and_hiss_are_nobody(diarize, samples):
+def test_silence_and_hiss_give_no_label(diarize, samples):
     hiss = 1e-3 * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
     assert not diarize(hiss)
     assert not diarize(np.zeros(samples, np.float32))
 
 
-def test_embeddings_are_unit_vectors_of_any_length_of_window():
+def test_embeddings_of_windows_of_any_length_are_unit_vectors():
     from dualtalk.audio.speaker_embedding import SpeakerEmbedding
 
     network = SpeakerEmbedding().eval()
@@ -86,7 +86,7 @@ def test_embeddings_are_unit_vectors_of_any_length_of_window():
             assert torch.allclose(vectors.norm(dim=1), torch.ones(3))
 
 
-def test_the_viterbi_path_is_the_best_of_all():
+def test_the_viterbi_path_has_the_largest_score_of_all_paths():
     from dualtalk.audio.default_diarizer import CHANGE_COST, viterbi_path
 
     rng = np.random.default_rng(0)
@@ -94,14 +94,14 @@ def test_the_viterbi_path_is_the_best_of_all():
         scores, after_silence = 8 * rng.standard_normal((7, 2)), rng.random(6) < 0.3
         cost = np.where(after_silence, CHANGE_COST / 2, CHANGE_COST)
 
-        def worth(path, scores=scores, cost=cost):
+        def total(path, scores=scores, cost=cost):
             return scores[np.arange(7), path].sum() - cost[np.diff(path) != 0].sum()
 
-        best = max((np.array(path) for path in product((0, 1), repeat=7)), key=worth)
-        assert worth(viterbi_path(scores, after_silence)) == pytest.approx(worth(best))
+        best = max((np.array(path) for path in product((0, 1), repeat=7)), key=total)
+        assert total(viterbi_path(scores, after_silence)) == pytest.approx(total(best))
 
 
-def test_labels_come_in_the_order_of_speaking():
+def test_labels_are_in_the_order_of_the_first_turns():
     three = Annotation()
     three[Segment(5, 9)] = "SPEAKER_00"
     three[Segment(1, 4)] = "SPEAKER_02"
@@ -114,21 +114,21 @@ def test_labels_come_in_the_order_of_speaking():
     assert not relabel_by_first_turn(Annotation())
 
 
-def test_a_pipeline_is_asked_for_two_and_its_output_unpacked():
+def test_a_pipeline_receives_the_options_and_its_output_is_unpacked():
     turns = Annotation()
     turns[Segment(0, 1)] = "SPEAKER_00"
-    asked = {}
+    received = {}
 
     def pipeline(file, **options):
-        asked.update(options, rate_hz=file["sample_rate"], shape=tuple(file["waveform"].shape))
+        received.update(options, rate_hz=file["sample_rate"], shape=tuple(file["waveform"].shape))
         return SimpleNamespace(speaker_diarization=turns)
 
     found = PyannoteDiarizer(pipeline, num_speakers=2)(np.ones(16_000, np.float32))
     assert found.labels() == ["a"]
-    assert asked == {"num_speakers": 2, "rate_hz": 16_000, "shape": (1, 16_000)}
+    assert received == {"num_speakers": 2, "rate_hz": 16_000, "shape": (1, 16_000)}
 
 
-def test_a_diarizer_that_is_not_there(tmp_path):
+def test_a_missing_or_invalid_pipeline_is_a_setup_error(tmp_path):
     with pytest.raises(SetupError, match="no diarizer at"):
         load_diarizer(tmp_path / "absent.yaml")
     (tmp_path / "config.yaml").write_text("pipeline: 3")
@@ -136,15 +136,15 @@ def test_a_diarizer_that_is_not_there(tmp_path):
         load_diarizer(tmp_path / "config.yaml")
 
 
-def test_pyannotes_own_pipeline_from_a_folder(tmp_path, mixed):
+def test_a_pyannote_pipeline_loads_from_a_folder(tmp_path, mixed):
     write_tiny_pipeline(tmp_path)
     found = load_diarizer(tmp_path)(mixed[: sample_at(6.0)])
     assert set(found.labels()) <= {"a", "b"}
 
 
 def write_tiny_pipeline(folder):
-    """A `SpeakerDiarization` of small networks that were never trained, as its files on disk."""
-    # First what says how pyannote.audio is to be imported.
+    """Write the files of a `SpeakerDiarization` pipeline with small, untrained networks."""
+    # This import prepares the imports of pyannote.audio below.
     from dualtalk.audio.third_party import Problem, Resolution, Specifications
 
     # isort: split

@@ -1,4 +1,4 @@
-"""A user's FLAME file becomes a head, whatever old objects it is made of, and never runs code."""
+"""FLAME files: pickles of any age load as heads, agree with smplx, and never run code."""
 
 import os
 import pickle
@@ -25,7 +25,7 @@ PYTHON_2_ARRAY = (
 
 @pytest.fixture(scope="module")
 def chumpy_ch():
-    """A class that pickles as chumpy's array does; the module is gone again when the file is read."""
+    """A class that pickles as chumpy's array does; its module no longer exists when the file is read."""
     modules = {name: ModuleType(name) for name in ("chumpy", "chumpy.ch")}
 
     class Ch:
@@ -43,7 +43,7 @@ def chumpy_ch():
 
 @pytest.fixture(scope="module")
 def flame_content(chumpy_ch) -> dict:
-    """The open head's skin and eyeballs, stored as FLAME's files are."""
+    """The open head's skin and eyeballs in the format of a FLAME file."""
     head = load_head("open")
     visible = np.isin(head.regions, (Region.TEETH, Region.TONGUE, Region.LASHES), invert=True)
     kept, faces = np.unique(head.faces[visible], return_inverse=True)
@@ -75,7 +75,7 @@ def flame_head(flame_file):
     return load_head(flame_file)
 
 
-def test_arrays_come_through_and_vertices_agree_with_smplx(flame_head, flame_content, smplx_vertices):
+def test_arrays_are_read_exactly_and_vertices_agree_with_smplx(flame_head, flame_content, smplx_vertices):
     assert (flame_head.name, flame_head.space) == ("generic_model", "flame")
     np.testing.assert_allclose(flame_head.template, flame_content["v_template"].x, atol=1e-7)
     rest = flame_head.vertices(HeadMotion(np.zeros((2, 62), np.float32), "flame"))
@@ -93,7 +93,7 @@ def test_a_flame_file_without_smplx_names_the_extra(flame_file, monkeypatch):
         load_head(flame_file)
 
 
-def test_eyes_and_irises_are_found_by_the_joints_they_follow(flame_head):
+def test_eyes_and_irises_are_found_from_the_eye_joints(flame_head):
     for found, known in zip(flame_head.eyes, load_head("open").eyes, strict=True):
         assert len(found.vertices) == len(known.vertices)
         np.testing.assert_allclose(found.centre_m, known.centre_m, atol=1e-6)
@@ -104,7 +104,7 @@ def test_eyes_and_irises_are_found_by_the_joints_they_follow(flame_head):
         assert np.ptp(left[:, 1]) == pytest.approx(width_m, abs=0.0045)
 
 
-def test_lips_are_found_where_the_jaw_parts_the_skin(flame_head):
+def test_lips_are_found_from_the_opening_of_the_jaw(flame_head):
     upper = flame_head.template[flame_head.upper_lip]
     lower = flame_head.template[flame_head.lower_lip]
     assert np.abs(upper[:, 0]).max() < 0.005
@@ -116,7 +116,7 @@ def test_lips_are_found_where_the_jaw_parts_the_skin(flame_head):
     assert 0.003 < gap_m[1] < gap_m[2] < 0.05
 
 
-def test_lip_faces_lie_on_the_lips_that_are_known(flame_head):
+def test_lip_faces_agree_with_those_of_the_open_head(flame_head):
     known = load_head("open")
     centres = [head.template[head.faces[head.regions == Region.LIPS]].mean(axis=1) for head in (flame_head, known)]
     assert len(centres[0]) > 20
@@ -125,12 +125,12 @@ def test_lip_faces_lie_on_the_lips_that_are_known(flame_head):
     assert away_m.max() < 0.01
 
 
-def test_motion_of_the_open_head_carries_over(flame_head):
+def test_motion_of_the_open_head_is_retargeted(flame_head):
     coefficients = np.zeros((1, 62), np.float32)
     coefficients[0, [5, 50]] = 0.5, 0.1
-    carried = retarget(HeadMotion(coefficients, "open"), load_head("open"), flame_head)
-    assert carried.space == "flame"
-    assert carried.jaw_rotvec_rad[0, 0] == pytest.approx(0.1)
+    retargeted = retarget(HeadMotion(coefficients, "open"), load_head("open"), flame_head)
+    assert retargeted.space == "flame"
+    assert retargeted.jaw_rotvec_rad[0, 0] == pytest.approx(0.1)
     with pytest.raises(InputError, match="space"):
         flame_head.vertices(HeadMotion(coefficients, "open"))
 
@@ -144,9 +144,9 @@ def test_every_protocol_and_both_names_of_numpy_and_scipy_are_read(tmp_path, pro
     }
     pickled = pickle.dumps(content, protocol)
     if protocol <= 2:
-        for now, once in ((b"numpy._core", b"numpy.core"), (b"sparse._cs", b"sparse.cs")):
-            assert now in pickled
-            pickled = pickled.replace(now, once)
+        for new, old in ((b"numpy._core", b"numpy.core"), (b"sparse._cs", b"sparse.cs")):
+            assert new in pickled
+            pickled = pickled.replace(new, old)
     (tmp_path / "x.pkl").write_bytes(pickled)
     arrays = read_pickled_arrays(tmp_path / "x.pkl")
     np.testing.assert_array_equal(arrays["a"], content["a"])
@@ -189,7 +189,7 @@ class Runs:
     ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_pickle_that_asks_for_anything_else_is_refused_by_name(tmp_path, monkeypatch, attack, named, protocol):
+def test_a_pickle_that_names_any_other_callable_is_refused(tmp_path, monkeypatch, attack, named, protocol):
     monkeypatch.chdir(tmp_path)
     content = {"v_template": np.zeros((3, 3)), "f": attack}
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(content, protocol))
@@ -199,7 +199,7 @@ def test_a_pickle_that_asks_for_anything_else_is_refused_by_name(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("pickled", "said"),
+    ("pickled", "message"),
     [
         (b"ccopy_reg\n_reconstructor\n(cnumpy\nndarray\nc__builtin__\nobject\nNtR.", "not a readable pickle"),
         (b"c_codecs\nencode\n(Vx\nVzlib\ntR.", "not a readable pickle"),
@@ -209,14 +209,14 @@ def test_a_pickle_that_asks_for_anything_else_is_refused_by_name(tmp_path, monke
         (pickle.dumps({"lmk_face_idx": np.zeros(51, int)}), "no v_template.*lmk_face_idx"),
     ],
 )
-def test_what_is_no_flame_file_says_so_in_one_line(tmp_path, pickled, said):
+def test_a_file_that_is_not_flame_is_refused_in_one_line(tmp_path, pickled, message):
     (tmp_path / "x.pkl").write_bytes(pickled)
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_head(tmp_path / "x.pkl")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_a_folder_and_a_body_model_say_so(tmp_path, flame_content):
+def test_a_missing_file_a_folder_and_a_body_model_are_refused(tmp_path, flame_content):
     with pytest.raises(InputError, match="no FLAME file at"):
         load_head(tmp_path / "none.pkl")
     with pytest.raises(InputError, match="is a folder"):

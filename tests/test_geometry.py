@@ -1,4 +1,4 @@
-"""Laws of rotations, on random, tiny and half-turn ones."""
+"""Round trips between representations of rotations, for random and tiny angles."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The open head: ARKit's units as sculpted, rotations the right way round, lips that open and close."""
+"""The open head: ARKit blendshapes, directions of rotations, lip aperture, and agreement with smplx."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def stored() -> dict[str, np.ndarray]:
 
 
 def units(**values: float) -> np.ndarray:
-    """(1, 52) ARKit units, all at rest but those given."""
+    """(1, 52) ARKit weights: the given ones, and 0 elsewhere."""
     row = np.zeros((1, len(ARKIT_UNITS)))
     for unit, value in values.items():
         row[0, ARKIT_UNITS.index(unit)] = value
@@ -64,7 +64,7 @@ def random_motion(frames: int, seed: int = 0) -> HeadMotion:
 
 
 @pytest.mark.parametrize("unit", ARKIT_UNITS)
-def test_each_arkit_unit_is_as_sculpted(head, stored, unit):
+def test_each_arkit_blendshape_is_as_sculpted(head, stored, unit):
     if unit in EXPRESSION_UNITS:
         sculpted = stored["units"][EXPRESSION_UNITS.index(unit)]
     else:
@@ -73,13 +73,13 @@ def test_each_arkit_unit_is_as_sculpted(head, stored, unit):
     displacement = head.vertices(motion_from_arkit(units(**{unit: 1})))[0] - head.template
     compared = np.ones(len(head.template), bool)
     if unit in EYE_JOINT_UNITS:
-        # Eyeballs turn about their own middle; the sculpted unit is that of the lids.
+        # Eyeballs rotate about their centres; the sculpted blendshape is that of the lids.
         compared[np.concatenate([eye.vertices for eye in head.eyes])] = False
     assert np.linalg.norm(sculpted, axis=1).max() > 0.0005
     assert np.linalg.norm(displacement - sculpted, axis=1)[compared].max() < UNIT_TOLERANCE_M
 
 
-def test_left_and_right_units_move_the_persons_own_sides(head):
+def test_left_and_right_blendshapes_are_on_the_persons_own_sides(head):
     for unit in ARKIT_UNITS:
         if unit.startswith(("eye", "cheekSquint", "browOuter", "mouthSmile", "noseSneer")):
             moves = head.vertices(motion_from_arkit(units(**{unit: 1})))[0] - head.template
@@ -90,7 +90,7 @@ def test_left_and_right_units_move_the_persons_own_sides(head):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_arkit_units_come_back_from_the_motion_they_make(seed):
+def test_arkit_weights_survive_a_round_trip_through_motion(seed):
     wanted = np.random.default_rng(seed).uniform(0, 1, (4, len(ARKIT_UNITS)))
     for one, other in OPPOSITE_UNITS:
         wanted[:, ARKIT_UNITS.index(one if seed % 2 else other)] = 0
@@ -99,9 +99,9 @@ def test_arkit_units_come_back_from_the_motion_they_make(seed):
 
 def test_motion_of_another_space_is_refused(head):
     motion = HeadMotion(np.zeros((1, FULL62.width), np.float32), "flame")
-    for refusing in (head.vertices, head.lip_gap, arkit_from_motion, lambda m: retarget(m, head, head)):
+    for function in (head.vertices, head.lip_gap, arkit_from_motion, lambda m: retarget(m, head, head)):
         with pytest.raises(InputError, match="space"):
-            refusing(motion)
+            function(motion)
 
 
 def test_vertices_agree_with_smplx(head, smplx_vertices):
@@ -118,7 +118,7 @@ def test_a_subset_of_vertices_is_posed_as_in_the_whole_mesh(head):
 
 
 def test_the_open_head_is_posed_without_smplx():
-    """smplx is an optional extra; a FLAME file is what needs it."""
+    """smplx is an optional extra; only FLAME files need it."""
     program = """
 import sys
 sys.modules["smplx"] = None
@@ -143,7 +143,7 @@ def test_shape_replaces_the_motions_identity(head):
     np.testing.assert_array_equal(head.vertices(motion, shape), head.vertices(other))
 
 
-def test_positive_x_nods_opens_the_jaw_and_looks_down(head):
+def test_positive_x_lowers_the_head_opens_the_jaw_and_turns_the_eyes_down(head):
     nose = head.template[:, 2].argmax()
     assert offset(head, "head", (0.2, 0, 0))[nose, 1] < -0.005
     lower_lip = head.lower_lip
@@ -166,7 +166,7 @@ def test_positive_z_tilts_the_crown_to_the_persons_right(head):
     assert offset(head, "head", (0, 0, 0.2))[crown, 0] < -0.01
 
 
-def test_head_rotation_leaves_the_bust_and_bends_the_neck(head):
+def test_head_rotation_bends_the_neck_and_does_not_move_the_bust(head):
     lowest = head.template[:, 1] < head.template[:, 1].min() + 0.03
     turned = offset(head, "head", (0.2, 0.3, 0.1))
     assert np.abs(turned[lowest]).max() < 0.001
@@ -174,7 +174,7 @@ def test_head_rotation_leaves_the_bust_and_bends_the_neck(head):
     assert ((followed > 0.1) & (followed < 0.9)).sum() > 50
 
 
-def test_eyes_turn_about_their_middle(head):
+def test_eyes_rotate_about_their_centres(head):
     turned = offset(head, "eyes", (0.1, 0.2, 0, 0.1, 0.2, 0))
     for eye in head.eyes:
         before = head.template[eye.vertices] - eye.centre_m
@@ -184,7 +184,7 @@ def test_eyes_turn_about_their_middle(head):
         )
 
 
-def test_lips_rest_closed_and_open_with_the_jaw_whatever_the_heads_pose(head):
+def test_lips_are_closed_at_rest_and_open_with_the_jaw_in_any_head_pose(head):
     opening = np.concatenate([units(jawOpen=amount) for amount in np.linspace(0, 1, 11)])
     gap_m = head.lip_gap(motion_from_arkit(opening))
     assert gap_m[0] < 0.0005
@@ -206,7 +206,7 @@ def test_a_blink_brings_the_lids_together(head):
     blink = head.vertices(motion_from_arkit(units(eyeBlinkLeft=1, eyeBlinkRight=1)))[0]
     skin = head.faces[head.regions == Region.SKIN]
     for eye in head.eyes:
-        # A ray out of each point of the iris must meet skin.
+        # A ray forward from each point of the iris must intersect the skin.
         for point in head.template[np.intersect1d(sclera, eye.vertices)][::7]:
             assert ray_meets(blink[skin], point - (0, 0, 0.001))
 
@@ -219,7 +219,7 @@ def ray_meets(triangles: np.ndarray, origin: np.ndarray) -> bool:
     return bool((inside & (np.max([a[:, 2], b[:, 2], c[:, 2]], axis=0) > 0)).any())
 
 
-def test_every_region_is_there_and_the_sides_match(head):
+def test_every_region_exists_and_is_symmetric(head):
     assert set(np.unique(head.regions)) == {int(region) for region in Region}
     for region in (Region.IRIS, Region.BROW, Region.LIPS, Region.HAIR):
         points = head.template[vertices_of(head, region)]

@@ -1,4 +1,4 @@
-"""Live Link Face files: what is written comes back, what the app does is read, what is wrong is named."""
+"""Live Link Face files: round trips, the app's conventions, and errors that name the line or column."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ ROTATIONS = ("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "
 
 
 def talking(frames: int = 100, seed: int = 0) -> HeadMotion:
-    """Motion in which every unit, the head and the eyes move, slowly enough to be resampled."""
+    """Motion in which every blendshape, the head and the eyes move, slowly enough to be resampled."""
     rng = np.random.default_rng(seed)
     t = np.arange(frames)[:, None] / 25
     waves = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.1, 0.5, 52) * t + rng.uniform(0, 6, 52))
@@ -27,7 +27,7 @@ def talking(frames: int = 100, seed: int = 0) -> HeadMotion:
     return motion_from_arkit(waves, head)
 
 
-def turned_apart_deg(one: np.ndarray, other: np.ndarray) -> float:
+def angle_between_deg(one: np.ndarray, other: np.ndarray) -> float:
     apart = Rotation.from_rotvec(one.reshape(-1, 3)).inv() * Rotation.from_rotvec(other.reshape(-1, 3))
     return float(np.rad2deg(apart.magnitude()).max())
 
@@ -50,7 +50,7 @@ def written(tmp_path):
     return path, motion
 
 
-def test_the_layout_is_the_apps(written):
+def test_files_have_the_layout_of_the_app(written):
     header, rows = table(written[0])
     assert tuple(header) == HEADER
     assert header[:4] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft", "EyeLookDownLeft"]
@@ -61,18 +61,18 @@ def test_the_layout_is_the_apps(written):
     assert {len(row) for row in rows} == {63}
 
 
-def test_motion_comes_back(written):
+def test_motion_survives_a_round_trip(written):
     path, motion = written
     times_s, back, start_s, valid = read_live_link(path)
     np.testing.assert_allclose(arkit_from_motion(back), arkit_from_motion(motion), atol=1e-3)
-    assert turned_apart_deg(back.head_rotvec_rad, motion.head_rotvec_rad) < 0.1
-    assert turned_apart_deg(back.eyes_rotvec_rad, motion.eyes_rotvec_rad) < 0.1
+    assert angle_between_deg(back.head_rotvec_rad, motion.head_rotvec_rad) < 0.1
+    assert angle_between_deg(back.eyes_rotvec_rad, motion.eyes_rotvec_rad) < 0.1
     np.testing.assert_allclose(times_s, np.arange(100) / 25)
     assert start_s == pytest.approx(13 * 3600 + 4.5)
     assert valid.all()
 
 
-def test_sixty_frames_a_second_are_the_same_motion(tmp_path):
+def test_motion_survives_a_round_trip_at_60_rows_a_second(tmp_path):
     motion = talking()
     write_live_link(tmp_path / "take.csv", motion, fps=60)
     _, rows = table(tmp_path / "take.csv")
@@ -81,7 +81,7 @@ def test_sixty_frames_a_second_are_the_same_motion(tmp_path):
     np.testing.assert_allclose(back.coefficients[:-1], motion.coefficients[:-1], atol=0.005)
 
 
-def test_units_and_angles_mean_what_they_say(tmp_path):
+def test_weights_and_angles_are_in_the_columns_of_their_names(tmp_path):
     coefficients = np.zeros((30, FULL62.width), np.float32)
     coefficients[:, FULL62.slice_of("head")] = (0.2, 0, 0)
     coefficients[:, FULL62.slice_of("eyes")] = (0.1, 0, 0, 0, 0.2, 0)
@@ -99,8 +99,8 @@ def test_units_and_angles_mean_what_they_say(tmp_path):
     ("yaw", "pitch", "roll"),
     [(-0.6158317924, -0.3354874849, 0.1987448633), (-0.0312639736, 0.1712819338, -0.0054070088)],
 )
-def test_eyes_as_the_app_writes_them_do_not_twist(written, yaw, pitch, roll):
-    """Angles of two recorded eyes: composed as they were, up in the eye stays in the plane of its gaze."""
+def test_recorded_eye_angles_have_no_torsion(written, yaw, pitch, roll):
+    """For angles of two recorded eyes, the eye's vertical axis stays in the vertical plane of its gaze."""
     path, _ = written
     header, rows = table(path)
     for row in rows:
@@ -110,7 +110,7 @@ def test_eyes_as_the_app_writes_them_do_not_twist(written, yaw, pitch, roll):
     assert abs(Rotation.from_rotvec(left_eye).as_matrix()[1, 0]) < 1e-5
 
 
-def test_a_flame_motion_keeps_what_joints_turn(tmp_path):
+def test_flame_motion_keeps_its_joint_rotations(tmp_path):
     motion = HeadMotion(talking().coefficients, "flame")
     write_live_link(tmp_path / "take.csv", motion)
     back = read_live_link(tmp_path / "take.csv").motion
@@ -119,7 +119,7 @@ def test_a_flame_motion_keeps_what_joints_turn(tmp_path):
     np.testing.assert_allclose(back.head_rotvec_rad, motion.head_rotvec_rad, atol=1e-5)
 
 
-def test_dropped_rows_are_bridged_and_said(written):
+def test_dropped_rows_are_interpolated_and_marked_invalid(written):
     path, motion = written
     header, rows = table(path)
     rows[40] = [rows[40][0], "0"]
@@ -132,7 +132,7 @@ def test_dropped_rows_are_bridged_and_said(written):
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 60])
-def test_the_rate_of_the_timecode_is_seen_in_the_file(written, fps):
+def test_the_rate_of_the_timecode_is_estimated_from_the_file(written, fps):
     path, _ = written
     header, rows = table(path)
     for index, row in enumerate(rows):
@@ -143,17 +143,17 @@ def test_the_rate_of_the_timecode_is_seen_in_the_file(written, fps):
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0, 24 * 3600 - 10), st.integers(0, 2**32 - 1))
-def test_any_turn_at_any_time_of_day_comes_back(tmp_path_factory, start_s, seed):
+def test_any_head_rotation_and_time_of_day_survive_a_round_trip(tmp_path_factory, start_s, seed):
     rng = np.random.default_rng(seed)
     path = tmp_path_factory.getbasetemp() / "any.csv"
     motion = motion_from_arkit(np.zeros((3, 52)), rng.uniform(-0.8, 0.8, (3, 3)))
     write_live_link(path, motion, start_s=start_s)
     take = read_live_link(path)
-    assert turned_apart_deg(take.motion.head_rotvec_rad, motion.head_rotvec_rad) < 0.1
+    assert angle_between_deg(take.motion.head_rotvec_rad, motion.head_rotvec_rad) < 0.1
     assert take.start_s == pytest.approx(start_s, abs=1e-5)
 
 
-def test_midnight_passes(written):
+def test_a_take_may_pass_midnight(written):
     path, motion = written
     write_live_link(path, motion, start_s=24 * 3600 - 2.0)
     times_s, back, start_s, _ = read_live_link(path)
@@ -185,7 +185,7 @@ def short_row(header, rows):
     return header, [*rows, rows[-1][:20]]
 
 
-def a_word(header, rows):
+def text_value(header, rows):
     rows[4][header.index("JawOpen")] = "open"
     return header, rows
 
@@ -195,12 +195,12 @@ def not_finite(header, rows):
     return header, rows
 
 
-def time_back(header, rows):
+def time_goes_back(header, rows):
     rows[9][0], rows[8][0] = rows[8][0], rows[9][0]
     return header, rows
 
 
-def hours_on(header, rows):
+def time_jumps_by_hours(header, rows):
     rows[-1][0] = "19" + rows[-1][0][2:]
     return header, rows
 
@@ -210,11 +210,11 @@ def no_timecode(header, rows):
     return header, rows
 
 
-def unknown(header, rows):
+def unknown_column(header, rows):
     return ["JawOpenn" if name == "JawOpen" else name for name in header], rows
 
 
-def twice(header, rows):
+def repeated_column(header, rows):
     return ["JawOpen" if name == "JawLeft" else name for name in header], rows
 
 
@@ -242,20 +242,20 @@ def another_table(header, rows):
         (no_jaw, "no column JawOpen"),
         (wrong_count, "line 5: 61 values, the count is 52"),
         (short_row, "line 102: 18 values"),
-        (a_word, "line 6: JawOpen is 'open'"),
+        (text_value, "line 6: JawOpen is 'open'"),
         (not_finite, "JawOpen is 'nan'"),
-        (time_back, "line 11: time goes back"),
-        (hours_on, "two takes"),
+        (time_goes_back, "line 11: time goes back"),
+        (time_jumps_by_hours, "two takes"),
         (no_timecode, "line 4: timecode is '2.5'"),
-        (unknown, "'JawOpenn'; is it JawOpen"),
-        (twice, "JawOpen twice"),
+        (unknown_column, "'JawOpenn'; is it JawOpen"),
+        (repeated_column, "JawOpen twice"),
         (degrees, "in degrees"),
         (percent, "in percent"),
         (no_face, "no row that holds a face"),
         (another_table, "begins with 'time,value'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(spoil, about, written):
+def test_a_malformed_file_is_refused_in_one_line(spoil, about, written):
     path, _ = written
     save(path, *spoil(*table(path)))
     with pytest.raises(InputError) as raised:
@@ -264,7 +264,7 @@ def test_a_file_that_cannot_be_used_is_named(spoil, about, written):
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path):
+def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
     with pytest.raises(InputError, match="no Live Link Face file"):
         read_live_link(tmp_path / "absent.csv")
     (tmp_path / "noise.csv").write_bytes(bytes(range(256)))
@@ -275,7 +275,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path):
         read_live_link(tmp_path / "empty.csv")
 
 
-def test_resampling_keeps_what_it_passes_through_and_turns_at_constant_speed():
+def test_interpolation_passes_through_the_samples_at_constant_angular_speed():
     rng = np.random.default_rng(0)
     times_s = np.sort(rng.uniform(0, 2, 20))
     rotvecs = rng.normal(0, 0.5, (20, 3))
@@ -288,7 +288,7 @@ def test_resampling_keeps_what_it_passes_through_and_turns_at_constant_speed():
     )
 
 
-def test_the_shorter_way_round_is_taken():
+def test_rotations_are_interpolated_along_the_shorter_arc():
     turn = np.array([[0, 3.0, 0], [0, -3.0, 0]])
     halfway = interpolate_rotations(np.array([0.0, 1.0]), turn, np.array([0.5]))[0]
     assert np.linalg.norm(halfway) == pytest.approx(np.pi, abs=1e-6)

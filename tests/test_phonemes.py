@@ -1,4 +1,4 @@
-"""Phonemes: plain symbols, in order, in speech, and lips that close when they should."""
+"""Phoneme recognition: plain IPA, in order, within speech, and accurate times of bilabials."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def test_phonemes_are_plain_in_order_and_in_speech(talk, found):
     assert all(one.end_s <= two.start_s + 1e-9 for one, two in pairwise(found))
 
 
-def test_level_hardly_matters(talk, found):
+def test_recognition_hardly_depends_on_the_level(talk, found):
     softer = recognise_phonemes(0.3 * talk, detect_speech(talk))
     assert abs(len(softer) - len(found)) < 0.15 * len(found)
 
@@ -55,7 +55,7 @@ def test_a_long_segment_split_into_pieces_has_about_the_same_phonemes(talk, foun
 
 
 @pytest.mark.parametrize("samples", [0, 1, 640, 16_000])
-def test_speech_that_is_not_there_has_no_phonemes(samples):
+def test_silence_has_no_phonemes_beyond_its_end(samples):
     silence = np.zeros(samples, np.float32)
     assert recognise_phonemes(silence, Timeline()) == ()
     everywhere = recognise_phonemes(silence, Timeline([Segment(0, 2)]))
@@ -85,17 +85,17 @@ def test_tokens_become_plain_ipa(token, plain):
 
 
 @given(st.text(max_size=4))
-def test_any_token_becomes_known_symbols(token):
+def test_any_token_becomes_symbols_of_the_inventory(token):
     assert INVENTORY.issuperset(plain_ipa(token))
 
 
-def test_no_native_library_is_said(monkeypatch):
+def test_a_missing_native_library_is_a_setup_error(monkeypatch):
     import hama
 
-    def absent():
+    def fail():
         raise RuntimeError("libhama not available")
 
-    monkeypatch.setattr(hama, "ASRModel", absent)
+    monkeypatch.setattr(hama, "ASRModel", fail)
     phonemes.load_recogniser.cache_clear()
     with pytest.raises(SetupError, match="libhama"):
         recognise_phonemes(np.ones(16_000, np.float32), Timeline([Segment(0, 1)]))
@@ -105,7 +105,7 @@ def test_no_native_library_is_said(monkeypatch):
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite, whose timing is known, is not installed")
 @pytest.mark.parametrize("voice", ["slt", "rms"])
-def test_lips_close_when_they_should(voice, tmp_path):
+def test_bilabials_are_recognised_at_the_right_time(voice, tmp_path):
     wave = tmp_path / "speech.wav"
     command = ["flite", "-voice", voice, "-psdur", "-t", SENTENCE, "-o", str(wave)]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""What `predict` promises: both protocols, files that `evaluate` finds, and samples that differ."""
+"""`predict`: both protocols, files that `evaluate` finds, distinct samples, and reproducibility."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def motions(folder) -> dict[str, np.ndarray]:
     return {path.name: HeadMotion.load(path).coefficients for path in sorted(folder.glob("*.npz"))}
 
 
-def test_beside_a_known_partner_each_person_mirrors_the_truth(store):
+def test_with_the_partner_given_a_mirror_copies_the_partners_true_motion(store):
     talk = store.conversation("test000")
     mirror = PretrainedModel(Mirror(62, delay_frames=4), "open", "full62", {})
     answered = predict_partner_given(talk, mirror)
@@ -52,8 +52,8 @@ def test_beside_a_known_partner_each_person_mirrors_the_truth(store):
 
 
 @pytest.mark.parametrize("coefficients", [62, 56])
-def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coefficients):
-    """Duet's mean sees the partner's past and not its own, so all of the truth at once gives the same."""
+def test_partner_given_prediction_equals_teacher_forcing(store, coefficients):
+    """Duet's mean depends on the partner's history and not on its own, so teacher forcing of both is the same."""
     talk, trained = store.conversation("test001"), small_duet(coefficients)
     answered = predict_partner_given(talk, trained, "mean")
     known = np.stack([person.motion.coefficients[:, :coefficients] for person in talk.participants])
@@ -64,7 +64,7 @@ def test_a_partner_given_streams_as_teacher_forcing_of_the_partner(store, coeffi
         assert np.allclose(person.motion.coefficients, wanted, atol=1e-5)
 
 
-def test_a_network_that_reads_ahead_converges_in_a_closed_loop(store):
+def test_a_non_causal_network_predicts_by_both_protocols(store):
     config = Peng2025Config(feature_dim=8, motion_dim=62, hidden_dim=8)
     model = Peng2025(config, (CausalLogMel(8), CausalLogMel(8))).eval()
     trained, talk = PretrainedModel(model, "open", "full62", {}), store.conversation("test001")
@@ -127,7 +127,7 @@ def test_a_released_checkpoint_animates_a_flame_head_without_moving_eyes(store, 
         simulate(talk, model=str(released))
 
 
-def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
+def test_evaluate_finds_the_predictions(store, tmp_path):
     save_model(tmp_path / "m.safetensors", StaticPose(62), space="open", layout="full62")
     command = ["predict", str(store.root), "--model", str(tmp_path / "m.safetensors"), "--mode", "mean"]
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "ours")])
@@ -139,7 +139,7 @@ def test_predictions_lie_as_evaluate_wants_them(store, tmp_path):
     assert json.loads((tmp_path / "ours" / "prediction.json").read_text())["options"]["mode"] == "mean"
 
 
-def test_samples_differ_and_come_again(store, tmp_path):
+def test_samples_differ_from_each_other_and_are_reproducible(store, tmp_path):
     for name in ("one", "two"):
         predict_split(store, small_duet(), tmp_path / name, samples=2, protocol="closed-loop")
     found = [motions(tmp_path / name / sample) for name in ("one", "two") for sample in ("sample0", "sample1")]
@@ -147,13 +147,13 @@ def test_samples_differ_and_come_again(store, tmp_path):
     assert not any(np.array_equal(found[0][name], found[1][name]) for name in found[0])
 
 
-def test_what_cannot_be_predicted_is_refused(store, tmp_path):
-    for wrong, said in (
+def test_invalid_requests_are_refused(store, tmp_path):
+    for options, message in (
         ({"split": "ood"}, "no clip in split 'ood'"),
         ({"mode": "mean", "samples": 3}, "3 samples of a mean"),
     ):
-        with pytest.raises(InputError, match=said):
-            predict_split(store, small_duet(), tmp_path / "out", **wrong)
+        with pytest.raises(InputError, match=message):
+            predict_split(store, small_duet(), tmp_path / "out", **options)
     foreign = PretrainedModel(StaticPose(56), "flame", "dualtalk56", {})
     with pytest.raises(InputError, match="the motion is in space 'open', the model's in 'flame'"):
         predict_partner_given(store.conversation("test000"), foreign)
@@ -161,7 +161,7 @@ def test_what_cannot_be_predicted_is_refused(store, tmp_path):
         predict_partner_given(store.conversation("test000").with_motion(None, None), small_duet())
 
 
-def test_a_shortened_conversation_is_its_beginning(store):
+def test_truncate_keeps_the_beginning(store):
     talk = store.conversation("test000")
     short = truncate(talk, 0.4)
     assert short.frames == 10
@@ -170,7 +170,7 @@ def test_a_shortened_conversation_is_its_beginning(store):
     assert truncate(talk, None) is talk
 
 
-def test_a_motion_without_eyes_is_the_same_motion(store):
+def test_a_layout_without_eyes_keeps_the_other_parts(store):
     motion = store.conversation("test000").a.motion
     fewer = motion.to_layout(DUALTALK56)
     assert np.array_equal(fewer.head_rotvec_rad, motion.head_rotvec_rad)
@@ -182,12 +182,12 @@ def test_a_motion_without_eyes_is_the_same_motion(store):
 @pytest.mark.parametrize("model", ["default", "rules"])
 def test_swapping_the_people_swaps_motion_and_identities(store, model):
     conversation = store.conversation("test001").with_motion(None, None)
-    straight = simulate(conversation, model=model, seed=3)
+    original = simulate(conversation, model=model, seed=3)
     swapped = simulate(conversation.swap_roles(), model=model, seed=3).swap_roles()
-    for one, other in zip(straight.participants, swapped.participants, strict=True):
+    for one, other in zip(original.participants, swapped.participants, strict=True):
         assert np.allclose(one.motion.coefficients, other.motion.coefficients, atol=1e-5)
         assert np.array_equal(one.motion.identity, other.motion.identity)
-    assert not np.array_equal(straight.a.motion.identity, straight.b.motion.identity)
+    assert not np.array_equal(original.a.motion.identity, original.b.motion.identity)
 
 
 def test_the_animator_predicts_the_same_motion_by_both_protocols(store, tmp_path):

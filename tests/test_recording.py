@@ -1,4 +1,4 @@
-"""Recordings of every shape a user may bring, and what is said about each."""
+"""Recordings of every supported kind as conversations, with notes for the user, and refused files."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def written(folder, name: str, samples: np.ndarray, rate: int = AUDIO_RATE_HZ):
 
 
 def halves(audio: np.ndarray) -> Annotation:
-    """A diarizer that gives the first half to a and the second to b."""
+    """A diarizer that labels the first half "a" and the second half "b"."""
     half_s = len(audio) / AUDIO_RATE_HZ / 2
     annotation = Annotation()
     annotation[Segment(0, half_s)] = "a"
@@ -41,11 +41,11 @@ def test_any_rate_becomes_whole_frames_at_16_khz(tmp_path, rate):
     assert read.shape[1] == pytest.approx(min(1.51 * AUDIO_RATE_HZ, 24160 * AUDIO_RATE_HZ / rate), abs=2)
 
 
-def test_flac_is_read_too(tmp_path):
+def test_flac_is_read(tmp_path):
     assert read_wave(written(tmp_path, "talk.flac", voice())).shape == (1, 2 * AUDIO_RATE_HZ)
 
 
-def test_a_mono_file_is_shared_out(tmp_path):
+def test_a_mono_file_is_separated_into_two_tracks(tmp_path):
     conversation, notes = conversation_from_recording([written(tmp_path, "talk.wav", voice())], halves)
     assert notes == ()
     assert conversation.frames == 50
@@ -55,21 +55,21 @@ def test_a_mono_file_is_shared_out(tmp_path):
     assert np.array_equal(conversation.a.audio[middle], voice()[middle])
 
 
-def test_stereo_is_a_person_a_channel(tmp_path):
+def test_a_stereo_file_has_one_person_per_channel(tmp_path):
     path = written(tmp_path, "call.wav", np.stack([voice(seed=1), voice(seed=2)], axis=1))
     conversation, _ = conversation_from_recording([path], halves)
     assert np.array_equal(conversation.a.audio, voice(seed=1))
     assert np.array_equal(conversation.b.audio, voice(seed=2))
 
 
-def test_stereo_of_one_mixed_sound_is_diarized_and_said(tmp_path):
+def test_a_stereo_file_with_equal_channels_is_diarized_with_a_note(tmp_path):
     path = written(tmp_path, "talk.wav", np.stack([voice(), voice()], axis=1))
     conversation, notes = conversation_from_recording([path], halves)
     assert "same audio" in notes[0]
     assert conversation.a.speech == Timeline([Segment(0, 1)])
 
 
-def test_two_files_of_different_length_are_padded_and_said(tmp_path):
+def test_two_files_of_different_length_are_padded_with_a_note(tmp_path):
     paths = [written(tmp_path, "a.wav", voice(2.0)), written(tmp_path, "b.wav", voice(1.5))]
     conversation, notes = conversation_from_recording(paths)
     assert "b.wav is 0.50 s shorter" in notes[0]
@@ -77,7 +77,7 @@ def test_two_files_of_different_length_are_padded_and_said(tmp_path):
     assert not conversation.b.audio[24_000:].any()
 
 
-def test_one_speaker_and_nobody_are_said(tmp_path):
+def test_one_speaker_or_none_gives_a_note(tmp_path):
     path = written(tmp_path, "talk.wav", voice())
     alone = Annotation()
     alone[Segment(0, 1)] = "a"
@@ -85,7 +85,7 @@ def test_one_speaker_and_nobody_are_said(tmp_path):
     assert "no speech" in conversation_from_recording([path], lambda audio: Annotation())[1][0]
 
 
-def test_pure_silence_makes_two_listeners(tmp_path):
+def test_silence_gives_two_listeners(tmp_path):
     path = written(tmp_path, "silence.wav", np.zeros(AUDIO_RATE_HZ, np.float32))
     conversation, notes = conversation_from_recording([path])
     assert notes == ("no speech was found; both people listen",)
@@ -101,7 +101,7 @@ def test_pure_silence_makes_two_listeners(tmp_path):
         (np.where(np.arange(32000) == 7, np.nan, voice()).astype(np.float32), "NaN"),
     ],
 )
-def test_what_cannot_be_used_is_refused(tmp_path, samples, message):
+def test_unusable_samples_are_refused(tmp_path, samples, message):
     path = written(tmp_path, "x.wav", samples)
     with pytest.raises(InputError, match=message):
         conversation_from_recording([path], halves)
@@ -125,7 +125,7 @@ def test_files_that_are_not_audio_are_refused(tmp_path):
         conversation_from_recording([tmp_path / "whole.wav"] * 3, halves)
 
 
-def test_overlap_is_kept_for_both_and_cuts_are_faded():
+def test_both_tracks_keep_overlap_and_cuts_are_faded():
     mixed = np.ones(AUDIO_RATE_HZ, np.float32)
     annotation = Annotation()
     annotation[Segment(0.2, 0.6)] = "a"
@@ -138,7 +138,7 @@ def test_overlap_is_kept_for_both_and_cuts_are_faded():
     assert np.abs(np.diff(a)).max() < 0.01
 
 
-def test_an_echo_of_the_other_is_no_speech():
+def test_crosstalk_is_not_counted_as_speech():
     own, other = voice(2.0, 1), voice(2.0, 2)
     own[16_000:] = 0.05 * other[16_000:]
     other[:16_000] *= 0.05
