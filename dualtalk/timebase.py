@@ -5,6 +5,7 @@ This module imports nothing, so that every layer can use it; the models too, whi
 
 MOTION_FPS = 25
 AUDIO_RATE_HZ = 16_000
+DAY_S = 24 * 3600
 SAMPLES_PER_FRAME = AUDIO_RATE_HZ // MOTION_FPS
 assert SAMPLES_PER_FRAME * MOTION_FPS == AUDIO_RATE_HZ
 

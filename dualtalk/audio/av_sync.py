@@ -16,7 +16,7 @@ from scipy.signal import correlate
 
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.errors import InputError
-from dualtalk.timebase import MOTION_FPS, frames_for_samples
+from dualtalk.timebase import DAY_S, MOTION_FPS, frames_for_samples
 
 # Standard deviations of the two Gaussians whose difference passes the syllable rate.
 FINE_S, COARSE_S = 0.04, 0.4
@@ -24,7 +24,6 @@ FINE_S, COARSE_S = 0.04, 0.4
 SPEECH_RANGE_DB = 35.0
 # A shorter overlap gives no reliable correlation.
 SHORTEST_OVERLAP_S = 3.0
-DAY_S = 24 * 3600
 
 
 class Offset(NamedTuple):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.evaluation.features import MetricInputs, Motion, MotionFeatures
-from dualtalk.evaluation.turn_metrics import turn_metrics
+from dualtalk.evaluation.turn_metrics import Values, turn_metrics
 from dualtalk.metrics import lips, mesh
 from dualtalk.metrics.bootstrap import WeightedMean
 from dualtalk.metrics.dualtalk_benchmark import Benchmark
@@ -22,7 +22,6 @@ from dualtalk.metrics.synchrony import synchrony
 from dualtalk.metrics.turn_transitions import Role, Roles
 from dualtalk.timebase import MOTION_FPS
 
-Values = dict[str, WeightedMean]
 LVE_ROLES: dict[str, Role] = {"LVE speaking": "speaking", "LVE listening": "listening"}
 
 

@@ -17,8 +17,8 @@ from scipy.spatial.transform import Rotation
 from dualtalk.core import HeadMotion
 from dualtalk.geometry.resampling import interpolate_curves, interpolate_rotations
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion, motion_from_arkit
-from dualtalk.io.live_link import ANGLES, DAY_S, LiveLinkTable, read_live_link_csv, write_live_link_csv
-from dualtalk.timebase import MOTION_FPS
+from dualtalk.io.live_link import ANGLES, LiveLinkTable, read_live_link_csv, write_live_link_csv
+from dualtalk.timebase import DAY_S, MOTION_FPS
 
 # Frames between two rows that are further apart than this are interpolated, not observed.
 LONGEST_GAP_S = 0.1

@@ -27,10 +27,10 @@ from jaxtyping import Float, Float64
 from dualtalk.errors import InputError
 from dualtalk.io.arkit import ARKIT_UNITS
 from dualtalk.io.atomic import written_whole
+from dualtalk.timebase import DAY_S
 
 TIMECODE_FPS = 60
 POSSIBLE_TIMECODE_FPS = (24, 25, 30, 48, 50, 60, 100, 120)
-DAY_S = 24 * 3600
 # A longer jump between two rows is another take, or a clock that was set.
 LONGEST_JUMP_S = 600.0
 # The app's weights end a little above 1. Values far above are on another scale.

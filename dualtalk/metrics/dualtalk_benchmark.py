@@ -17,9 +17,9 @@ from sklearn.cluster import KMeans
 
 from dualtalk.core import DUALTALK56, MotionLayout
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Motion
 from dualtalk.metrics.validation import finite, same_shape
 
-Motion = Float[np.ndarray, "_frame _coef"]
 AXES = ("frame", "coef")
 
 # Number of k-means clusters in SID, by part.

@@ -20,10 +20,9 @@ from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.geometry.masks import runs
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
+from dualtalk.metrics.arrays import Curve
 from dualtalk.metrics.validation import finite
 from dualtalk.timebase import MOTION_FPS
-
-Curve = Float[np.ndarray, "frame"]
 
 # Nods and shakes repeat at 1 to 4.5 Hz (Hadar et al. 1983, "Kinematics of head movements accompanying speech");
 # rhythmic head motion of speech rarely reaches this amplitude.

@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.signal import find_peaks
 
+from dualtalk.metrics.arrays import Curve
 from dualtalk.metrics.dtw import align, derivative
 from dualtalk.metrics.validation import frame_mask, same_shape
 from dualtalk.timebase import MOTION_FPS
-
-Curve = Float[np.ndarray, "_frame"]
 
 # Smaller extrema are tracking noise.
 MIN_PROMINENCE_M = 0.0005

@@ -11,10 +11,9 @@ from pyannote.core import Timeline
 from dualtalk.audio.phonemes import BILABIALS, VOWEL_SYMBOLS, Phoneme
 from dualtalk.core import speaking_frames
 from dualtalk.head import LIPS_CLOSED_M
+from dualtalk.metrics.arrays import Curve
 from dualtalk.metrics.turn_transitions import NEAR_SPEECH_S
 from dualtalk.timebase import frame_at
-
-Curve = Float[np.ndarray, "_frame"]
 
 OPEN_M = 0.004
 

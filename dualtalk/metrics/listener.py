@@ -14,13 +14,12 @@ from scipy.spatial.distance import cdist
 
 from dualtalk.core import DUALTALK56, MotionLayout
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Motion, Samples
 from dualtalk.metrics.dtw import align
 from dualtalk.metrics.synchrony import MAX_LAG_S, peak_lag_s
 from dualtalk.metrics.validation import finite, same_shape
 
-Motion = Float[np.ndarray, "_frame _coef"]
 Reactions = Float[np.ndarray, "_reaction _frame _coef"]
-Samples = Float[np.ndarray, "_sample _frame _coef"]
 
 
 def concordance(ground_truth: Motion, prediction: Motion) -> float:

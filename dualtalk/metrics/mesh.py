@@ -12,16 +12,16 @@ radians.
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from dualtalk.core import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head
 from dualtalk.head.regions import Region
+from dualtalk.metrics.arrays import Mask
 from dualtalk.metrics.validation import check_shapes, frame_mask, same_shape
 
 Vertices = Float[np.ndarray, "_frame _vertex 3"]
-Mask = Bool[np.ndarray, "_frame"] | None
 # No vertex of a head lies this far from the origin: larger values are millimetres.
 LARGEST_COORDINATE_M = 5.0
 
@@ -48,7 +48,7 @@ def upper_face_vertices(head: Head) -> Int[np.ndarray, "vertex"]:
 
 
 def lip_vertex_error(
-    ground_truth: Vertices, prediction: Vertices, lips: Int[np.ndarray, "_lip"], frames: Mask = None
+    ground_truth: Vertices, prediction: Vertices, lips: Int[np.ndarray, "_lip"], frames: Mask | None = None
 ) -> float:
     """Lip vertex error (LVE): sqrt(mean over frames of the largest |v - u|^2 of all lip vertices).
 
@@ -69,7 +69,7 @@ def lip_vertex_error(
     return float(np.sqrt(square.mean())) if len(square) else np.nan
 
 
-def mean_head_distance(ground_truth: Vertices, prediction: Vertices, frames: Mask = None) -> float:
+def mean_head_distance(ground_truth: Vertices, prediction: Vertices, frames: Mask | None = None) -> float:
     """Mean head distance (MHD): sqrt(mean over frames and vertices of |v - u|^2).
 
     Metres, in [0, inf), lower is better, ideal 0; symmetric. NaN if no frame is selected.
@@ -104,7 +104,7 @@ def _selected(
 
 
 def face_dynamics_deviation(
-    ground_truth: Vertices, prediction: Vertices, upper_face: Int[np.ndarray, "_upper"], frames: Mask = None
+    ground_truth: Vertices, prediction: Vertices, upper_face: Int[np.ndarray, "_upper"], frames: Mask | None = None
 ) -> float:
     """Face dynamics deviation (FDD) of the upper face.
 
@@ -124,7 +124,9 @@ def face_dynamics_deviation(
 
 
 def rotation_dynamics_deviation(
-    ground_truth: Float[np.ndarray, "_frame 3"], prediction: Float[np.ndarray, "_frame 3"], frames: Mask = None
+    ground_truth: Float[np.ndarray, "_frame 3"],
+    prediction: Float[np.ndarray, "_frame 3"],
+    frames: Mask | None = None,
 ) -> float:
     """The formula of FDD for axis-angle vectors, in radians: JDD of the jaw, PDD of the head."""
     one, two = same_shape(ground_truth, prediction, ("frame", "3"))
@@ -132,7 +134,9 @@ def rotation_dynamics_deviation(
 
 
 def _dynamics_deviation(
-    ground_truth: Float[np.ndarray, "_frame _coef"], prediction: Float[np.ndarray, "_frame _coef"], frames: Mask
+    ground_truth: Float[np.ndarray, "_frame _coef"],
+    prediction: Float[np.ndarray, "_frame _coef"],
+    frames: Mask | None,
 ) -> float:
     chosen = frame_mask(frames, len(ground_truth), "frames to measure")
     if not chosen.any():

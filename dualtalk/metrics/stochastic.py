@@ -9,11 +9,9 @@ from jaxtyping import Float
 
 from dualtalk.core import DUALTALK56
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Motion, Samples
 from dualtalk.metrics.bootstrap import WeightedMean
 from dualtalk.metrics.validation import finite
-
-Motion = Float[np.ndarray, "_frame _coef"]
-Samples = Float[np.ndarray, "_sample _frame _coef"]
 
 
 def best_of_n(ground_truth: Motion, predictions: Samples, n: int | None = None) -> float:

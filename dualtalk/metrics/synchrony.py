@@ -13,10 +13,9 @@ from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Curve
 from dualtalk.metrics.validation import finite, same_shape
 from dualtalk.timebase import MOTION_FPS
-
-Curve = Float[np.ndarray, "_frame"]
 
 # Within the ranges of Boker et al.: a window holds a nod and its answer, and lags may change between windows.
 WINDOW_S, HOP_S, MAX_LAG_S = 4.0, 1.0, 2.0

@@ -4,18 +4,16 @@ Roles and windows are those of `turn_transitions`. Each metric is of one person 
 """
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Complex, Float, Int
 
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Curve, Mask
 from dualtalk.metrics.bootstrap import WeightedMean
 from dualtalk.metrics.events import find_swings
 from dualtalk.metrics.kinematics import BLINK_CLOSED
 from dualtalk.metrics.turn_transitions import Roles, speech_offsets_s, speech_onsets_s
 from dualtalk.metrics.validation import finite, frame_mask
 from dualtalk.timebase import MOTION_FPS
-
-Curve = Float[np.ndarray, "_frame"]
-Mask = Bool[np.ndarray, "_frame"]
 
 # Range of mouth lags: lips part up to 0.2 s before the sound.
 MIN_LAG_S, MAX_LAG_S = -0.5, 1.0

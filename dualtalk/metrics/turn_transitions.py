@@ -12,12 +12,13 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from pyannote.core import Timeline
 
 from dualtalk.audio.turns import turn_table
 from dualtalk.core import speaking_frames
 from dualtalk.errors import InputError
+from dualtalk.metrics.arrays import Curve, Mask, Motion
 from dualtalk.metrics.bootstrap import WeightedMean
 from dualtalk.metrics.dualtalk_benchmark import frechet_distance
 from dualtalk.metrics.validation import finite, frame_mask, same_shape
@@ -28,9 +29,6 @@ Role = Literal["speaking", "listening", "overlap", "mutual silence"]
 TRANSITION_KINDS: tuple[TransitionKind, ...] = get_args(TransitionKind)
 ROLES: tuple[Role, ...] = get_args(Role)
 
-Motion = Float[np.ndarray, "_frame _coef"]
-Curve = Float[np.ndarray, "_frame"]
-Mask = Bool[np.ndarray, "_frame"]
 Frames = Int[np.ndarray, "transition"]
 
 # Windows of one second: most gaps and overlaps between turns are within half a second of 0 (Heldner & Edlund
