@@ -73,6 +73,17 @@ def test_a_non_causal_network_predicts_by_both_protocols(store):
     assert not np.array_equal(looped.a.motion.coefficients, answered.a.motion.coefficients)
 
 
+@pytest.mark.parametrize(
+    ("layout", "slip"),
+    [("dualtalk56", "62 coefficients; its layout dualtalk56 has 56"), ("x", "layout 'x'")],
+)
+@pytest.mark.parametrize("mode", ["mean", "sample"])
+def test_a_model_whose_layout_does_not_fit_is_refused(store, layout, slip, mode):
+    trained = PretrainedModel(small_duet().model, "open", layout, {})
+    with pytest.raises(InputError, match=slip):
+        predict_closed_loop(store.conversation("test001"), trained, mode)
+
+
 @pytest.fixture
 def released(tmp_path) -> Path:
     """A checkpoint of DualTalk (Peng et al. 2025) as released, but tiny, with its sizes beside it."""

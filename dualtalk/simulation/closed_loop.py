@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualtalk.choices import Mode
-from dualtalk.core import LAYOUTS, Conversation, HeadMotion, Participant, Space
+from dualtalk.core import LAYOUTS, Conversation, HeadMotion, MotionLayout, Participant, Space
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
 from dualtalk.models.interface import ConversationModel, roll_out, whole_frames
@@ -84,6 +84,25 @@ def predict_partner_given(
     return _with_motion(conversation, trained, predicted[:, 0][None])
 
 
+def layout_of(trained: PretrainedModel) -> MotionLayout:
+    """The motion layout of a model.
+
+    Raises
+    ------
+    InputError
+        The layout that the model's file names is unknown, or does not have the model's `motion_dim` coefficients.
+    """
+    layout = LAYOUTS.get(trained.layout)
+    if layout is None:
+        raise InputError(f"unknown motion layout {trained.layout!r} of the model; wanted {' or '.join(LAYOUTS)}")
+    if layout.width != trained.model.motion_dim:
+        raise InputError(
+            f"the model predicts {trained.model.motion_dim} coefficients; its layout {layout.name} has "
+            f"{layout.width}; was it saved with another layout?"
+        )
+    return layout
+
+
 @contextmanager
 def threads_for(mode: Mode) -> Iterator[None]:
     """Use one thread for sampling.
@@ -114,9 +133,9 @@ def _sampling_noise(
     """Standard normal noise from each person's own seed; None for the mean."""
     if mode not in get_args(Mode):
         raise InputError(f"unknown mode {mode!r}; wanted one of {', '.join(get_args(Mode))}")
+    shape = (conversation.frames, layout_of(trained).width)
     if mode == "mean":
         return None
-    shape = (conversation.frames, LAYOUTS[trained.layout].width)
     streams = [np.random.default_rng(own) for own in conversation.participant_seeds(seed)]
     return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in streams]))[None]
 
@@ -127,7 +146,7 @@ def _true_motion(person: Participant, trained: PretrainedModel) -> Float[np.ndar
         raise InputError("a person has no motion; the partner-given protocol needs that of both")
     if motion.space != trained.space:
         raise InputError(f"the motion is in space {motion.space!r}, the model's in {trained.space!r}")
-    return motion.to_layout(LAYOUTS[trained.layout]).coefficients
+    return motion.to_layout(layout_of(trained)).coefficients
 
 
 def _fixed_point(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -> Float[Tensor, "1 2 frame coef"]:
@@ -141,7 +160,7 @@ def _fixed_point(model: ConversationModel, audio: Float[Tensor, "1 2 sample"]) -
 def _with_motion(
     conversation: Conversation, trained: PretrainedModel, predicted: Float[Tensor, "1 2 frame coef"]
 ) -> Conversation:
-    layout = LAYOUTS[trained.layout]
+    layout = layout_of(trained)
     a, b = (
         HeadMotion(np.ascontiguousarray(coefficients), cast(Space, trained.space), layout)
         for coefficients in predicted[0].numpy()
