@@ -1,4 +1,4 @@
-"""Laws of the rule-based animator that need no recording: they hold for constructed voice features."""
+"""The rule-based animator on constructed voice features, without a recording."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_every_viseme_has_targets_for_known_channels():
     assert {channel for targets in mouth.VISEME_TARGETS.values() for channel in targets} <= set(mouth.CHANNELS)
 
 
-def test_gaze_shares_are_the_observed_ones():
+def test_gaze_shares_are_near_the_published_ones():
     """75 % at the partner while listening, 41 % while speaking (Argyle & Ingham 1972), within 12 points."""
     own, _ = alternating(1200, turn_s=8)
     averted = gaze.gaze_aversion(own, np.random.default_rng(0))
@@ -90,7 +90,7 @@ def test_gaze_stays_fixed_in_the_room_while_the_head_turns():
     assert in_room == pytest.approx(np.tile(forward, (2, 1)), abs=1e-6)
 
 
-def test_blink_rate_is_human():
+def test_blink_rates_are_near_the_published_ones():
     own, _ = alternating(600)
     rng = np.random.default_rng(1)
     lids = gaze.blinks(own, gaze.gaze_directions(own, rng), rng)
@@ -127,7 +127,7 @@ def test_inhalation_precedes_the_phrase():
     assert not breath[54:].any()
 
 
-def test_a_nod_goes_down_and_returns():
+def test_a_nod_starts_downward_and_returns_to_zero():
     curve = np.zeros(50)
     curves.add_nod(curve, 10, cycles=2.0, rate_hz=2.0, height=0.1)
     assert curve.min() >= 0

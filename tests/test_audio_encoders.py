@@ -1,4 +1,4 @@
-"""Audio encoders: one vector a frame, no dependence on the future where causal, streamed as the whole."""
+"""Audio encoders: one vector per frame; causal ones do not depend on the future, and streaming equals whole."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ def noise(frames: float, batch: int = 2) -> Tensor:
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(1, 1), (640, 1), (641, 2), (6400, 10)])
-def test_log_mel_has_one_vector_a_frame(samples, frames):
+def test_log_mel_has_one_vector_per_frame(samples, frames):
     encoder = CausalLogMel(n_mels=40)
     assert encoder(0.1 * torch.randn(3, samples)).shape == (3, frames, encoder.width)
 
 
 @pytest.mark.parametrize("at_once", [1, 7])
-def test_log_mel_streamed_equals_whole(at_once):
+def test_streamed_log_mel_equals_the_whole(at_once):
     encoder, audio = CausalLogMel(), noise(20)
     state, chunks = encoder.start(2), []
     for chunk in audio.split(at_once * SAMPLES, dim=1):
@@ -49,7 +49,7 @@ def test_log_mel_depends_on_samples_to_the_end_of_its_frame():
     encoder, audio = CausalLogMel(), noise(10, batch=1).requires_grad_()
     encoder(audio)[0, 4].sum().backward()
     used = audio.grad[0].nonzero()[:, 0]
-    # A Hann window is zero where it begins, and all but zero at its end.
+    # A Hann window is zero at its first sample, and nearly zero at its last.
     assert used.min() >= 4 * SAMPLES - 240
     assert 5 * SAMPLES - 2 <= used.max() < 5 * SAMPLES
 
@@ -108,7 +108,7 @@ def test_no_audio_is_refused():
         CausalLogMel()(torch.zeros(1, 0))
 
 
-def test_normalized_audio_equals_that_of_the_processor():
+def test_normalized_audio_agrees_with_the_processor():
     from transformers import Wav2Vec2FeatureExtractor
 
     audio = noise(5) + 0.3
@@ -117,7 +117,7 @@ def test_normalized_audio_equals_that_of_the_processor():
     assert torch.equal(normalize_audio(torch.zeros(1, 640)), torch.zeros(1, 640))
 
 
-def test_resampling_keeps_the_ends_and_straight_lines():
+def test_resampling_preserves_endpoints_and_linear_curves():
     line = torch.linspace(0, 1, 7)[None, :, None]
     torch.testing.assert_close(resample_features(line, 13), torch.linspace(0, 1, 13)[None, :, None])
 
@@ -146,7 +146,7 @@ def folders(tmp_path_factory):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("samples", [100, 640, 16_000])
-def test_a_speech_encoder_has_one_vector_a_frame(folders, family, samples):
+def test_a_speech_encoder_has_one_vector_per_frame(folders, family, samples):
     encoder = TransformersEncoder(folders[family]).eval()
     features = encoder(0.1 * torch.randn(2, samples))
     assert features.shape == (2, -(-samples // SAMPLES), encoder.width)
@@ -170,7 +170,7 @@ def test_finetuning_trains_all_but_the_convolutions(folders, family):
     assert not any("feature_extractor" in name for name in trained)
 
 
-def test_audio_is_normalized_for_encoders_trained_so(folders, tmp_path):
+def test_audio_is_normalized_if_the_encoder_was_trained_with_it(folders, tmp_path):
     from transformers import Wav2Vec2FeatureExtractor
 
     audio = noise(5)

@@ -1,4 +1,4 @@
-"""Laws of every model of conversation, duet and baselines alike; and the purpose of each baseline."""
+"""Tests of every conversation model, duet and baselines alike, and of what each baseline predicts."""
 
 from contextlib import nullcontext
 
@@ -69,7 +69,7 @@ MODELS = {
     "static pose": lambda: StaticPose(MOTION_DIM),
     "mean pose": mean_pose,
     "mirror": lambda: Mirror(MOTION_DIM, delay_frames=5),
-    "mirror at once": lambda: Mirror(MOTION_DIM, delay_frames=1),
+    "mirror without delay": lambda: Mirror(MOTION_DIM, delay_frames=1),
     "nearest neighbour": nearest_neighbour,
     "speaker": lambda: single_stream("self"),
     "speaker ahead": lambda: single_stream("self", lookahead_frames=3),
@@ -117,7 +117,7 @@ def test_no_frame_depends_on_the_future(model, frame):
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if "speaker" in name or "listener" in name])
-def test_by_gradient_a_frame_depends_on_all_its_inputs_and_no_more(name):
+def test_gradients_reach_exactly_the_documented_inputs(name):
     model, (audio, motion) = MODELS[name](), talk(batch=1)
     with torch.enable_grad():
         audio, motion = audio.requires_grad_(), motion.requires_grad_()
@@ -173,7 +173,8 @@ def test_decoding_can_continue_from_one_state_twice(model):
 
 
 def test_a_model_runs_on_the_device_of_its_weights(model, monkeypatch):
-    # The meta device has no numbers and no mixed precision, and refuses to mix with any other as a GPU does.
+    # Tensors on the meta device have no values. Like those of a GPU, they cannot be combined with CPU tensors. The
+    # device has no mixed precision.
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     # Comparisons between meta tensors find no difference.
     monkeypatch.setattr(Tensor, "__float__", lambda _: 0.0)
@@ -195,7 +196,7 @@ def test_inputs_of_another_shape_are_refused(model):
         roll_out(model, audio, forced=(motion[:, 0, 1:], None))
 
 
-def test_motion_before_is_one_frame_late():
+def test_motion_before_delays_motion_by_one_frame():
     _, motion = talk()
     initial_pose = a_pose()
     assert torch.equal(
@@ -220,7 +221,7 @@ def test_a_static_pose_is_the_initial_pose():
     )
 
 
-def test_the_mean_pose_is_the_best_constant():
+def test_the_mean_pose_minimizes_the_squared_error():
     audio, motion = talk()
     model = MeanPose(MOTION_DIM)
     model.fit(motion, torch.ones(motion.shape[:3], dtype=torch.bool))
@@ -231,7 +232,7 @@ def test_the_mean_pose_is_the_best_constant():
         model.pose -= shift
 
 
-def test_a_mirror_is_late_by_its_delay():
+def test_a_mirror_repeats_the_partner_after_its_delay():
     audio, motion = talk()
     output = Mirror(MOTION_DIM, delay_frames=4)(audio, motion, a_pose())
     assert torch.equal(output[:, :, 4:], motion[:, :, :-4].flip(1))
@@ -240,7 +241,7 @@ def test_a_mirror_is_late_by_its_delay():
         Mirror(MOTION_DIM, delay_frames=0)
 
 
-def test_audio_of_the_index_gives_its_motion():
+def test_nearest_neighbour_of_indexed_audio_is_its_motion():
     audio, motion = talk(frames=35)
     model = NearestNeighbour(MOTION_DIM, window_frames=10, hold_frames=5, stride_frames=5)
     model.build_index([talk(frames=35, seed=5), (audio, motion)])

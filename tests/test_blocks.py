@@ -1,4 +1,4 @@
-"""Causal modules: no dependence on the future or beyond the window; decoded with a cache as for the whole."""
+"""Causal modules: no dependence on the future or beyond the window; cached decoding equals the whole sequence."""
 
 import pytest
 import torch
@@ -102,7 +102,7 @@ def test_rotary_embedding_equals_complex_rotation():
 
 
 @pytest.mark.parametrize("hours", [1, 100])
-def test_rotary_products_depend_on_distance_alone_after_hours(hours):
+def test_rotary_products_depend_only_on_distance_after_hours(hours):
     query, key = torch.randn(2, 6, WIDTH)
     late = hours * 3600 * 25
     placed = (rotary_angles(query, WIDTH // 2, place, 6) for place in (0, late))
@@ -150,7 +150,7 @@ def test_invalid_sizes_are_refused():
         SlidingAttention(16, 4, 0)
 
 
-def test_feed_forward_treats_each_frame_alone():
+def test_feed_forward_is_independent_for_each_frame():
     block, x = FeedForward(WIDTH, 32), torch.randn(2, 5, WIDTH)
     torch.testing.assert_close(block(x)[:, 3], block(x[:, 3]))
 

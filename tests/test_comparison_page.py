@@ -68,10 +68,10 @@ def test_title_names_few_systems_and_counts_many(tmp_path):
 
 def opened_in_browser(page: str, script: str, folder) -> dict:
     """Open the page and run `script`, which fills `found`; the page must not write to the console."""
-    leave = "const out = document.createElement('pre'); out.id = 'out'; out.textContent = JSON.stringify(found);"
-    asks = f"<script>{{ const found = {{}}; {script} {leave} document.body.replaceChildren(out); }}</script>"
+    output = "const out = document.createElement('pre'); out.id = 'out'; out.textContent = JSON.stringify(found);"
+    element = f"<script>{{ const found = {{}}; {script} {output} document.body.replaceChildren(out); }}</script>"
     path = folder / "asked.html"
-    path.write_text(page.replace("</body>", f"{asks}</body>"))
+    path.write_text(page.replace("</body>", f"{element}</body>"))
     command = [
         *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
         *(f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--timeout=20000"),

@@ -33,7 +33,7 @@ CARDS = Path(__file__).parents[1] / "datasets"
 
 
 def voice(seconds: float = FRAMES / 25, seed: int = 0, rate_hz: int = 16_000) -> np.ndarray:
-    """A buzz with gaps: its levels over time are those of speech."""
+    """A buzz with gaps, whose level varies over time like that of speech."""
     times = np.arange(round(seconds * rate_hz)) / rate_hz
     syllables = (np.sin(2 * np.pi * 3 * times + seed) > -0.3) * (np.sin(2 * np.pi * 0.3 * times + seed) > 0)
     buzz = sum(np.sin(2 * np.pi * 120 * (1 + 0.1 * seed) * n * times) / n for n in range(1, 20))
@@ -193,7 +193,7 @@ def root(corpus, tmp_path):
     return folder
 
 
-def test_every_corpus_is_walked():
+def test_every_corpus_is_tested():
     assert set(WRITERS) == set(CORPORA.names())
 
 

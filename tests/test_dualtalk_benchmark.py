@@ -59,12 +59,12 @@ def evaluated(tmp_path_factory):
         ("STS", "predicted", "sts", 1e-6),
         ("variance", "predicted", "variance_pre", 1e-6),
         ("variance", "ground truth", "variance_gt", 1e-6),
-        # The released code draws 200 frames without a seed: its draw is another one.
+        # The released code draws 200 frames without a seed, so its frames differ from ours.
         ("diversity", "predicted", "diversity_pre", 0.1),
         ("diversity", "ground truth", "diversity_gt", 0.1),
     ],
 )
-def test_evaluation_json_has_the_released_values(evaluated, name, system, released_name, tolerance, part):
+def test_evaluation_json_agrees_with_the_released_values(evaluated, name, system, released_name, tolerance, part):
     metrics, expected = evaluated
     value = expected[f"{released_name}_{ {'expression': 'exp', 'jaw': 'jaw', 'head': 'pose'}[part] }"]
     found = metrics[system][f"{name} {part}"]
@@ -87,7 +87,7 @@ def test_a_perfect_prediction_has_the_known_scores():
 
 
 @pytest.mark.parametrize("frames", [80, 400])
-def test_frechet_distance_is_that_of_a_matrix_square_root(frames):
+def test_frechet_distance_agrees_with_the_matrix_square_root(frames):
     one, two = motion(0, frames, 20).astype(np.float64), 0.1 + 1.3 * motion(1, frames, 20).astype(np.float64)
     covariances = [np.cov(x, rowvar=False) for x in (one, two)]
     shift = one.mean(axis=0) - two.mean(axis=0)
@@ -118,22 +118,22 @@ def test_invariances():
     )
 
 
-def test_another_partner_hurts_the_paired_distance_alone():
+def test_a_time_shift_changes_only_the_paired_distance():
     partner = motion(3, 2000, 3)
     own = 0.8 * partner + 0.2 * motion(4, 2000, 3)
-    elsewhen = np.roll(own, 700, axis=0)
-    assert benchmark.frechet_distance(own, elsewhen) < 1e-9
-    assert benchmark.paired_frechet_distance(own, elsewhen, partner) > 0.1 * benchmark.variance(own)
+    shifted = np.roll(own, 700, axis=0)
+    assert benchmark.frechet_distance(own, shifted) < 1e-9
+    assert benchmark.paired_frechet_distance(own, shifted, partner) > 0.1 * benchmark.variance(own)
 
 
 @pytest.mark.parametrize("metric", ["frechet_distance", "mean_squared_error", "sts"])
-def test_distances_grow_with_damage(metric):
+def test_distances_grow_with_noise(metric):
     own, noise = motion(0), motion(1)
     values = [getattr(benchmark, metric)(own, own + np.float32(k) * noise) for k in (0, 0.2, 0.5, 1, 2)]
     assert (np.diff(values) > 0).all()
 
 
-def test_sid_is_the_entropy_of_visits():
+def test_sid_is_the_entropy_of_cluster_visits():
     poses = np.repeat(np.arange(4.0), [10, 20, 30, 40])[:, None] * 100
     assert benchmark.sid(poses, poses, 4) == pytest.approx(entropy([0.1, 0.2, 0.3, 0.4], base=2), abs=1e-4)
     still = np.zeros_like(poses)
@@ -142,20 +142,20 @@ def test_sid_is_the_entropy_of_visits():
     assert benchmark.sid(poses, still, 4) <= benchmark.sid(poses, poses[:60], 4)
 
 
-def test_diversity_repeats_and_is_near_the_mean_distance():
+def test_diversity_is_reproducible_and_near_the_mean_distance():
     own = motion(0, 1000)
     assert benchmark.diversity(own, seed=3) == benchmark.diversity(own, seed=3)
     assert benchmark.diversity(own) == pytest.approx(pdist(own).mean(), rel=0.1)
 
 
-def test_motion_that_never_changes_has_no_correlation():
+def test_constant_motion_has_no_correlation():
     own, partner, still = motion(0), motion(1), np.zeros((300, 56), np.float32)
     assert np.isnan(benchmark.rpcc(own, still, partner))
     assert np.isnan(benchmark.rpcc(own, own, still))
     assert benchmark.variance(still) == benchmark.diversity(still) == 0
 
 
-def test_the_clip_mean_has_the_scores_of_no_motion():
+def test_the_clip_mean_has_the_scores_of_constant_motion():
     own = motion(0, coefs=3).astype(np.float64)
     still = clip_mean(own)
     assert benchmark.frechet_distance(own, still) == pytest.approx(own.var(axis=0, ddof=1).sum())
@@ -163,7 +163,7 @@ def test_the_clip_mean_has_the_scores_of_no_motion():
     assert benchmark.sid(own, still, 10) == pytest.approx(0, abs=2e-6)
 
 
-def test_wrong_input_is_answered_in_one_line():
+def test_invalid_input_is_refused_in_one_line():
     own = motion(0)
     for wrong in (own[:-1], own[:, :50], own[:0], np.full_like(own, np.nan)):
         with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""What duet adds to the laws of every model: samples, several look-aheads, geometry, and calibration."""
+"""Duet beyond the tests of every model: samples, several look-aheads, lip geometry, and calibration."""
 
 from functools import partial
 
@@ -129,7 +129,7 @@ def test_the_lookahead_of_a_call_is_that_of_the_model(duet):
 
 
 def test_a_frame_depends_on_earlier_motion_and_not_on_later(duet):
-    """By gradient: a sample on that of both people, the mean on that of the partner."""
+    """Measured by gradients: a sample depends on both people's motion, the mean on the partner's."""
     for sampled, people in ((True, (0, 1)), (False, (0,))):
         audio, motion, noise = talk(batch=1)
         motion.requires_grad_()
@@ -139,7 +139,7 @@ def test_a_frame_depends_on_earlier_motion_and_not_on_later(duet):
 
 
 def test_samples_approach_the_mean_as_it_explains_more_variance(duet):
-    """Only in that coefficient, and never wholly."""
+    """Only that coefficient changes, and some variance remains."""
     audio, motion, noise = talk(batch=1)
     unlimited(duet)
     with torch.no_grad():
@@ -171,7 +171,7 @@ def test_a_lookahead_beyond_the_greatest_is_refused(duet):
         Duet(DuetConfig(lookahead_frames=9))
 
 
-def test_memory_of_a_step_does_not_grow(duet):
+def test_memory_of_a_step_is_constant(duet):
     audio, motion, _ = talk(batch=1)
     state = duet.start(audio[..., : 3 * SAMPLES_PER_FRAME])
     sizes = []
@@ -185,7 +185,7 @@ def test_memory_of_a_step_does_not_grow(duet):
 
 
 def test_flow_matching_learns_a_conditional_distribution():
-    """Targets are one of two points, by the condition; samples end there."""
+    """The condition selects one of two target points, and samples end near it."""
     torch.manual_seed(0)
     flow = Flow(2, 1, 32, 2)
     optimizer = torch.optim.Adam(flow.parameters(), 3e-3)
@@ -209,7 +209,7 @@ def test_without_calibration_samples_are_unchanged(duet):
 
 
 def test_calibrated_samples_have_the_distribution_of_the_data(duet):
-    """Their order is kept."""
+    """The rank order of samples is preserved."""
     duet.motion_min.fill_(0.0)
     duet.motion_max.fill_(9.0)
     data = normal(4000, MOTION_DIM, seed=5).clamp(min=0) ** 2
@@ -224,8 +224,8 @@ def test_calibrated_samples_have_the_distribution_of_the_data(duet):
         assert (in_order.diff() >= -1e-5).all()
 
 
-def test_calibration_does_not_turn_a_point_into_noise(duet):
-    """Samples that hardly vary, beside data that do: differences are stretched by a bounded factor."""
+def test_calibration_stretches_differences_by_a_bounded_factor(duet):
+    """This holds even if the samples hardly vary and the data do."""
     unlimited(duet)
     data, sampled = normal(4000, MOTION_DIM, seed=5), 1e-3 * normal(3000, MOTION_DIM, seed=6)
     duet.motion_normalizer.fit(data)
@@ -292,8 +292,8 @@ def test_the_autoregression_continues_from_uncalibrated_samples(duet):
         assert calibrated.std() < 0.7 * before.std()
 
 
-def test_coefficients_that_always_moved_together_continue_to(duet):
-    """Such as two eyelids; other coefficients are unchanged."""
+def test_calibration_preserves_coupled_coefficients(duet):
+    """Two eyelids are an example. Other coefficients are unchanged."""
     data = normal(800, MOTION_DIM, seed=5)
     data[:, 1] = data[:, 0]
     duet.motion_normalizer.fit(data)

@@ -154,7 +154,7 @@ def test_untracked_frames_are_left_out(root):
     assert error == pytest.approx(0.03**2, rel=0.05)
 
 
-def test_one_frame_and_still_motion(root):
+def test_single_frames_are_left_out_and_still_motion_is_measured(root):
     for speaker in (1, 2):
         path = root / "near" / f"test000_speaker{speaker}.npy"
         np.save(path, np.load(path)[:1])
@@ -278,7 +278,7 @@ def test_another_sample_never_worsens_the_best_of_n(root):
     assert best[1] <= best[0]
 
 
-def test_equal_samples_have_the_values_of_one(root):
+def test_equal_samples_have_the_values_of_one_sample(root):
     """So do curves: a transition counts once for any number of samples."""
     with_one_clip(root)
     write_samples(root, "twice", off_by(0.1), off_by(0.1))
@@ -316,7 +316,7 @@ def test_weighted_means_of_clips_csv_are_figures_csv(evaluated):
                 assert values.mean() == pytest.approx(float(row["value"]), rel=1e-4)
 
 
-def test_many_metrics_pool_as_one_does():
+def test_pooling_many_metrics_equals_pooling_each():
     rng = np.random.default_rng(0)
     sums = rng.uniform(0.5, 1, (12, 3, 2))
     sums[:, 2] = 0

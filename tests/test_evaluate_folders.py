@@ -195,14 +195,14 @@ def test_short_motion_is_extended_without_jumps():
     assert fit_length(ramp[:1], 3)[:, 0].tolist() == [0, 0, 0]
 
 
-def side(frames=60, partner=True):
+def reference_track(frames=60, partner=True):
     own, other = MotionFeatures(motion(frames, 1), None), MotionFeatures(motion(frames, 2), None)
     foreign = motion(frames, 3).coefficients
     return ReferenceTrack(own, other if partner else None, foreign, foreign, None, None, None)
 
 
-def test_baselines_are_as_described():
-    one = side()
+def test_baselines_agree_with_their_descriptions():
+    one = reference_track()
     made = {
         name: (motions, partner_motion)
         for name, motions, partner_motion in baseline_motions(one, np.full(56, 0.5))
@@ -213,18 +213,18 @@ def test_baselines_are_as_described():
     assert made["mirror"][0] is one.partner.coefficients
     assert made["shuffled partner"][0] is one.ground_truth.coefficients
     assert made["shuffled partner"][1] is one.random_clip
-    assert "mirror" not in {name for name, *_ in baseline_motions(side(partner=False), np.zeros(56))}
+    assert "mirror" not in {name for name, *_ in baseline_motions(reference_track(partner=False), np.zeros(56))}
 
 
 def test_every_computed_metric_is_defined():
-    measured = side().metrics(side().ground_truth)
+    measured = reference_track().metrics(reference_track().ground_truth)
     unlisted = {name for name in measured if name not in METRIC_NAMES}
     assert all(name.rpartition(" ")[0].endswith("of the ground truth") for name in unlisted)
     assert len(set(METRIC_NAMES)) == len(METRICS)
 
 
 def test_the_ground_truth_has_the_ideal_value_of_every_metric():
-    one = side()
+    one = reference_track()
     for name, tally in one.metrics(one.ground_truth).items():
         perfect = METRICS[METRIC_NAMES.index(name)].ideal if name in METRIC_NAMES else None
         if perfect is not None and tally.weight:
@@ -232,7 +232,7 @@ def test_the_ground_truth_has_the_ideal_value_of_every_metric():
 
 
 def test_without_a_partner_there_are_no_metrics_of_the_pair():
-    alone = side(partner=False)
+    alone = reference_track(partner=False)
     figures = alone.metrics(alone.features(motion(60, 5).coefficients))
     assert not figures["P-FD expression"].weight
     assert not figures["rPCC head"].weight

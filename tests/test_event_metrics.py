@@ -26,7 +26,7 @@ def nodding(axis: int = 0, late: int = 0, height: float = 0.12) -> np.ndarray:
 
 
 def face(**levels: float) -> dict[str, np.ndarray]:
-    """Units that rise to their level between frames 20 and 60."""
+    """Blendshape curves: 0, except for the given levels from frame 20 to frame 60."""
     arkit = np.zeros((100, 52), np.float32)
     for unit, level in levels.items():
         arkit[20:60, ARKIT_UNITS.index(unit)] = level
@@ -34,16 +34,16 @@ def face(**levels: float) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("axis", "kind"), [(0, "nod"), (1, "shake")])
-def test_swings_are_found_where_they_are(axis, kind):
+def test_nods_and_shakes_are_found_at_their_frames(axis, kind):
     found = events.find_swings(nodding(axis))
     assert [event.kind for event in found] == [kind] * 3
     for event, frame in zip(found, NOD_FRAMES, strict=True):
-        # A band of some hertz cannot place an edge to better than a fraction of a second.
+        # A filter with a bandwidth of a few hertz locates an edge only to a fraction of a second.
         assert abs(event.first - frame) <= 8
         assert event.first < frame + 12 < event.end
 
 
-def test_posture_sway_and_stillness_are_no_nods():
+def test_sway_and_still_motion_have_no_nods():
     seconds = np.arange(400) / MOTION_FPS
     sway = 0.1 * np.sin(2 * np.pi * 0.15 * seconds)[:, None] * np.ones(3)
     for head in (sway, np.zeros((400, 3)), nodding(2), nodding(height=0.01), np.zeros((5, 3))):
@@ -71,26 +71,26 @@ def test_posture_sway_and_stillness_are_no_nods():
         ([], {"jawOpen": 1.0}),
     ],
 )
-def test_faces_are_what_their_units_say(kinds, levels):
+def test_face_events_are_found_from_their_blendshapes(kinds, levels):
     found = events.find_events(np.zeros((100, 3)), face(**levels))
     assert [event.kind for event in found] == kinds
     assert {(event.first, event.end) for event in found} <= {(20, 60)}
 
 
-def test_units_of_another_head_are_refused():
+def test_motion_without_arkit_blendshapes_is_refused():
     with pytest.raises(InputError, match="flame"):
         events.unit_curves(HeadMotion(np.zeros((5, 62), np.float32), "flame"))
     with pytest.raises(InputError, match="are the names ARKit's"):
         events.face_level("smile", {"mouthSmileLeft": np.zeros(5)})
 
 
-def test_a_perfect_prediction_matches_all():
+def test_a_perfect_prediction_matches_all_events():
     found = events.find_events(nodding())
     match = events.match_events(found, found)
     assert (match.f1, match.mean_iou, match.timing_deviation_s) == (1, 1, 0)
 
 
-def test_nothing_to_match_is_nan_and_nothing_found_is_zero():
+def test_f1_is_nan_without_events_and_zero_without_matches():
     found = events.find_events(nodding())
     assert np.isnan(events.match_events([], []).f1)
     for match in (events.match_events(found, []), events.match_events([], found)):
@@ -99,7 +99,7 @@ def test_nothing_to_match_is_nan_and_nothing_found_is_zero():
         assert np.isnan(match.timing_deviation_s)
 
 
-def test_later_nods_match_worse_and_early_ones_cost_more():
+def test_iou_falls_with_delay_and_early_events_cost_twice_as_much():
     own = events.find_events(nodding())
     matches = [events.match_events(own, events.find_events(nodding(late=late))) for late in range(0, 16, 3)]
     ious = [match.mean_iou for match in matches if match.matched]
@@ -115,7 +115,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=5)
 
 
 @given(SPANS, SPANS)
-def test_no_other_pairing_is_better(one, two):
+def test_matching_maximizes_the_sum_of_iou(one, two):
     reference, prediction = ([FaceEvent("nod", a, a + n) for a, n in spans] for spans in (one, two))
 
     def iou(a: FaceEvent, b: FaceEvent) -> float:
@@ -132,7 +132,7 @@ def test_no_other_pairing_is_better(one, two):
     assert match.matched <= min(len(one), len(two))
 
 
-def test_kinds_match_apart_and_dialogues_add_up():
+def test_kinds_are_matched_separately_and_results_add():
     nods, shakes = events.find_events(nodding(0)), events.find_events(nodding(1))
     assert events.match_events(nods, shakes).matched == 0
     assert events.match_events(nods, nods).f1 == 1
@@ -141,11 +141,11 @@ def test_kinds_match_apart_and_dialogues_add_up():
     assert events.match_events(nods, nods) + events.match_events(shakes, []) == together
 
 
-def test_onsets_match_one_to_one_within_a_span():
+def test_onsets_match_one_to_one_within_the_tolerance():
     assert match_onsets([10, 50, 90], [10, 50, 90], 0.4) == (3, 3, 3)
     assert match_onsets([10], [19, 21], 0.4) == (1, 2, 1)
     assert match_onsets([10], [21], 0.4) == (1, 1, 0)
-    # The middle one could take either: both are matched if it takes the right one.
+    # Onset 10 is within the tolerance of both; both pairs are found only if it is matched with 4.
     assert match_onsets([10, 18], [12, 4], 0.4) == (2, 2, 2)
     assert match_onsets([], [3], 0.4) == (0, 1, 0)
     assert match_onsets([], [], 0.4) == (0, 0, 0)

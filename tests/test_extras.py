@@ -32,7 +32,7 @@ def run_without(packages: list[str], module: str) -> str:
         (["pyroomacoustics"], "dualtalk.synthesis", "synthesis"),
     ],
 )
-def test_a_missing_package_is_answered_with_its_extra(packages, module, extra):
+def test_the_error_for_a_missing_package_names_its_extra(packages, module, extra):
     answer = run_without(packages, module)
     assert packages[0] in answer
     assert answer.endswith(f"pip install 'dualtalk[{extra}]'")

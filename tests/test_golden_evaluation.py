@@ -1,8 +1,8 @@
 """The metrics of the bundled model on a tiny store stay as they were measured.
 
 `data/tiny_store.zip` holds two clips of 6 s: excerpts of the sample recording in pyannote.audio (MIT), each voice
-muted outside its own speech, with motion of the rule-based animator as ground truth. Run this file as a script to
-write `data/golden_evaluation.json` anew after a change that is meant to change the metrics.
+muted outside its own speech, with motion of the rule-based animator as ground truth. After a change that is meant
+to change the metrics, run this file as a script to update `data/golden_evaluation.json`.
 """
 
 import json

@@ -14,7 +14,7 @@ FRAMES = 120
 
 @pytest.fixture(autouse=True)
 def single_precision():
-    """Products in full single precision, whatever an earlier training set."""
+    """Products in full single precision, whatever precision an earlier training run set."""
     allowed = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     yield
@@ -30,18 +30,18 @@ def talk() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("sampled", [False, True])
-def test_a_gpu_gives_the_motion_of_a_cpu(talk, sampled):
+def test_gpu_and_cpu_give_the_same_motion(talk, sampled):
     audio, noise = talk
     model = load_model("default").model
     with torch.inference_mode():
         on_cpu = roll_out(model, audio, noise=noise if sampled else None)
         on_gpu = roll_out(model.cuda(), audio.cuda(), noise=noise.cuda() if sampled else None)
     assert on_gpu.is_cuda
-    # In a loop rounding adds up.
+    # Rounding errors accumulate in the closed loop.
     assert (on_gpu.cpu() - on_cpu).abs().max() < 1e-3
 
 
-def test_on_a_gpu_streamed_equals_whole(talk):
+def test_streamed_equals_whole_on_a_gpu(talk):
     audio, noise = (one.cuda() for one in talk)
     model = load_model("default").model.cuda()
     ahead = model.lookahead_frames * SAMPLES_PER_FRAME

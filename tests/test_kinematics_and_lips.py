@@ -33,13 +33,13 @@ def test_a_perfect_mouth_scores_one():
     assert lips.silent_closure(gap, SPEECH) == 1
 
 
-def test_a_late_mouth_and_an_open_one_are_found():
+def test_late_lips_and_open_lips_lower_the_closure_rates():
     late = np.roll(perfect_gap(), 4)
     assert lips.bilabial_closure(late, PHONEMES) < 1
     assert lips.silent_closure(np.full(75, 0.003, np.float32), SPEECH) == 0
 
 
-def test_nothing_to_measure_is_nan():
+def test_metrics_without_data_are_nan():
     gap = perfect_gap()
     assert np.isnan(lips.bilabial_closure(gap, ()))
     assert np.isnan(lips.silent_closure(gap, Timeline([Segment(0, 3)])))
@@ -51,14 +51,14 @@ def test_correlation_of_a_mouth_with_its_own_loudness_is_one():
     assert lips.loudness_correlation(gap, 3 * gap - 60, np.ones(75, bool)) == pytest.approx(1)
 
 
-def test_bandwidth_finds_a_tone():
+def test_bandwidth_of_a_sine_is_its_frequency():
     t = np.arange(500) / MOTION_FPS
     tone = np.stack([np.sin(2 * np.pi * 2.0 * t)] * 3, axis=1).astype(np.float32)
     assert kinematics.bandwidth_hz(tone) == pytest.approx(2.0, abs=0.06)
     assert kinematics.bandwidth_hz(np.ones((50, 3), np.float32)) == 0
 
 
-def test_speed_of_steady_turning():
+def test_mean_speed_of_a_constant_rotation():
     turning = np.zeros((100, 3), np.float32)
     turning[:, 1] = 0.5 * np.arange(100) / MOTION_FPS
     assert kinematics.mean_speed_rad_s(turning) == pytest.approx(0.5, rel=1e-4)
@@ -78,18 +78,18 @@ def listener(nod_frames: list[int], frames: int = 1500) -> HeadMotion:
     return HeadMotion(noise.astype(np.float32), "open")
 
 
-def test_a_listener_who_answers_beats_chance_and_one_who_does_not_is_at_it():
+def test_a_responding_listener_is_above_chance_and_an_unresponsive_one_is_not():
     speech = Timeline([Segment(start, start + 4.0) for start in np.arange(0.0, 56.0, 7.0)])
     ends = [round(span.end * MOTION_FPS) for span in speech]
     silent = np.zeros(1500, bool)
 
-    def answered(motion: HeadMotion, partner: Timeline = speech) -> tuple[float, float]:
+    def response(motion: HeadMotion, partner: Timeline = speech) -> tuple[float, float]:
         return kinematics.response_ratio(
             kinematics.ListenerActivity(kinematics.activity(motion, NAMES), silent, partner)
         )
 
-    ratio, chance = answered(listener([end + 8 for end in ends]))
+    ratio, p = response(listener([end + 8 for end in ends]))
     assert ratio > 1.2
-    assert chance < 0.05
-    assert answered(listener([end - 60 for end in ends]))[0] < 1
-    assert np.isnan(answered(listener([]), Timeline())[0])
+    assert p < 0.05
+    assert response(listener([end - 60 for end in ends]))[0] < 1
+    assert np.isnan(response(listener([]), Timeline())[0])

@@ -32,15 +32,15 @@ def test_a_perfect_listener_has_the_known_scores():
     assert listener.frvar(own[None]) == pytest.approx(own.var(axis=0).mean())
 
 
-def test_concordance_is_torchmetrics():
+def test_concordance_agrees_with_torchmetrics():
     one, two = motion(0), 0.5 + 0.8 * motion(0) + 0.3 * motion(1)
     theirs = concordance_corrcoef(torch.from_numpy(two), torch.from_numpy(one))
-    # Theirs divides variances by one frame less, and not the difference of means.
+    # torchmetrics divides the variances by one frame less, but not the difference of means.
     assert listener.concordance(one, two) == pytest.approx(float(theirs.mean()), rel=1e-2)
     assert listener.concordance(one, two) == pytest.approx(listener.concordance(two, one))
 
 
-def test_a_still_listener_and_a_still_coefficient():
+def test_scores_of_still_listeners_and_still_coefficients():
     own, still = motion(0), np.zeros((150, 56))
     assert listener.concordance(own, still) == 0
     assert np.isnan(listener.concordance(still, still))
@@ -49,7 +49,7 @@ def test_a_still_listener_and_a_still_coefficient():
     assert np.isnan(listener.frsyn(still, own[None]))
 
 
-def test_the_best_of_the_appropriate_reactions_counts():
+def test_the_best_matching_reaction_counts():
     reactions = np.stack([motion(seed) for seed in range(3)])
     made = 0.9 * reactions[1:2]
     assert listener.frcorr(reactions, made) == pytest.approx(listener.concordance(reactions[1], made[0]))
@@ -57,14 +57,14 @@ def test_the_best_of_the_appropriate_reactions_counts():
 
 
 @pytest.mark.parametrize("measure", [listener.frcorr, listener.frdist])
-def test_listener_scores_fall_with_damage(measure):
+def test_listener_scores_worsen_with_noise(measure):
     own, noise = motion(0)[None], motion(1)[None]
     values = [measure(own, own + k * noise) for k in (0, 0.3, 0.8, 2)]
     better_is_higher = measure is listener.frcorr
     assert (np.diff(values) < 0).all() if better_is_higher else (np.diff(values) > 0).all()
 
 
-def test_a_late_reaction_costs_warping_little():
+def test_warping_reduces_the_cost_of_a_delay():
     own = motion(0)
     late = np.vstack([np.repeat(own[:1], 5, axis=0), own[:-5]])
     frame_by_frame = listener.warped_distance(own, own) + np.linalg.norm(own - late, axis=1).mean() / np.sqrt(56)
@@ -73,7 +73,7 @@ def test_a_late_reaction_costs_warping_little():
         listener.warped_distance(own, late, FULL62)
 
 
-def test_diversity_is_the_mean_squared_distance_of_pairs():
+def test_frdiv_is_the_mean_squared_distance_of_pairs():
     samples = np.stack([motion(seed, 20) for seed in range(5)])
     by_pairs = (pdist(samples.reshape(5, -1)) ** 2).mean() / (20 * 56)
     assert listener.frdiv(samples) == pytest.approx(by_pairs)
@@ -81,7 +81,7 @@ def test_diversity_is_the_mean_squared_distance_of_pairs():
 
 
 @pytest.mark.parametrize("lag", [-20, -3, 0, 7, 40])
-def test_a_lag_is_found(lag):
+def test_peak_lag_is_the_shift(lag):
     whole = curve(0, 900)
     own, other = whole[100:800], whole[100 - lag : 800 - lag]
     assert synchrony.peak_lag_s(own, other) == pytest.approx(lag / MOTION_FPS)
@@ -89,7 +89,7 @@ def test_a_lag_is_found(lag):
     assert listener.frsyn(own[:, None], other[None, :, None]) == pytest.approx(abs(lag) / MOTION_FPS)
 
 
-def test_lagged_correlations_are_those_of_cut_curves():
+def test_lagged_correlations_agree_with_numpy():
     one, two = 5 + curve(0, 90), 0.1 * curve(1, 90) - 3
     found = synchrony.lagged_correlations(one, two, 30)
     for lag, value in zip(range(-30, 31), found, strict=True):
@@ -114,7 +114,7 @@ def test_synchrony_ignores_scale_and_falls_with_noise():
     assert (np.diff(values) < 0).all()
 
 
-def test_partners_matter_only_where_they_do():
+def test_surrogate_test_detects_coupled_pairs_only():
     leaders = [curve(seed) for seed in range(8)]
     followers = [np.roll(own, 12) + 0.5 * curve(100 + seed) for seed, own in enumerate(leaders)]
     unrelated = [curve(200 + seed) for seed in range(8)]
@@ -159,7 +159,7 @@ def test_a_calibrated_sampler_has_the_ideal_coverage(count):
     assert stochastic.coverage(own, 3 * samples) > stochastic.ideal_coverage(count)
 
 
-def test_crps_is_least_for_the_true_spread_and_equals_its_definition():
+def test_crps_is_smallest_for_the_true_spread_and_equals_its_definition():
     draws = np.random.default_rng(0).standard_normal((11, 200, 56))
     own, samples = draws[0], draws[1:]
     scores = {spread: stochastic.crps(own, spread * samples) for spread in (0.2, 0.6, 1.0, 1.6, 3.0)}

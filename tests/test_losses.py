@@ -82,7 +82,7 @@ def test_the_same_aperture_error_costs_most_where_lips_are_closed(head):
     assert cost(0.0) > 4 * cost(0.1) > 4 * cost(0.15) > 0
 
 
-def test_an_error_of_the_jaw_costs_more_than_one_of_an_eyelid(loss):
+def test_a_jaw_error_costs_more_than_an_eyelid_error(loss):
     def cost(coefficient: int) -> float:
         motion = torch.zeros(1, 2, 4, 62)
         motion[..., coefficient] = 0.1

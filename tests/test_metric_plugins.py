@@ -1,4 +1,4 @@
-"""A metric of another installed package is in every output of `dualtalk evaluate`; a broken one stops nothing."""
+"""A plug-in's metric is in every output of `dualtalk evaluate`; a broken plug-in does not stop the evaluation."""
 
 import csv
 import json

@@ -51,7 +51,7 @@ def tensors(model: torch.nn.Module) -> list[Tensor]:
     return list(model.state_dict().values())
 
 
-def test_a_file_gives_back_the_model(model, tmp_path):
+def test_a_model_survives_a_round_trip(model, tmp_path):
     path = tmp_path / "m.safetensors"
     save_model(path, model, space="open", layout="full62", training_info={"steps": 3})
     found = load_model(path)
@@ -83,7 +83,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {"m.safetensors", "other"}
 
 
-def test_files_that_are_no_model_are_refused(tmp_path):
+def test_files_that_are_not_models_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     with pytest.raises(InputError, match="no model at"):
         load_model(path)
@@ -187,7 +187,7 @@ class Blink(ConversationModel):
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    """A package with a model, installed into a folder on the path."""
+    """Install a package with a model into a folder on the path."""
     (tmp_path / "blink_plugin.py").write_text(PLUGIN)
     information = tmp_path / "blink_plugin-1.0.dist-info"
     information.mkdir()
@@ -210,7 +210,7 @@ def test_a_model_of_another_package_is_saved_loaded_and_rolled_out(plugin, tmp_p
         torch.testing.assert_close(streamed, model(audio, torch.zeros(1, 2, 5, 62)), atol=1e-5, rtol=0)
 
 
-def test_a_model_that_no_entry_point_names_is_not_saved(tmp_path):
+def test_an_unregistered_model_is_not_saved(tmp_path):
     class Unknown(MeanPose):
         model_type = "unknown"
 

@@ -23,7 +23,7 @@ def kill_self(_: int) -> None:
 
 
 @pytest.mark.parametrize("processes", [0, 2])
-def test_results_come_in_the_order_of_the_jobs(processes):
+def test_results_are_in_the_order_of_the_jobs(processes):
     with WorkerPool(processes) as pool:
         assert list(pool.map(square, range(20))) == [number * number for number in range(20)]
         assert sorted(pool.map_unordered(square, range(20))) == [number * number for number in range(20)]

@@ -54,7 +54,7 @@ def saved(weights: dict, path: Path) -> Path:
 
 
 def older(weights: dict) -> dict:
-    """As a file saved in parallel training, before torch's parametrizations."""
+    """The names of a file that parallel training saved before torch's parametrizations."""
     for before, now in OLDER_NAMES.items():
         weights = {name.replace(now, before): values for name, values in weights.items()}
     return {f"module.{name}": values for name, values in weights.items()}
@@ -192,12 +192,12 @@ def test_motion_depends_on_the_partners_motion_and_not_on_ones_own(tiny, talk):
     motion = motion.clone().requires_grad_()
     tiny(audio, motion)[:, 0].sum().backward()
     assert not motion.grad[:, 0].any()
-    # On all of the clip, later frames included.
+    # Every frame depends on the whole clip, including later frames.
     assert motion.grad[:, 1].abs().sum(dim=-1).all()
 
 
 @pytest.mark.parametrize("samples", [1, 640, 641, 7000])
-def test_any_length_gives_a_frame_for_each_640_samples(tiny, samples):
+def test_any_length_gives_one_frame_per_640_samples(tiny, samples):
     with torch.no_grad():
         output = tiny.one_person(torch.randn(1, samples), torch.randn(1, samples + 900), torch.randn(1, 4, 56))
     assert output.shape == (1, -(-samples // 640), 56)
@@ -209,7 +209,7 @@ def test_silence_stays_finite(tiny):
         assert tiny(torch.zeros(1, 2, 640), torch.zeros(1, 2, 1, 56)).isfinite().all()
 
 
-def test_it_runs_with_other_audio_encoders(talk):
+def test_other_audio_encoders_can_be_used(talk):
     torch.manual_seed(0)
     audio_encoder = CausalLogMel(n_mels=20)
     model = Peng2025(TINY, audio_encoders=(audio_encoder, audio_encoder)).eval()
@@ -227,7 +227,7 @@ def test_full_size_runs_on_the_device_of_its_weights():
         assert model(torch.zeros(1, 2, 16_000), motion).shape == motion.shape
 
 
-def test_it_cannot_be_streamed_and_says_so(tiny):
+def test_streaming_is_refused(tiny):
     with pytest.raises(InputError, match="cannot be streamed"):
         tiny.start(torch.zeros(1, 2, 0))
     with pytest.raises(InputError, match="cannot be streamed"):

@@ -1,4 +1,4 @@
-"""Extension points: another installed package adds to a registry, and one that is broken stops nothing."""
+"""Extension points: another installed package extends a registry, and a broken one does not affect the rest."""
 
 import logging
 
@@ -39,6 +39,6 @@ def test_a_plugin_that_fails_to_import_is_named_and_the_rest_works(installed, ca
         installed["broken"]
 
 
-def test_an_unknown_name_lists_what_there_is(installed):
+def test_an_unknown_name_lists_the_available_names(installed):
     with pytest.raises(InputError, match="unknown thing 'outsider'; available: own, broken, outside"):
         installed["outsider"]

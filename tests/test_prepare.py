@@ -63,7 +63,7 @@ def reasons(corpus: Path, out: Path) -> dict[str, str]:
     return pd.read_csv(out / REJECTED).set_index("clip")["reason"].to_dict()
 
 
-def test_a_published_clip_is_kept_exactly(two_person_wave, corpus, tmp_path):
+def test_arrays_of_a_published_clip_are_unchanged(two_person_wave, corpus, tmp_path):
     """Speech of 748.8 frames with motion of 750 and no motion of the partner, as in published clips."""
     speech = soundfile.read(two_person_wave, dtype="float32")[0][: round(748.8 * 640)]
     write_clip(corpus, "clip", motion=arrays(750) | {"cam": arrays(750)["exp"][:, :3]}, audio=speech)

@@ -1,4 +1,4 @@
-"""Laws of the store: what is written is read back, whole or in part; only complete clips count."""
+"""The store: round trips of clips and spans, resumed runs, validation, and older formats."""
 
 import errno
 import io
@@ -30,7 +30,7 @@ def tasks(*names: str, frames: int = 30) -> list[Task]:
     return [Task(name, "train", "", entry=frames) for name in names]
 
 
-def test_what_is_written_is_read_back(tmp_path, random_clip):
+def test_a_clip_survives_a_round_trip(tmp_path, random_clip):
     expected = random_clip(tasks("one")[0]).conversation
     build_store(tmp_path / "store", GENERATED, tasks("one"), random_clip, workers=0)
     found = open_store(tmp_path / "store").conversation("one")
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_back(tmp_path, random_clip):
 
 
 @pytest.mark.parametrize("layout", [FULL62, DUALTALK56])
-def test_a_span_is_the_slice_of_the_whole(make_store, layout):
+def test_a_span_equals_the_slice_of_the_whole_clip(make_store, layout):
     store = make_store({"train": [90]})
     whole = store.conversation("train000")
     span = store.span("train000", "train", 20, 40, layout)
@@ -57,7 +57,7 @@ def test_a_span_beyond_the_end_is_refused(make_store):
         make_store({"train": [30]}).span("train000", "train", 10, 21, FULL62)
 
 
-def test_rows_are_those_of_the_array(tmp_path):
+def test_rows_equal_those_of_the_array(tmp_path):
     arrays = {
         "exp": np.random.default_rng(0).random((50, 7)),
         "valid": np.arange(50) % 3 == 0,
@@ -79,7 +79,7 @@ def test_rows_of_pickled_objects_are_refused(tmp_path):
         rows.rows("exp")
 
 
-def test_frames_that_were_not_observed_stay_so(tmp_path, random_clip):
+def test_invalid_frames_stay_invalid(tmp_path, random_clip):
     def with_missing_frames(task):
         draft = random_clip(task)
         motion = draft.conversation.a.motion
@@ -170,10 +170,10 @@ def test_a_missing_package_stops_the_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [(errno.ENOSPC, "no space left.*resumes"), (errno.EROFS, "read-only"), (errno.EIO, "cannot write")],
 )
-def test_a_disk_error_stops_the_run_and_the_next_run_resumes(tmp_path, random_clip, monkeypatch, number, said):
+def test_a_disk_error_stops_the_run_and_the_next_run_resumes(tmp_path, random_clip, monkeypatch, number, message):
     written = []
     real = np.savez
 
@@ -185,7 +185,7 @@ def test_a_disk_error_stops_the_run_and_the_next_run_resumes(tmp_path, random_cl
         real(path, **arrays)
 
     monkeypatch.setattr(np, "savez", failing)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         build_store(tmp_path / "store", GENERATED, tasks("a", "b", "c"), random_clip, workers=0)
     assert not list((tmp_path / "store").rglob("*.partial.*"))
     monkeypatch.setattr(np, "savez", real)
@@ -257,7 +257,7 @@ def test_validation_finds_every_kind_of_damage(make_store):
     assert "session test000 is in test and in train" in found
 
 
-def test_a_folder_that_is_no_store_is_refused(tmp_path, make_store):
+def test_a_folder_that_is_not_a_store_is_refused(tmp_path, make_store):
     with pytest.raises(InputError, match="no store at"):
         open_store(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

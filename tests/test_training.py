@@ -84,7 +84,7 @@ def test_baselines_are_fitted():
 
 @pytest.mark.parametrize("make", [small_duet, small_listener], ids=["duet", "listener"])
 def test_free_running_history_does_not_depend_on_the_ground_truth(make):
-    """So the loss is a parabola of a shift of the target: the prediction stays the same."""
+    """The prediction is then the same for any target, so the loss is a parabola of a shift of the target."""
     training = ConversationTraining(make().eval(), flow_weight=0.0)
     batch = a_batch()
 
@@ -102,7 +102,7 @@ def test_free_running_history_does_not_depend_on_the_ground_truth(make):
 
 
 def test_the_target_of_a_deviating_sample_returns_to_the_ground_truth():
-    """At once where the mean explains all, slowly where it explains little, and never faster than people move."""
+    """Immediately at a rate of 1, gradually at a lower rate, and never faster than the given velocity."""
     deviation, fastest = torch.full((1, 2, 4, 3), 0.05), torch.tensor([0.2, 0.2, 0.01])
     target = recovery_target(deviation, torch.tensor([1.0, 0.25, 1.0]), fastest)
     assert torch.allclose(target[..., 0], torch.tensor(0.0))
@@ -111,7 +111,7 @@ def test_the_target_of_a_deviating_sample_returns_to_the_ground_truth():
     assert not recovery_target(torch.zeros(1, 2, 4, 3), torch.ones(3), fastest).any()
 
 
-def test_explained_variance_separates_what_follows_the_audio():
+def test_explained_variance_is_high_only_for_predictable_coefficients():
     """One coefficient follows the loudness of the own audio, another is noise."""
     training = ConversationTraining(small_duet().train(), audio_augmentation=False, vtlp_range=None)
     numbers = generator()
@@ -147,7 +147,7 @@ def test_history_noise_is_bounded_and_mostly_small():
 
 @pytest.mark.parametrize("free_running", [[True, False], [True, True]])
 def test_every_weight_has_a_gradient_in_every_step(free_running):
-    """Processes that train together wait for all of them, even if no conversation trains the flow."""
+    """Processes that train together wait for every gradient, even if no conversation trains the flow."""
     for flow_weight in (0.0, 1.0):
         training = ConversationTraining(small_duet().train(), flow_weight=flow_weight)
         losses = training.losses(a_batch(), torch.tensor(free_running), generator(), history_noise_std=1.0)
@@ -165,7 +165,7 @@ def test_a_batch_without_a_valid_frame_gives_a_gradient_of_zero():
 
 
 def test_a_step_leaves_the_global_generators_as_they_were(monkeypatch):
-    """And its own random numbers depend on the step alone."""
+    """The step's own random numbers depend on the step alone."""
     training = ConversationTraining(small_duet().train())
     monkeypatch.setattr(training, "log", lambda *_, **__: None)
     monkeypatch.setattr(training, "log_dict", lambda *_, **__: None)
@@ -207,7 +207,7 @@ def test_every_config_is_parsed(path, tmp_path, tiny_wavlm):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (["--model.lerning_rate", "1"], "lerning_rate"),
         (["--data.window_frames", "many"], "window_frames"),
@@ -215,8 +215,8 @@ def test_every_config_is_parsed(path, tmp_path, tiny_wavlm):
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_a_config_with_a_slip_is_refused(tmp_path, wrong, said):
-    with pytest.raises(InputError, match=said):
+def test_a_config_with_a_mistake_is_refused(tmp_path, wrong, message):
+    with pytest.raises(InputError, match=message):
         build_cli(["--config", str(CONFIGS / "duet.yaml"), "--output-dir", str(tmp_path), *wrong])
 
 
@@ -228,7 +228,7 @@ def test_an_interrupted_run_resumes_exactly(make_store, tiny_duet, tmp_path, mon
     def run(name: str, *, stopped_at: int | None = None) -> PretrainedModel:
         def step(training, batch, index):
             if training.global_step == stopped_at:
-                raise InterruptedError("the power went off")
+                raise InterruptedError("power failure")
             return real(training, batch, index)
 
         monkeypatch.setattr(ConversationTraining, "training_step", step)
@@ -270,7 +270,7 @@ def test_duet_trains_on_a_transformers_encoder_and_simulates(make_store, tiny_du
     assert np.isfinite(motion.coefficients).all()
 
 
-def test_the_head_says_which_coefficients_move_the_lips():
+def test_geometry_marks_the_coefficients_that_move_the_lips():
     training = ConversationTraining(small_duet())
     names = load_head("open").blendshape_names
     training.fit([a_batch()])
@@ -303,7 +303,7 @@ def test_a_sample_has_the_lip_aperture_of_the_mean_and_calibration_keeps_closed_
 
 
 def test_calibration_takes_the_distribution_of_the_data_from_long_windows():
-    """The beginning of a window is left out, so short windows change nothing."""
+    """Calibration skips the beginning of each window, so short windows have no effect."""
     model = small_duet().eval()
     model.motion_normalizer.std.fill_(0.02)
     before = model.data_quantiles.clone()
@@ -317,7 +317,7 @@ def test_calibration_takes_the_distribution_of_the_data_from_long_windows():
 
 
 def test_finetuning_starts_from_a_checkpoint(tmp_path):
-    """With its weights and normalization; the range of samples covers the old and the new motion."""
+    """It keeps weights and normalization; the range of samples covers the old and the new motion."""
     old, path = small_duet(), tmp_path / "m.safetensors"
     old.fit(torch.randn(1, 2, 50, 62), torch.ones(1, 2, 50, dtype=torch.bool))
     save_model(path, old, space="open", layout="full62", training_info={"steps": 7})
@@ -353,19 +353,19 @@ def test_weights_are_interpolated_with_the_initial_ones(tmp_path, alpha):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"interpolation_alpha": 1.5, "init_checkpoint": "default"}, "interpolation_alpha is 1.5"),
         ({"interpolation_alpha": 0.5}, "needs a checkpoint to interpolate with"),
     ],
 )
-def test_an_interpolation_that_is_none_is_refused(options, said):
-    with pytest.raises(InputError, match=said):
+def test_an_invalid_interpolation_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
         ConversationTraining(small_duet(), **options)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"d_model": 32}, "is another model than the config's"),
         (
@@ -374,11 +374,11 @@ def test_an_interpolation_that_is_none_is_refused(options, said):
         ),
     ],
 )
-def test_a_checkpoint_of_another_model_is_refused(tmp_path, changed, said):
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, changed, message):
     path = tmp_path / "m.safetensors"
     save_model(path, small_duet(), space="open", layout="full62")
     layout = "dualtalk56" if "motion_dim" in changed else "full62"
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         ConversationTraining(
             Duet(DuetConfig(**SMALL | changed), CausalLogMel(n_mels=8)), layout=layout, init_checkpoint=str(path)
         )

@@ -32,7 +32,7 @@ def changed(monkeypatch, at_step: int, change) -> None:
     monkeypatch.setattr(ConversationTraining, "training_step", step)
 
 
-def test_a_misspelt_key_of_a_config(tiny_duet, tmp_path):
+def test_a_misspelt_config_key_is_refused(tiny_duet, tmp_path):
     config = tmp_path / "duet.yaml"
     with open(tiny_duet[1]) as shipped:
         config.write_text(shipped.read().replace("learning_rate:", "lerning_rate:"))
@@ -41,7 +41,7 @@ def test_a_misspelt_key_of_a_config(tiny_duet, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_data_that_is_not_there(tiny_duet, tmp_path):
+def test_missing_data_is_refused(tiny_duet, tmp_path):
     refused(
         run(*tiny_duet, "--data.datasets", tmp_path / "none", "--output-dir", tmp_path / "run"),
         about=f"no store at {tmp_path / 'none'}",
@@ -50,7 +50,7 @@ def test_data_that_is_not_there(tiny_duet, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_split_without_a_clip(make_store, tiny_duet, tmp_path, split):
+def test_a_split_without_clips_is_refused(make_store, tiny_duet, tmp_path, split):
     store = make_store({one: [20] for one in ("train", "validation", "test") if one != split})
     refused(
         run(*tiny_duet, "--data.datasets", store.root, "--output-dir", tmp_path / "run"),
@@ -59,7 +59,7 @@ def test_a_split_without_a_clip(make_store, tiny_duet, tmp_path, split):
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(make_store, tiny_duet, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(make_store, tiny_duet, tmp_path, monkeypatch):
     options = [*tiny_duet, "--data.datasets", make_store({"train": [40], "validation": [20]}).root]
     options += ["--output-dir", tmp_path / "run"]
     with monkeypatch.context() as broken:

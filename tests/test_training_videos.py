@@ -58,7 +58,7 @@ def test_sample_videos_do_not_change_what_a_run_learns(make_store, tiny_duet, tm
         assert np.array_equal(ours.speaking(10), whole.speaking(20)[:10])
     again = predict_closed_loop(sample.with_motion(None, None), with_videos)
     for ours, theirs in zip(sample.participants, again.participants, strict=True):
-        # Up to rounding: the mean differs in the last bit during and after training.
+        # Equal up to rounding: the moving average differs in the last bit during and after training.
         assert np.allclose(ours.motion.coefficients, theirs.motion.coefficients, rtol=0, atol=1e-6)
 
 

@@ -1,6 +1,7 @@
-"""Laws of roles and of pooling; and injected defects at role transitions, which metrics must rank by size.
+"""Roles, pooling, and injected defects at role transitions, which the metrics must rank by size.
 
-Clean motion is the animator's, of made-up voices; another of its seeds stands for the reference.
+The rule-based animator generates the motion from synthetic voice features. Motion of another seed is the
+reference.
 """
 
 from dataclasses import replace
@@ -37,7 +38,7 @@ def timeline(spans) -> Timeline:
 
 
 def talk(rng: np.random.Generator) -> tuple[Timeline, Timeline]:
-    """Turns of one to three phrases, with gaps, overlaps and now and then a backchannel."""
+    """Turns of one to three phrases, with gaps, overlaps and occasional backchannels."""
     spans, time_s, who = ([], []), 1.0, 0
     while time_s < FRAMES / MOTION_FPS - 12:
         for _ in range(rng.integers(1, 4)):
@@ -89,7 +90,7 @@ def dialogues():
 
 
 def figures_of(dialogues, damage=lambda roles, made, number, person: made) -> dict[str, float]:
-    """Pooled metrics once `damage` has been done to the prediction."""
+    """Pooled metrics after `damage` is applied to the prediction."""
     sums = []
     for number, (sides, own, made) in enumerate(dialogues):
         people = [
@@ -136,7 +137,7 @@ def test_clean_motion_is_near_perfect(dialogues):
 
 
 def test_a_jump_at_the_turn_onset_is_ranked_by_size(dialogues):
-    def popped(size_rad):
+    def with_jumps(size_rad):
         def damage(side, made, number, person):
             head = made[person].parts["head"].astype(np.float64)
             for frame in side.frames_of("turn onset"):
@@ -145,7 +146,7 @@ def test_a_jump_at_the_turn_onset_is_ranked_by_size(dialogues):
 
         return figures_of(dialogues, damage)
 
-    found = [popped(size_rad) for size_rad in (0.0, 0.03, 0.1, 0.3)]
+    found = [with_jumps(size_rad) for size_rad in (0.0, 0.03, 0.1, 0.3)]
     for name in (
         "turn onset: head peak jerk ratio",
         "turn onset: head jerk ratio",
@@ -157,7 +158,7 @@ def test_a_jump_at_the_turn_onset_is_ranked_by_size(dialogues):
     assert found[3]["turn onset: expression jerk ratio"] == found[0]["turn onset: expression jerk ratio"]
 
 
-def test_a_late_mouth_is_late_by_as_much(dialogues):
+def test_mouth_lags_measure_a_delay(dialogues):
     def late(frames):
         def damage(side, made, number, person):
             return changed(made, person, lip_gap_m=np.roll(made[person].lip_gap_m, frames))
@@ -175,7 +176,7 @@ def test_a_late_mouth_is_late_by_as_much(dialogues):
     assert early["mouth open lag error"] == pytest.approx(0.2, abs=0.03)
 
 
-def test_a_frozen_listener_is_found(dialogues):
+def test_a_frozen_listener_is_ranked_by_its_degree(dialogues):
     def frozen(share):
         def damage(side, made, number, person):
             head = made[person].parts["head"]
@@ -194,7 +195,7 @@ def test_a_frozen_listener_is_found(dialogues):
     assert found[2]["turn offset: head speed ratio"] < found[0]["turn offset: head speed ratio"]
 
 
-def test_swapped_people_are_ranked_by_how_many(dialogues):
+def test_swapped_people_are_ranked_by_their_number(dialogues):
     def swapped(count):
         def damage(side, made, number, person):
             return made[::-1] if number < count else made
@@ -206,17 +207,17 @@ def test_swapped_people_are_ranked_by_how_many(dialogues):
         assert (np.diff([one[name] for one in found]) > 0).all(), name
 
 
-def test_a_listener_to_another_dialogue_answers_no_pauses(dialogues):
-    def elsewhere(side, made, number, person):
+def test_a_listener_from_another_dialogue_has_no_phase_locking(dialogues):
+    def of_another_dialogue(side, made, number, person):
         return dialogues[(number + 1) % DIALOGUES][2]
 
-    clean, strange = figures_of(dialogues), figures_of(dialogues, elsewhere)
+    clean, mismatched = figures_of(dialogues), figures_of(dialogues, of_another_dialogue)
     name = "nod–pause phase locking (PPC)"
-    assert strange[name] < 0.5 * clean[name]
-    assert strange["nod phase error"] > clean["nod phase error"]
+    assert mismatched[name] < 0.5 * clean[name]
+    assert mismatched["nod phase error"] > clean["nod phase error"]
 
 
-def test_nothing_to_measure_is_nan(dialogues):
+def test_metrics_without_data_are_nan(dialogues):
     _, own, made = dialogues[0]
     nobody = Roles(Timeline(), Timeline(), FRAMES)
     found = turn_metrics(nobody, own[0], made[0])
@@ -230,7 +231,7 @@ def test_nothing_to_measure_is_nan(dialogues):
         turn_metrics(replace(nobody, frames=FRAMES - 1), own[0], made[0])
 
 
-def test_still_lips_never_open_and_are_never_late_to_close(dialogues):
+def test_still_lips_have_the_extreme_lags(dialogues):
     sides, _, _ = dialogues[0]
     still = np.full(FRAMES, 0.004)
     opened, closed = (f(still, sides) for f in (turn_timing.mouth_open_lags_s, turn_timing.mouth_close_lags_s))
@@ -245,7 +246,7 @@ def test_lags_ignore_offset_and_scale_of_the_aperture(dialogues):
         assert lags_of(0.7 * gap + 0.003, sides) == pytest.approx(lags_of(gap, sides), nan_ok=True)
 
 
-def test_a_mouth_that_moves_in_silence_is_measured():
+def test_silent_mouth_speed_counts_silent_frames_only():
     silent = np.arange(100) >= 50
     opening = np.where(silent, 0.001 * (np.arange(100) % 2), 0.02 * np.arange(100) / 100)
     assert turn_timing.silent_mouth_speed(opening, silent).value == pytest.approx(0.025)
@@ -253,7 +254,7 @@ def test_a_mouth_that_moves_in_silence_is_measured():
     assert np.isnan(turn_timing.silent_mouth_speed(opening, np.zeros(100, bool)).value)
 
 
-def test_a_still_reference_says_nothing_of_speed():
+def test_ratios_to_a_still_reference_are_not_measured():
     still, moving = np.zeros((60, 3)), np.random.default_rng(0).standard_normal((60, 3))
     everywhere = np.ones(60, bool)
     for ratio in (turn_transitions.speed_ratio, turn_transitions.jerk_ratio):
@@ -264,7 +265,7 @@ def test_a_still_reference_says_nothing_of_speed():
     assert turn_transitions.transition_to_steady_ratio(np.zeros(60), np.arange(60) >= 30) == WeightedMean()
 
 
-def test_phase_locking_is_the_mean_cosine_of_pairs_and_nothing_by_chance():
+def test_phase_locking_is_the_mean_cosine_of_pairs_and_zero_by_chance():
     rng = np.random.default_rng(0)
     angles = rng.uniform(0, 2 * np.pi, 9)
     pairs = np.mean([np.cos(a - b) for a, b in combinations(angles, 2)])
@@ -275,7 +276,7 @@ def test_phase_locking_is_the_mean_cosine_of_pairs_and_nothing_by_chance():
     assert np.isnan(turn_timing.phase_locking(np.ones(1, complex)).value)
 
 
-def test_phases_are_places_between_pauses():
+def test_phases_are_positions_between_pauses():
     sides = Roles(Timeline(), timeline([(0.0, 2.0), (3.0, 3.0), (7.0, 3.0)]), 500)
     nods = np.array([20, 50, 100, 149, 200, 260])
     assert np.angle(turn_timing.pause_phases(nods, sides)) == pytest.approx(
@@ -284,7 +285,7 @@ def test_phases_are_places_between_pauses():
     assert turn_timing.nod_rate(nods, sides).value == pytest.approx(18 / 60)
 
 
-def test_blink_rate_over_all_frames_is_that_of_kinematics():
+def test_blink_rate_over_all_frames_agrees_with_kinematics():
     lids = (np.random.default_rng(0).random(500) < 0.05).astype(float)
     everywhere = np.ones(500, bool)
     assert turn_timing.blink_rate(lids, everywhere).value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
@@ -293,20 +294,20 @@ def test_blink_rate_over_all_frames_is_that_of_kinematics():
     assert halves.value == pytest.approx(kinematics.blinks_a_minute(lids) / 60)
 
 
-def test_nods_of_the_animator_are_found():
-    meant, found, matched = 0, 0, 0
+def test_nods_of_the_animator_are_detected():
+    injected, found, matched = 0, 0, 0
     for number in range(8):
         rng = np.random.default_rng(number)
         voices = [voice(one, rng) for one in talk(rng)]
-        answers = listening.backchannels(*voices, rng)
-        head = rules.generate_motion(voices[0], answers, rng).head_rotvec_rad
-        starts = np.array([event.frame for event in answers if event.kind == "nod" and event.strength > 0.6])
+        events = listening.backchannels(*voices, rng)
+        head = rules.generate_motion(voices[0], events, rng).head_rotvec_rad
+        starts = np.array([event.frame for event in events if event.kind == "nod" and event.strength > 0.6])
         nods = [swing for swing in find_swings(head) if swing.kind == "nod"]
-        meant, found = meant + len(starts), found + len(nods)
+        injected, found = injected + len(starts), found + len(nods)
         matched += sum(any(nod.first - 12 <= start < nod.end for nod in nods) for start in starts)
-    assert meant > 20
-    assert matched / meant > 0.8
-    assert found < 3 * meant
+    assert injected > 20
+    assert matched / injected > 0.8
+    assert found < 3 * injected
 
 
 @given(SPANS, SPANS)
@@ -318,7 +319,7 @@ def test_every_frame_has_one_role_and_roles_swap(a, b):
     assert not (sides.own_silence & sides.own_speaks).any()
 
 
-def test_transitions_of_a_known_talk():
+def test_transitions_of_a_known_dialogue():
     a = timeline([(1.0, 4.0), (9.0, 2.0)])
     b = timeline([(3.0, 0.4), (5.2, 4.0)])
     sides = Roles(a, b, 300)
@@ -346,7 +347,7 @@ def test_weighted_means_add_and_refuse_nan():
         WeightedMean(np.nan, 1.0)
 
 
-def test_intervals_are_those_of_scipys_bootstrap():
+def test_intervals_agree_with_scipys_bootstrap():
     rng = np.random.default_rng(0)
     weight = rng.uniform(1, 5, 60)
     total = weight * rng.normal(2, 1, 60)

@@ -1,4 +1,4 @@
-"""Laws of the turn table, on random timelines and on a conversation whose table is known."""
+"""The turn table of random timelines and of a conversation whose table is known."""
 
 import sys
 
@@ -24,8 +24,11 @@ def rows(table, kind: str) -> list[tuple]:
 
 
 def backchannels(own: Timeline, other: Timeline) -> list[tuple[float, float]]:
-    """By the definition, comparing each segment with all others: short, alone for a second on both sides, while
-    the other person's speech continues around it within a second."""
+    """Backchannels by their definition, comparing each segment with all others.
+
+    A backchannel is short, its speaker says nothing else for a second before and after it, and the other person
+    speaks within a second before and after it.
+    """
     found = []
     for span in own.support():
         rest = [one for one in own.support() if one != span]
@@ -51,7 +54,7 @@ def test_backchannels_and_overlaps_match_their_definition(a, b):
 
 @given(SPANS, SPANS)
 def test_turns_are_runs_of_utterances_that_hold_the_floor(a, b):
-    """By the definition: backchannels, and utterances within one of the other person's, take no turn."""
+    """By definition, backchannels and utterances within one of the other person's utterances take no turn."""
     a, b = timeline(a), timeline(b)
     utterances = []
     for person, own, other in (("a", a, b), ("b", b, a)):
@@ -70,7 +73,7 @@ def test_turns_are_runs_of_utterances_that_hold_the_floor(a, b):
     assert sorted(listed) == sorted(turns)
 
 
-def test_the_work_is_proportional_to_the_length_of_the_conversation():
+def test_running_time_is_proportional_to_the_length():
     def lines_run(minutes: int) -> int:
         starts = np.arange(0, 60 * minutes, 3.0)
         a, b = (Timeline([Segment(at, at + 2) for at in (starts + offset).tolist()]) for offset in (0, 1.5))
@@ -106,7 +109,7 @@ def test_the_table_of_a_known_conversation():
     assert offsets[1:] == pytest.approx([0.2, -0.2])
 
 
-def test_gaps_hold_no_speech():
+def test_gaps_contain_no_speech():
     rng = np.random.default_rng(0)
     for _ in range(50):
         a, b = (

@@ -1,4 +1,4 @@
-"""Laws of the mesh and lip-sync metrics, and of dynamic time warping."""
+"""Mesh and lip-sync metrics, and dynamic time warping."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_shift_is_measured_in_metres(millimetres):
     assert mesh.face_dynamics_deviation(own, made, np.arange(5)) == pytest.approx(0, abs=1e-9)
 
 
-def test_dynamics_of_a_still_and_of_an_exaggerated_face():
+def test_dynamics_deviation_of_still_and_exaggerated_faces():
     own = skin()
     still = np.zeros_like(own)
     assert mesh.face_dynamics_deviation(own, still, BROW) == pytest.approx(own[:, BROW].std(axis=0).mean())
@@ -81,7 +81,7 @@ def test_millimetres_passed_for_metres_are_refused():
         mesh.mean_head_distance(skin(), skin(), np.ones(50, bool))
 
 
-def test_regions_of_the_open_head_are_where_they_should_be():
+def test_the_lips_are_below_the_upper_face():
     head = load_head("open")
     lips, upper = mesh.lip_vertices(head), mesh.upper_face_vertices(head)
     assert len(lips) > 100
@@ -89,7 +89,7 @@ def test_regions_of_the_open_head_are_where_they_should_be():
     assert head.template[lips, 1].max() < head.template[upper, 1].min()
 
 
-def test_posing_a_part_of_the_head_is_enough():
+def test_a_subset_of_vertices_has_the_same_error():
     head = load_head("open")
     rng = np.random.default_rng(0)
     motions = [HeadMotion(rng.normal(0, 0.1, (5, 62)).astype(np.float32), "open") for _ in range(2)]
@@ -141,7 +141,7 @@ def test_alignment_has_the_smallest_cost(rows, columns, seed):
     assert steps.any(axis=1).all() if len(steps) else rows == columns == 1
 
 
-def test_a_band_keeps_the_path_near():
+def test_a_band_limits_the_distance_from_the_diagonal():
     cost = np.random.default_rng(0).random((60, 60))
     path = align(cost, band=4).path
     assert np.abs(path[:, 0] - path[:, 1]).max() <= 4
@@ -153,7 +153,7 @@ def test_the_derivative_of_a_line_is_its_slope():
     assert not derivative(np.ones(2)).any()
 
 
-def test_late_lips_are_late_by_as_much():
+def test_temporal_misalignment_measures_a_delay():
     own = gap(600)
     values = [lip_timing.mean_temporal_misalignment_s(own[20:-20], own[20 - k : -20 - k]) for k in range(7)]
     assert values[:6] == pytest.approx([k / MOTION_FPS for k in range(6)], abs=0.004)

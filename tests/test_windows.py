@@ -1,4 +1,4 @@
-"""Laws of windows: they cover every clip, all differ, and none spans two clips or two splits."""
+"""Windows cover every clip, all differ, and none spans two clips or two splits; shards hold the same windows."""
 
 import json
 import resource
@@ -37,7 +37,7 @@ def unbatched(loader) -> list[tuple[str, int]]:
 
 
 @given(st.integers(1, 400), st.integers(1, 120), st.integers(1, 120))
-def test_windows_of_a_clip(clip_frames, frames, hop):
+def test_windows_cover_a_clip(clip_frames, frames, hop):
     starts = window_starts(clip_frames, frames, hop)
     assert len(starts) == window_count(clip_frames, frames, hop) == len(set(starts))
     assert starts[0] == 0
@@ -63,7 +63,7 @@ def test_every_window_of_a_split_occurs_once(tmp_path_factory, lengths, hop):
 
 
 def stored(tmp_path_factory, lengths, hop) -> StoreWindows:
-    """A store with a manifest only, which is all that places need."""
+    """Windows of a store that has a manifest and no files; positions of windows need no more."""
 
     rows = [
         {"clip": f"train{n:03d}", "split": "train", "frames": f, "space": "open"} for n, f in enumerate(lengths)
@@ -160,7 +160,7 @@ def test_shuffling_is_seeded_and_differs_between_epochs(make_store):
     assert epochs() == [first, second]
 
 
-def test_held_out_windows_come_in_order_and_never_swapped(make_store):
+def test_held_out_windows_are_in_order_and_not_swapped(make_store):
     data = ConversationData(make_store(LENGTHS).root, window_frames=20, stride_frames=5, batch_size=2)
     for loader, split in ((data.val_dataloader(), "validation"), (data.test_dataloader(), "test")):
         assert unbatched(loader) == places(StoreWindows(open_store(data.datasets[0]), split, 20))
@@ -227,13 +227,13 @@ def test_shards_are_read_from_urls(shards):
         ShardedWindows("memory://elsewhere", "train", 20)
 
 
-def test_the_workers_of_a_process_share_its_windows(shards):
+def test_workers_divide_the_windows_of_a_process(shards):
     windows = ShardedWindows(shards, "train", 10, 5)
     read = unbatched(StatefulDataLoader(windows, batch_size=3, num_workers=2))
     assert sorted(read) == sorted(places(ShardedWindows(shards, "train", 10, 5)))
 
 
-def test_processes_read_disjoint_windows_and_equally_many(shards):
+def test_processes_read_equal_numbers_of_disjoint_windows(shards):
     one, two = (places(ShardedWindows(shards, "train", 10, 5, rank=number, world_size=2)) for number in (0, 1))
     assert not set(one) & set(two)
     assert len(one) == len(two) == len(set(one)) == len(set(two))
@@ -274,8 +274,8 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(make_store, tmp_path, worker
 GLOO = """
 import os, sys, torch
 from dualtalk.data.module import ConversationData
-meeting = f"file://{sys.argv[3]}"
-torch.distributed.init_process_group("gloo", init_method=meeting, rank=int(sys.argv[2]), world_size=2)
+rendezvous = f"file://{sys.argv[3]}"
+torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=int(sys.argv[2]), world_size=2)
 loader = ConversationData(sys.argv[1], window_frames=10, stride_frames=5, batch_size=4).train_dataloader()
 for batch in loader:
     for clip, first in zip(batch.clip, batch.first_frame):
@@ -306,7 +306,7 @@ def test_two_training_processes_read_disjoint_halves(make_store, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_corpus(make_store):
-    """With ten times the clips and equally many windows read."""
+    """Reading as many windows from ten times as many clips needs no more memory."""
     store = make_store({"train": [200] * 40})
     few, many = store.manifest.iloc[:4], store.manifest
 
