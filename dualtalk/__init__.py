@@ -17,8 +17,10 @@ __version__ = "0.1.0"
 # Loaded on first use, so that `import dualtalk` and the command line start at once.
 _PUBLIC = {
     "Conversation": "dualtalk.core",
+    "EvaluationOptions": "dualtalk.comparison",
     "HeadMotion": "dualtalk.core",
     "Participant": "dualtalk.core",
+    "evaluate_to_folder": "dualtalk.comparison",
     "load_head": "dualtalk.head",
     "load_model": "dualtalk.models.checkpoint",
     "SimulationOptions": "dualtalk.simulation",

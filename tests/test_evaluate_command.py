@@ -11,6 +11,7 @@ from pyannote.core import Annotation, Segment
 from typer.testing import CliRunner
 
 from dualtalk.cli import app
+from dualtalk.comparison import EvaluationOptions, evaluate_to_folder
 from dualtalk.core import DUALTALK56, HeadMotion
 from dualtalk.evaluation.baselines import BASELINES
 from dualtalk.evaluation.metric_docs import markdown
@@ -129,6 +130,16 @@ def test_json_records_the_run(evaluated):
     assert content["dialogues"] == 2
     worst = content["systems"][1]["worst_transitions"]
     assert worst[0]["distance"] >= worst[-1]["distance"] > 0
+
+
+def test_python_and_the_verb_write_the_same_bytes(root):
+    with_one_clip(root)
+    assert evaluate(root).exit_code == 0
+    options = EvaluationOptions(stills=False)
+    evaluation = evaluate_to_folder([root / "near"], root / "reference", root / "python", options, workers=0)
+    assert [row.name for row in evaluation.rows] == ["near", *BASELINES]
+    folders = [{path.name: path.read_bytes() for path in (root / name).iterdir()} for name in ("out", "python")]
+    assert folders[0] == folders[1]
 
 
 def test_different_lengths_are_cut_with_a_warning(root):

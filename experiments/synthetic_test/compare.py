@@ -4,9 +4,9 @@
         --model duet=default --model speaker=runs/speaker/model.safetensors ...
 
 Writes predictions of every model in both protocols (of duet in both modes), of models that need no training, of
-the teacher with another seed, and of duet with the partner's audio taken from another dialogue. Then runs
-`dualtalk evaluate` on all of them, measures how well the injected nods are detected, and relates the mean squared
-errors to the irreducible error. Existing predictions are reused.
+the teacher with another seed, and of duet with the partner's audio taken from another dialogue. Then evaluates
+all of them into the folder `comparison`, measures how well the injected nods are detected, and relates the mean
+squared errors to the irreducible error. Existing predictions are reused.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch
 
 from dualtalk.animator import Transcript, animate
 from dualtalk.audio.phonemes import Phoneme
-from dualtalk.cli.evaluate import EvaluationOptions, evaluate_to_folder
+from dualtalk.comparison import EvaluationOptions, evaluate_to_folder
 from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion
 from dualtalk.metrics.events import find_swings, match_onsets
 from dualtalk.models.baselines import NearestNeighbour, StaticPose
@@ -73,19 +73,17 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers) as pool:
         for name in pool.map(predict, *zip(*((task, arguments) for task in tasks), strict=True)):
             print("predicted:", name, flush=True)
-    folders = tuple(arguments.out / "predictions" / task.folder for task in tasks)
+    folders = [arguments.out / "predictions" / task.folder for task in tasks]
     options = EvaluationOptions(
-        predicted=folders,
-        reference=arguments.store,
         names=tuple(task.name for task in tasks),
         protocols=tuple(task.protocol for task in tasks),
-        split="test",
-        head="open",
-        seed=0,
-        stills=True,
     )
-    print(*evaluate_to_folder(options, arguments.out, workers=arguments.workers), sep="\n")
-    figures = pd.read_csv(arguments.out / "figures.csv")
+    comparison = arguments.out / "comparison"
+    evaluation = evaluate_to_folder(
+        folders, arguments.store, comparison, options, workers=arguments.workers, overwrite=True
+    )
+    print(*evaluation.warnings, sep="\n")
+    figures = pd.read_csv(comparison / "figures.csv")
     figures["shown"] = figures["value"] * figures["display_scale"]
     table = figures.pivot_table(index=["system", "protocol"], columns="metric", values="shown", sort=False)
     selected = table[[name for name in TABLE_METRICS if name in table]].round(3)
