@@ -76,7 +76,7 @@ def test_no_speech_in_silence_of_any_length(samples):
     assert len(speech_probability(np.zeros(samples, np.float32))) == -(-samples // 512)
 
 
-def test_hysteresis():
+def test_hysteresis_uses_separate_onset_and_offset_thresholds():
     values = np.array([0.4, 0.6, 0.4, 0.4, 0.2, 0.4, 0.7, 0.9])
     assert spans_with_hysteresis(values, onset=0.5, offset=0.3) == [(1, 4), (6, 8)]
     assert spans_with_hysteresis(np.zeros(0), onset=0.5, offset=0.3) == []

@@ -19,7 +19,7 @@ def test_links_lead_to_files_that_exist(path):
     assert not missing
 
 
-def test_the_drawing_of_the_layers_is_that_of_the_contract():
+def test_the_layer_diagram_agrees_with_the_import_contract():
     script = runpy.run_path(str(ROOT / "scripts" / "draw_layers.py"))
     assert script["PICTURE"].read_text() == script["drawing"](script["layers"]()), "run scripts/draw_layers.py"
 

@@ -119,7 +119,7 @@ def test_one_network_serves_several_lookaheads(duet, lookahead):
         torch.testing.assert_close(streamed, duet(audio, motion), atol=1e-5, rtol=0)
 
 
-def test_the_lookahead_of_a_call_is_that_of_the_model(duet):
+def test_the_lookahead_of_a_call_defaults_to_the_models(duet):
     audio, _, _ = talk(batch=1)
     with torch.no_grad():
         by_argument = duet.encode(audio, lookahead_frames=1)

@@ -71,7 +71,7 @@ def test_a_store_is_found_by_its_manifest(make_store):
         find_reference(store.root, "ood")
 
 
-def test_without_rttm_speech_comes_from_voice_activity(one_wave_each):
+def test_without_rttm_speech_is_detected_by_voice_activity(one_wave_each):
     clip = find_reference(one_wave_each[0].parent, "test")[0]
     people = read_clip(clip)
     assert clip.turns is None

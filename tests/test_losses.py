@@ -66,7 +66,7 @@ def test_a_perfect_prediction_has_no_loss(loss):
     assert 0 < near < far
 
 
-def test_the_aperture_is_that_of_the_head(head, loss):
+def test_lip_aperture_agrees_with_the_head(head, loss):
     motion = jaw_open(0.0, 0.1, 0.15)
     aperture_mm = 1000 * head.lip_gap(HeadMotion(motion[0, 0].numpy(), "open", FULL62))
     assert np.allclose(loss.lip_aperture_mm(motion)[0, 0], aperture_mm, atol=0.3)

@@ -66,7 +66,7 @@ def write_folders(root) -> None:
         np.save(root / "ours" / f"talk_speaker{speaker}.npy", 0.5 * own)
 
 
-def test_plugins_come_after_the_packages_own_metrics_and_broken_ones_are_named(installed, caplog):
+def test_plugins_follow_the_packages_own_metrics_and_broken_ones_are_logged(installed, caplog):
     with caplog.at_level(logging.WARNING):
         metrics = available_metrics()
     assert metrics[: len(METRICS)] == METRICS

@@ -213,7 +213,7 @@ def test_a_store_with_other_metadata_is_not_extended(tmp_path, random_clip):
     assert open_store(root).metadata["seed"] == 2
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path, random_clip):
+def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path, random_clip):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match=r"holds thesis.tex"):
         build_store(tmp_path, GENERATED, tasks("a"), random_clip, workers=0, overwrite=True)

@@ -60,7 +60,7 @@ def test_other_words_pass(findings):
     assert findings({"a.py": "glorpy = flam = 1  # glorp is prose here\n", "a.md": "glorp, flim, flam\n"}) == []
 
 
-def test_an_exception_holds_for_its_file_alone(findings):
+def test_an_exception_applies_to_its_file_only(findings):
     more = '[[exceptions]]\nfile = "a.py"\nterm = "(glorp|glorped)"\nreason = "a quotation"\n'
     assert findings({"a.py": "glorp = 1\n"}, more) == []
     assert len(findings({"a.py": "glorp = 1\n", "b.py": "glorp = 1\n"}, more)) == 1

@@ -64,7 +64,7 @@ def a_batch(frames: int = 12, people: int = 2) -> Window:
     )
 
 
-def test_statistics_are_those_of_valid_frames():
+def test_statistics_use_valid_frames_only():
     training = ConversationTraining(small_duet())
     batch = a_batch()
     batch.motion[0, 0, :6] = 1e3

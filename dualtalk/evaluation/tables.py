@@ -1,7 +1,7 @@
 """An evaluation as CSV and as JSON, in base units, and which system is best at each metric.
 
-Files are for programs: every value is in the base unit that stands beside it. `display_scale` and `display_unit`
-say how reports and published tables show the value; `displayed` applies them.
+Files are for programs: every value is in a base unit, which the file names. `display_scale` and `display_unit`
+define how reports and published tables show the value; `displayed` applies them.
 """
 
 import csv

@@ -22,7 +22,7 @@ def result_folder(
     overwrite : bool
         Replace the results of an earlier run.
     record : str, optional
-        Name of a file that marks a folder as results of an earlier run, whatever else is in it.
+        Name of a file that marks a folder as results of an earlier run, with any other files in it.
     results : collection of str
         Names of files that a run may write. Without `record`, a folder of these files alone counts as results.
 

@@ -1,7 +1,7 @@
 """Error and dynamics of a posed mesh: LVE, MHD and FDD, and the same dynamics measure of joint rotations.
 
 Vertices are in metres, with the head upright (`upright`), so that a head rotation does not count as a face error.
-Each metric takes an optional mask of frames, so that speaking and listening can be measured apart. Sources: LVE,
+Each metric takes an optional mask of frames, to measure speaking and listening separately. Sources: LVE,
 Richard et al. 2021, "MeshTalk"; FDD, Xing et al. 2023, "CodeTalker". FDD of the jaw's and the head's rotations is
 called JDD and PDD in two-party work.
 

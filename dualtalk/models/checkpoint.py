@@ -1,4 +1,4 @@
-"""Model files: a safetensors file of weights, with all that is needed to use them in its metadata.
+"""Model files: a safetensors file of weights whose metadata holds everything that is needed to use them.
 
 Metadata of format 2, each value a string:
 

@@ -58,8 +58,8 @@ TEMPERATURE_REDUCTION = 0.2
 FIXED_POINT_FRAMES, FIXED_POINT_TOLERANCE, GPU_ROUNDS_PER_CHECK = 50, 2e-5, 8
 # Closed-loop samples begin with a neutral face, so calibration skips this many frames.
 CALIBRATION_SKIP_FRAMES = 50
-# A sample that deviates from the ground truth returns by at least this share a frame in training, and at most by
-# so many standard deviations of the velocity.
+# In training, the target of a sample that deviates from the ground truth returns to it by at least this share per
+# frame, and by at most this many standard deviations of the velocity.
 MIN_RECOVERY, MAX_RECOVERY_STD = 0.05, 2.0
 # Weight of one step in the running mean of the explained variance.
 EXPLAINED_VARIANCE_RATE = 0.02
@@ -156,7 +156,7 @@ class Duet(DuetStatistics):
         return x.unflatten(0, (-1, 2))
 
     def condition(self, features: Float[Tensor, "batch 2 frame width"], history: MotionHistory) -> Conditioning:
-        """Features of each frame from audio features and motion history: all that `predict` reads of both."""
+        """Combine audio features and motion history into the features of each frame that `predict` takes."""
         previous, velocity = _normalized(history, self.constants())
         return _in_pairs(self.motion_decoder(features.flatten(0, 1), previous, velocity))
 
@@ -270,7 +270,7 @@ class Duet(DuetStatistics):
         angles = self.motion_decoder.self_attention.angles_after(own_cache, frames)
         rounds_per_check = 1 if features.device.type == "cpu" else GPU_ROUNDS_PER_CHECK
         motion = previous[:, :, None].expand(-1, -1, frames, -1)
-        # After as many rounds as frames, and one to confirm, the result is exact whatever the tolerance.
+        # After one round per frame and one more to confirm, the result is exact for any tolerance.
         for rounds in range(1, frames + 2):
             past = motion_before(apply_forcing(motion, forced), previous)
             normalized = state.constants.normalize_motion(past).flatten(0, 1)
@@ -379,8 +379,8 @@ def recovery_target(
 ) -> Float[Tensor, "batch 2 frame coef"]:
     """Target deviation of a sample from the ground truth in each frame, given its deviation in all of them.
 
-    It is that of the frame before, smaller by the share `rate`, but by no more than `fastest` a frame: faster than
-    natural motion, the return would be visible.
+    It is the deviation of the previous frame, reduced by the share `rate` but by at most `fastest` per frame,
+    because a return that is faster than natural motion would be visible.
     """
     before = motion_before(deviation, deviation[:, :, 0])
     return before - (rate * before).clamp(-fastest, fastest)

@@ -11,11 +11,12 @@ from dualtalk.models.interface import ConversationModel
 from dualtalk.models.quantiles import QUANTILES, map_quantiles, quantile_map
 from dualtalk.models.training_interface import Geometry
 
-# Quantile mapping applies wholly below this range of R² and not above it; nor to coefficients that move the lips,
-# which would no longer close on unfamiliar voices, nor to head rotation, whose size is right.
+# Quantile mapping applies fully below this range of R² and not at all above it. It does not apply to coefficients
+# that move the lips, because lips would no longer close on unfamiliar voices, nor to head rotation, whose
+# amplitude is already right.
 R2_FADE_RANGE = (0.2, 0.4)
-# A coefficient moves the lips if one standard deviation changes their aperture by more: a quarter of what looks
-# open.
+# A coefficient moves the lips if one standard deviation of it changes the lip aperture by more than this, a
+# quarter of the aperture at which lips look open.
 MIN_LIP_EFFECT_MM = 0.5
 # Lower bound of a sum of squares in a denominator.
 MIN_SQUARES = 1e-12

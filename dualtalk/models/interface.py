@@ -192,7 +192,7 @@ class ConversationModel(nn.Module, ABC):
         valid: Bool[Tensor, "batch 2 frame"],
         noise: Float[Tensor, "batch 2 frame coef"],
     ) -> None:
-        """Fit what follows the network to closed-loop samples of the trained network beside the ground truth."""
+        """Fit the postprocessing to closed-loop samples of the trained network and to the ground truth."""
 
     def start(self, ahead: Float[Tensor, "batch 2 sample"]) -> State:
         """The state before frame 0.

@@ -45,7 +45,7 @@ class TrainingBatch:
     history : (batch, 2, frame, coef)
         Motion that teacher forcing feeds to the model: ground truth, perturbed by noise.
     free_running : (batch,)
-        Conversations whose history is to be the model's own prediction (scheduled sampling; Bengio et al. 2015).
+        Conversations whose history is the model's own prediction (scheduled sampling; Bengio et al. 2015).
     neutral_pose : (coef,)
         Constant motion from which that prediction is made.
     generator : torch.Generator

@@ -78,7 +78,7 @@ def lip_basis(head: Head, layout: MotionLayout) -> LipBasis:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the losses beside that of the coefficients, whose weight is 1."""
+    """Weights of the losses. The loss of the coefficients has weight 1."""
 
     velocity: float = 1.0
     """Squared error of the change of normalized coefficients from frame to frame."""
@@ -141,7 +141,7 @@ class MotionLoss(nn.Module):
 
     @property
     def coefficient_weights(self) -> Float[Tensor, "coef"]:
-        """Weights with a mean of 1 by which each part of the layout counts the same, whatever its width.
+        """Weights with a mean of 1 that give each part of the layout the same total weight, for any width.
 
         Head rotation has 3 of 62 coefficients, and all nods are in them.
         """
