@@ -229,7 +229,7 @@ class HeadMotion:
         if missing:
             raise InputError(f"{path} has no {' and no '.join(missing)}; its arrays are {sorted(arrays)}")
         exp, pose = arrays["exp"], arrays["pose"]
-        if exp.ndim != 2 or exp.shape[1] < 50 or pose.shape != (len(exp), 6):
+        if exp.ndim != 2 or exp.shape[1] < EXPRESSION_COEFFICIENTS or pose.shape != (len(exp), 6):
             raise InputError(f"{path}: exp {exp.shape} and pose {pose.shape}; wanted (T, 50 or more) and (T, 6)")
         fps = float(arrays.get("fps", MOTION_FPS))
         if fps != MOTION_FPS:
@@ -245,15 +245,18 @@ class HeadMotion:
         stated = cast(Space, str(arrays["space"])) if "space" in arrays else None
         if space and stated and space != stated:
             raise InputError(f"{path} is in space {stated!r}; wanted {space!r}")
-        return cls.from_parts(
-            expression=exp[:, :50].astype(np.float32),
-            jaw_rotvec_rad=pose[:, 3:].astype(np.float32),
-            head_rotvec_rad=pose[:, :3].astype(np.float32),
-            eyes_rotvec_rad=None if eyes is None else eyes.astype(np.float32),
-            space=stated or space or "flame",
-            identity=identity,
-            valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
-        )
+        try:
+            return cls.from_parts(
+                expression=exp[:, :EXPRESSION_COEFFICIENTS].astype(np.float32),
+                jaw_rotvec_rad=pose[:, 3:].astype(np.float32),
+                head_rotvec_rad=pose[:, :3].astype(np.float32),
+                eyes_rotvec_rad=None if eyes is None else eyes.astype(np.float32),
+                space=stated or space or "flame",
+                identity=identity,
+                valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
 
 
 def require_radians(part: str, rotvecs_rad: Float[np.ndarray, "frame coef"]) -> None:

@@ -4,9 +4,11 @@ Exit status: 0 on success; 2 and one line on standard error for an expected erro
 traceback for a bug. A verb imports heavy packages inside its function, so that `--help` answers at once.
 """
 
+import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -33,7 +35,7 @@ class OneLineErrors(typer.core.TyperGroup):
     """Turns expected errors and Ctrl-C into one line and an exit status."""
 
     def invoke(self, ctx):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _printed_log():
             # Users cannot act on the warnings of other packages; ours say what to do.
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", module="dualtalk")
@@ -46,6 +48,20 @@ class OneLineErrors(typer.core.TyperGroup):
             except KeyboardInterrupt as error:
                 print("dualtalk: interrupted; nothing was kept", file=sys.stderr)
                 raise typer.Exit(130) from error
+
+
+@contextmanager
+def _printed_log() -> Iterator[None]:
+    """Print the library's log records, from warnings on, to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("dualtalk: %(message)s"))
+    logger = logging.getLogger("dualtalk")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 app = typer.Typer(
