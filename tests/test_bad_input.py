@@ -165,8 +165,8 @@ def test_without_a_gl_library_the_error_names_the_packages(inputs, outputs, monk
     "stage",
     [
         "audio.recording.conversation_from_recording",
-        "simulation.simulator.simulate",
-        "render.render_conversation",
+        "simulation.simulator.predict_motion",
+        "render.video.draw_video",
         "webpages.conversation_report.write_report",
     ],
 )

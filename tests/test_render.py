@@ -1,5 +1,6 @@
 """Rendering: two independent renderers agree, A is left and B right, the same motion gives the same bytes."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from pyannote.core import Segment, Timeline
 from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head import Region, load_head
-from dualtalk.render import render_stills, write_mesh
+from dualtalk.render import draw_stills, render_stills, write_mesh
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import APPEARANCES, Scene, camera_layout
 from dualtalk.render.surface import Normals, Surface
@@ -107,6 +108,15 @@ def test_straight_ahead_points_at_the_partner(head):
     ahead = a[:3, :3] @ (0, 0, 1)
     to_partner = ((b - a) @ np.append(between_eyes, 1))[:3]
     assert np.allclose(ahead, to_partner / np.linalg.norm(to_partner), atol=1e-6)
+
+
+def test_an_open_renderer_draws_the_same_stills_again_and_again(head):
+    conversation = _conversation()
+    expected = render_stills(conversation, head, [0, 2], size=SIZE)
+    with closing(open_renderer(Scene(head, camera_layout("split"), size=SIZE))) as renderer:
+        first, second = (draw_stills(conversation, renderer, [0, 2]) for _ in range(2))
+    assert np.array_equal(first, expected)
+    assert np.array_equal(second, expected)
 
 
 def test_the_same_motion_gives_the_same_bytes(head):

@@ -6,6 +6,8 @@ from importlib import import_module
 _PUBLIC = {
     "APPEARANCES": "dualtalk.render.scene",
     "Appearance": "dualtalk.render.scene",
+    "draw_stills": "dualtalk.render.video",
+    "draw_video": "dualtalk.render.video",
     "render_conversation": "dualtalk.render.video",
     "render_stills": "dualtalk.render.video",
     "write_mesh": "dualtalk.render.mesh",

@@ -20,6 +20,7 @@ class Renderer(Protocol):
     """Draws the frames of one scene. Use it from the thread that created it, and close it afterwards."""
 
     name: str
+    scene: Scene
 
     def frame(
         self, a: Float32[np.ndarray, "vertex 3"], b: Float32[np.ndarray, "vertex 3"]

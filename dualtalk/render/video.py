@@ -7,6 +7,7 @@ use does not grow with the length of the conversation.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -60,21 +61,8 @@ def render_conversation(
     """
     _check(conversation, head)
     scene = Scene(head, camera_layout(view), appearances, size)
-    voices = np.stack([person.audio for person in conversation.participants])
-    gl_renderer = open_renderer(scene, renderer)
-    try:
-        with ThreadPoolExecutor(1) as writer, open_video(path, size, voices) as write:
-            pending: Future[None] | None = None
-            for done, image in enumerate(_rendered_frames(conversation, scene, gl_renderer), start=1):
-                if pending:
-                    pending.result()
-                pending = writer.submit(write, image)
-                if progress:
-                    progress(done, conversation.frames)
-            if pending:
-                pending.result()
-    finally:
-        gl_renderer.close()
+    with closing(open_renderer(scene, renderer)) as opened:
+        draw_video(conversation, opened, path, progress=progress)
 
 
 def render_stills(
@@ -100,20 +88,54 @@ def render_stills(
         As for `render_conversation`, or a frame does not exist.
     """
     _check(conversation, head)
+    _check_frames(conversation, frames)
+    scene = Scene(head, camera_layout(view), appearances, size)
+    with closing(open_renderer(scene, renderer)) as opened:
+        return draw_stills(conversation, opened, frames)
+
+
+def draw_video(
+    conversation: Conversation,
+    renderer: Renderer,
+    path: str | os.PathLike,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Draw a video with a renderer that is open and stays open; see `render_conversation`."""
+    scene = renderer.scene
+    _check(conversation, scene.head)
+    voices = np.stack([person.audio for person in conversation.participants])
+    with ThreadPoolExecutor(1) as writer, open_video(path, scene.size, voices) as write:
+        pending: Future[None] | None = None
+        for done, image in enumerate(_rendered_frames(conversation, renderer), start=1):
+            if pending:
+                pending.result()
+            pending = writer.submit(write, image)
+            if progress:
+                progress(done, conversation.frames)
+        if pending:
+            pending.result()
+
+
+def draw_stills(
+    conversation: Conversation, renderer: Renderer, frames: Sequence[int]
+) -> list[UInt8[np.ndarray, "height width 3"]]:
+    """Draw single frames with a renderer that is open and stays open; see `render_stills`."""
+    scene = renderer.scene
+    _check(conversation, scene.head)
+    _check_frames(conversation, frames)
+    add_name_plates = _name_plate_painter(conversation, scene)
+    images = []
+    for frame in frames:
+        a, b = (vertices[0] for vertices in _posed_vertices(conversation, scene.head, slice(frame, frame + 1)))
+        images.append(add_name_plates(renderer.frame(a, b), frame))
+    return images
+
+
+def _check_frames(conversation: Conversation, frames: Sequence[int]) -> None:
     missing = [frame for frame in frames if not 0 <= frame < conversation.frames]
     if missing:
         raise InputError(f"no frame {missing[0]}; the conversation has frames 0 to {conversation.frames - 1}")
-    scene = Scene(head, camera_layout(view), appearances, size)
-    gl_renderer = open_renderer(scene, renderer)
-    add_name_plates = _name_plate_painter(conversation, scene)
-    images = []
-    try:
-        for frame in frames:
-            a, b = (vertices[0] for vertices in _posed_vertices(conversation, head, slice(frame, frame + 1)))
-            images.append(add_name_plates(gl_renderer.frame(a, b), frame))
-    finally:
-        gl_renderer.close()
-    return images
 
 
 def _check(conversation: Conversation, head: Head) -> None:
@@ -137,8 +159,9 @@ def _posed_vertices(conversation: Conversation, head: Head, frames: slice) -> tu
 
 
 def _rendered_frames(
-    conversation: Conversation, scene: Scene, renderer: Renderer
+    conversation: Conversation, renderer: Renderer
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    scene = renderer.scene
     add_name_plates = _name_plate_painter(conversation, scene)
     chunks = [slice(first, first + CHUNK_FRAMES) for first in range(0, conversation.frames, CHUNK_FRAMES)]
     with ThreadPoolExecutor(1) as ahead:

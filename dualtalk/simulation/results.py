@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from dualtalk import render
 from dualtalk.audio import recording
 from dualtalk.audio.diarization import load_diarizer
 from dualtalk.audio.turns import turn_table
 from dualtalk.core import Conversation
-from dualtalk.head import Head, load_head
+from dualtalk.head import load_head
 from dualtalk.io.run_record import file_checksums, recorded_versions
 from dualtalk.metrics.conversation_summary import motion_summary
-from dualtalk.progress import Progress, TimedStages
+from dualtalk.progress import TimedStages
+from dualtalk.render import video
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.simulation import simulator
@@ -42,25 +41,30 @@ def write_results(
     conversation, notes
         With the motion of both people; and what a user should know about the input.
     """
-    with stages("Reading"):
-        head = load_head(options.head)
-        if options.video:
-            # A machine that cannot render should say so before the long work.
-            open_renderer(Scene(head, camera_layout(options.view)), options.renderer).close()
-        recorded, notes = recording.conversation_from_recording(
-            paths, load_diarizer(options.diarizer, token=token)
-        )
-    with stages("Animating"):
-        conversation = simulator.simulate(
-            recorded, head=head, model=options.model, mode=options.mode, seed=options.seed
-        )
-    conversation.save(folder)
-    turns = turn_table(conversation.a.speech, conversation.b.speech, conversation.duration_s)
-    turns.to_csv(folder / TURNS, index=False, float_format="%.3f")
-    stills = []
-    if options.video:
-        with stages("Rendering") as progress:
-            stills = _render(conversation, head, turns, folder / VIDEO, options, progress)
+    with ExitStack() as opened:
+        with stages("Reading"):
+            # Names are resolved, and the renderer is opened, before the long work: a mistake shows at once.
+            head = load_head(options.head)
+            renderer = None
+            if options.video:
+                scene = Scene(head, camera_layout(options.view))
+                renderer = opened.enter_context(closing(open_renderer(scene, options.renderer)))
+            model = simulator.load_model_or_rules(options.model, head)
+            recorded, notes = recording.conversation_from_recording(
+                paths, load_diarizer(options.diarizer, token=token)
+            )
+        with stages("Animating"):
+            conversation = simulator.predict_motion(recorded, head, model, options.mode, options.seed)
+        conversation.save(folder)
+        turns = turn_table(conversation.a.speech, conversation.b.speech, conversation.duration_s)
+        turns.to_csv(folder / TURNS, index=False, float_format="%.3f")
+        stills = []
+        if renderer:
+            with stages("Rendering") as progress:
+                highlights = select_highlights(conversation, head, turns)
+                video.draw_video(conversation, renderer, folder / VIDEO, progress=progress)
+                images = video.draw_stills(conversation, renderer, [one.frame for one in highlights])
+                stills = list(zip(highlights, images, strict=True))
     with stages("Measuring"):
         summary = motion_summary(conversation, head)
     record = _record(paths, options, notes, stages.timings_s)
@@ -78,29 +82,6 @@ def write_results(
         stills=stills,
     )
     return conversation, notes
-
-
-def _render(
-    conversation: Conversation,
-    head: Head,
-    turns: pd.DataFrame,
-    path: Path,
-    options: SimulationOptions,
-    progress: Progress,
-) -> list[tuple[Any, Any]]:
-    """Write the video; return the highlights of the report with their stills."""
-    render.render_conversation(
-        conversation, head, path, view=options.view, renderer=options.renderer, progress=progress
-    )
-    highlights = select_highlights(conversation, head, turns)
-    images = render.render_stills(
-        conversation,
-        head,
-        [highlight.frame for highlight in highlights],
-        view=options.view,
-        renderer=options.renderer,
-    )
-    return list(zip(highlights, images, strict=True))
 
 
 def _record(

@@ -55,30 +55,45 @@ def simulate(
     InputError
         A file cannot be read, there is no such model or mode, or the model's motion does not fit the head.
     """
-    loaded = load_model_or_rules(model)
     target = load_head(head) if isinstance(head, str | os.PathLike) else head
-    if loaded != RULES:
-        _require_head(loaded.space, target)
+    loaded = load_model_or_rules(model, target)
     conversation = source if isinstance(source, Conversation) else _read(source)
-    if loaded == RULES:
+    return predict_motion(conversation, target, loaded, mode, seed)
+
+
+def predict_motion(
+    conversation: Conversation,
+    head: Head,
+    model: PretrainedModel | Literal["rules"],
+    mode: Mode = "sample",
+    seed: int = 0,
+) -> Conversation:
+    """Simulate with a head and a model that are loaded; parameters are those of `simulate`.
+
+    Raises
+    ------
+    InputError
+        The model's motion does not fit the head, or the mode is unknown.
+    """
+    if model == RULES:
         animated = animate(conversation, seed).conversation
     else:
-        animated = predict_closed_loop(conversation, loaded, mode, seed)
+        animated = predict_closed_loop(conversation, model, mode, seed)
     motions = []
     for person, own_seed in zip(animated.participants, conversation.participant_seeds(seed), strict=True):
         identity = draw_identity(np.random.default_rng([*own_seed, IDENTITY_STREAM]))
-        motions.append(_for_head(replace(person.required_motion, identity=identity), target))
+        motions.append(_for_head(replace(person.required_motion, identity=identity), head))
     a, b = motions
     return animated.with_motion(a, b)
 
 
-def load_model_or_rules(model: str) -> PretrainedModel | Literal["rules"]:
+def load_model_or_rules(model: str, head: Head | None = None) -> PretrainedModel | Literal["rules"]:
     """Load the model of that name or path; "rules" stands for the rule-based animator.
 
     Raises
     ------
     InputError
-        There is no such model, or its file cannot be used.
+        There is no such model, its file cannot be used, or its motion does not fit `head`.
     """
     if model == RULES:
         return RULES
@@ -86,7 +101,10 @@ def load_model_or_rules(model: str) -> PretrainedModel | Literal["rules"]:
         raise InputError(
             f"no model called {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors"
         )
-    return load_model(model)
+    loaded = load_model(model)
+    if head is not None:
+        _require_head(loaded.space, head)
+    return loaded
 
 
 def _require_head(space: str, target: Head) -> None:
