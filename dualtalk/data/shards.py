@@ -287,10 +287,10 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
         try:
             with fsspec.open(f"{self.url}/{shard.name}", "rb") as file:
                 members = ({**member, "__url__": shard.name} for member in tar_file_iterator(file))
-                wanted = itertools.islice(group_by_keys(members), some.start, some.stop)
+                selected = itertools.islice(group_by_keys(members), some.start, some.stop)
                 found = [
                     _Sample(sample, shard.clips[place], shard.frames[place])
-                    for place, sample in zip(some, wanted, strict=False)
+                    for place, sample in zip(some, selected, strict=False)
                 ]
         except (OSError, ValueError) as error:
             raise InputError(

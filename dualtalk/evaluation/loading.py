@@ -191,23 +191,23 @@ def match_predictions(
     InputError
         Nobody is in all of them.
     """
-    known = {(one.clip, person) for one in clips for person in (0, 1) if one.motions[person]}
+    expected = {(one.clip, person) for one in clips for person in (0, 1) if one.motions[person]}
     found = []
     for system in systems:
-        if unknown := sorted(set(system.files) - known):
+        if unknown := sorted(set(system.files) - expected):
             text = f"left out {len(unknown)} predictions without a ground truth: {names_of(unknown)}"
             found.append((system.name, text))
-        if absent := sorted(known - set(system.files)):
+        if absent := sorted(expected - set(system.files)):
             found.append((system.name, f"no prediction of {len(absent)} people: {names_of(absent)}"))
     warnings = merged_warnings(found, len(systems))
-    common = known.intersection(*(system.files for system in systems))
+    common = expected.intersection(*(system.files for system in systems))
     if not common:
-        first, available = min(systems[0].files), min(known, default=None)
+        first, available = min(systems[0].files), min(expected, default=None)
         other = names_of([available]) if available else "no motion"
         slip = f"and the ground truth {other}"
         raise InputError(f"no prediction has a ground truth: {systems[0].name} has {names_of([first])}, {slip}")
     pairs = [(one, tuple(person for person in (0, 1) if (one.clip, person) in common)) for one in clips]
-    if len(systems) > 1 and any(set(system.files) & known != common for system in systems):
+    if len(systems) > 1 and any(set(system.files) & expected != common for system in systems):
         warnings.append(f"measured the {len(common)} people whom all {len(systems)} systems predict")
     return tuple(pair for pair in pairs if pair[1]), tuple(warnings)
 

@@ -86,9 +86,11 @@ def _flame_arrays(path: Path, found: dict[str, np.ndarray]) -> FlameArrays:
         )
     sizes = {"V": len(found["v_template"]), "F": len(found["f"])}
     for name, axes in SHAPES.items():
-        wanted = tuple(axis if isinstance(axis, int) else sizes[axis] for axis in axes)
-        if found[name].shape != wanted:
-            raise InputError(f"{path}: {name} has shape {found[name].shape}; wanted {wanted}; is it a body model?")
+        expected = tuple(axis if isinstance(axis, int) else sizes[axis] for axis in axes)
+        if found[name].shape != expected:
+            raise InputError(
+                f"{path}: {name} has shape {found[name].shape}; wanted {expected}; is it a body model?"
+            )
     faces = found["f"].astype(np.int32)
     if faces.min() < 0 or faces.max() >= sizes["V"]:
         raise InputError(f"{path}: f names vertex {faces.max()} of {sizes['V']}; is the file damaged?")

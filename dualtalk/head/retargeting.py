@@ -60,11 +60,11 @@ def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
     weight = np.ones(len(paired))
     lips = np.unique(target.faces[target.regions == Region.LIPS])
     weight[np.isin(paired, lips)] = LIP_WEIGHT
-    wanted = scale * _expression_basis(source)[counterpart[paired]]
+    desired = scale * _expression_basis(source)[counterpart[paired]]
     basis = _expression_basis(target)[paired]
     rows = np.sqrt(weight)[:, None, None]
     a = (rows * basis).reshape(-1, basis.shape[-1])
-    b = (rows * wanted).reshape(-1, wanted.shape[-1])
+    b = (rows * desired).reshape(-1, desired.shape[-1])
     gram = a.T @ a
     penalty = RIDGE * np.trace(gram) / len(gram)
     return np.linalg.solve(gram + penalty * np.eye(len(gram)), a.T @ b).astype(np.float32)

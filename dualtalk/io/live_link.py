@@ -211,11 +211,11 @@ def _timecode_fps(whole_s: Float64[np.ndarray, "sample"], frames: Float64[np.nda
 
 
 def _require_scale(path: Path, column: dict[str, Float[np.ndarray, "sample"]]) -> None:
-    for names, limit, wanted, slip in (
+    for names, limit, scale, slip in (
         (ANGLES, np.pi, "radians", "degrees"),
         (COLUMNS, LARGEST_UNIT, "0 to 1", "percent"),
     ):
         for name in names:
             largest = float(np.abs(column[name]).max())
             if largest > limit:
-                raise InputError(f"{path}: {name} reaches {largest:g}; wanted {wanted}; is it in {slip}?")
+                raise InputError(f"{path}: {name} reaches {largest:g}; wanted {scale}; is it in {slip}?")

@@ -48,7 +48,6 @@ FACE_EVENTS: dict[str, tuple[tuple[tuple[tuple[str, ...], ...], float], ...]] = 
         ((("eyeWideLeft", "eyeWideRight"), ("jawOpen",)), 0.2),
     ),
 }
-EVENT_KINDS = ("nod", "shake", *FACE_EVENTS)
 
 MATCH_IOU = 0.5
 # An early event costs twice as much as a late one: a reaction before its cause looks worse than a slow reaction.

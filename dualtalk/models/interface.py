@@ -380,10 +380,10 @@ def require_fit(
     ------
     InputError
     """
-    wanted = (len(audio), 2, whole_frames(audio), model.motion_dim)
-    if motion.shape != wanted:
+    expected = (len(audio), 2, whole_frames(audio), model.motion_dim)
+    if motion.shape != expected:
         raise InputError(
-            f"motion has shape {tuple(motion.shape)}; this model and audio of {wanted[2]} frames want {wanted}"
+            f"motion has shape {tuple(motion.shape)}; this model and audio of {expected[2]} frames want {expected}"
         )
 
 

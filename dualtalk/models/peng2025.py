@@ -340,13 +340,13 @@ def _current_name(name: str) -> str:
 
 
 def _require_same_layout(
-    path: str | os.PathLike, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]
+    path: str | os.PathLike, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
 ) -> None:
-    for name, values in wanted.items():
+    for name, values in expected.items():
         if name not in found:
             raise InputError(
-                f"{path} has no {name}; it has {sum(key in found for key in wanted)} of the network's "
-                f"{len(wanted)} tensors; is it a checkpoint of another model?"
+                f"{path} has no {name}; it has {sum(key in found for key in expected)} of the network's "
+                f"{len(expected)} tensors; is it a checkpoint of another model?"
             )
         if found[name].shape != values.shape:
             raise InputError(
@@ -354,7 +354,7 @@ def _require_same_layout(
                 "with another configuration?"
             )
     for name in found:
-        if name not in wanted:
+        if name not in expected:
             raise InputError(
                 f"{path} has {name}, which the network does not; is it a checkpoint of another model?"
             )

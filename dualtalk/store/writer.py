@@ -208,9 +208,9 @@ def _clip_files(root: Path) -> Iterator[Path]:
 
 def _sweep(root: Path, tasks: Sequence[Task]) -> None:
     """Remove incomplete files of a killed run, and clips that no task asks for."""
-    wanted = {path for task in tasks for path in clip_paths(root, task.split, task.clip)}
+    expected = {path for task in tasks for path in clip_paths(root, task.split, task.clip)}
     for path in _clip_files(root):
-        if path not in wanted:
+        if path not in expected:
             path.unlink()
 
 
