@@ -10,7 +10,7 @@ head = dualtalk.load_head("open")
 head.vertices(conversation.a.motion)     # (frame, vertex, 3), metres
 """
 
-from importlib import import_module
+from dualtalk.lazy import lazy_attributes
 
 __version__ = "0.1.0"
 
@@ -29,9 +29,4 @@ _PUBLIC = {
     "simulate_to_folder": "dualtalk.simulation",
 }
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'dualtalk' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+__getattr__ = lazy_attributes(__name__, _PUBLIC)

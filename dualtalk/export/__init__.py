@@ -3,7 +3,7 @@
 Another package adds a format through the entry-point group `dualtalk.exporters`; see `dualtalk.export.registry`.
 """
 
-from importlib import import_module
+from dualtalk.lazy import lazy_attributes
 
 # Imported on first use: the registry needs no heavy package, so that the command line can list the formats
 # quickly.
@@ -14,9 +14,4 @@ _PUBLIC = {
     "export_conversation": "dualtalk.export.formats",
 }
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'dualtalk.export' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+__getattr__ = lazy_attributes(__name__, _PUBLIC)

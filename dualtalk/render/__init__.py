@@ -1,6 +1,6 @@
 """Rendering of conversations: videos, still images and meshes."""
 
-from importlib import import_module
+from dualtalk.lazy import lazy_attributes
 
 # Imported on first use: importing this package needs numpy only, and GL is loaded when a renderer is opened.
 _PUBLIC = {
@@ -13,9 +13,4 @@ _PUBLIC = {
     "write_mesh": "dualtalk.render.mesh",
 }
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'dualtalk.render' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+__getattr__ = lazy_attributes(__name__, _PUBLIC)

@@ -4,7 +4,7 @@
 The package is called simulation, not simulate, so that `dualtalk.simulate` is the function.
 """
 
-from importlib import import_module
+from dualtalk.lazy import lazy_attributes
 
 # Loaded on first use: the closed loop, which training uses too, needs neither a renderer nor the pages.
 _PUBLIC = {
@@ -14,9 +14,4 @@ _PUBLIC = {
     "simulate_to_folder": "dualtalk.simulation.pipeline",
 }
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'dualtalk.simulation' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+__getattr__ = lazy_attributes(__name__, _PUBLIC)
