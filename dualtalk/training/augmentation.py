@@ -9,6 +9,7 @@ random impulse responses without files, a random equalizer, a compressor and a s
 own parameters. torch-audiomentations draws from torch's global generators; seed and isolate them around a call.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ class AudioAugmentation(nn.Module):
         return audio
 
 
-class VoiceTransform(BaseWaveformTransform):
+class VoiceTransform(BaseWaveformTransform, ABC):
     """A transform of torch-audiomentations that is applied to a fraction `p` of the voices.
 
     Subclasses implement `perturb`, which draws its parameters itself.
@@ -96,9 +97,9 @@ class VoiceTransform(BaseWaveformTransform):
             samples=self.perturb(samples), sample_rate=sample_rate, targets=targets, target_rate=target_rate
         )
 
+    @abstractmethod
     def perturb(self, audio: Voices) -> Voices:
         """`audio`, changed."""
-        raise NotImplementedError
 
 
 class Reverberation(VoiceTransform):

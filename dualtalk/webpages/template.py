@@ -46,7 +46,7 @@ def _environment() -> Environment:
         loader=PackageLoader("dualtalk.webpages", "assets"), autoescape=True, undefined=StrictUndefined
     )
     environment.globals["asset"] = _asset
-    # `tojson` escapes <, >, & and ' as \uXXXX. Keys keep their order, and a NaN is an error.
+    # `tojson` escapes <, >, & and ' as unicode escapes. Keys keep their order, and a NaN is an error.
     environment.policies["json.dumps_kwargs"] = {
         "separators": (",", ":"),
         "allow_nan": False,
