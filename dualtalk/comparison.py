@@ -126,7 +126,7 @@ def _write_results(
         for root, name, protocol in zip(predicted, names, protocols, strict=True)
     ]
     clips, metrics = find_reference(reference, options.split), available_metrics()
-    with stage("Measuring") as report, clip_table(folder / CLIPS, metrics) as each:
+    with stage("Measuring") as progress, clip_table(folder / CLIPS, metrics) as each:
         evaluation = evaluate(
             clips,
             systems,
@@ -134,7 +134,7 @@ def _write_results(
             workers=available_cores() if workers is None else workers,
             seed=options.seed,
             metrics=metrics,
-            report=report,
+            progress=progress,
             each=each,
         )
     with stage("Rendering"):

@@ -40,6 +40,6 @@ class TimedStages:
     @contextmanager
     def __call__(self, name: str) -> Iterator[Progress]:
         start_s = time.perf_counter()
-        with self._stage(name) as report:
-            yield report
+        with self._stage(name) as progress:
+            yield progress
         self.timings_s[name] = round(time.perf_counter() - start_s, 3)

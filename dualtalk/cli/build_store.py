@@ -25,10 +25,10 @@ def build(what: str, out: Path, make: Callable[[Progress], BuildReport]) -> list
     """
     with _resumable(out), Stages() as bars:
         stages = TimedStages(bars.stage)
-        with stages(what) as report:
-            built = make(report)
-        with stages("validating") as report:
-            errors = validate_store(out, report)
+        with stages(what) as progress:
+            built = make(progress)
+        with stages("validating") as progress:
+            errors = validate_store(out, progress)
     lines = [
         f"{out}: {built.made} clips made, {built.kept} kept in {sum(stages.timings_s.values()):.1f} s",
         *_contents(open_store(out)),

@@ -42,7 +42,7 @@ def predict(
         from dualtalk.store import open_store
 
         opened, loaded = open_store(store), load_model_or_rules(model)
-        with Stages() as stages, stages.stage("Predicting") as report:
+        with Stages() as stages, stages.stage("Predicting") as progress:
             clips = predict_split(
                 opened,
                 loaded,
@@ -52,7 +52,7 @@ def predict(
                 mode=mode,
                 seed=seed,
                 samples=samples,
-                report=report,
+                progress=progress,
             )
         record = {
             "store": str(store),

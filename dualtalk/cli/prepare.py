@@ -45,7 +45,7 @@ def prepare(
     lines = build(
         f"preparing {corpus}",
         out,
-        lambda report: preparation.prepare(
+        lambda progress: preparation.prepare(
             source,
             corpus,
             out,
@@ -54,7 +54,7 @@ def prepare(
             diarizer=diarizer,
             token=token,
             overwrite=overwrite,
-            report=report,
+            progress=progress,
         ),
     )
     print(*lines, sep="\n")

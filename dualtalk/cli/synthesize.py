@@ -58,7 +58,7 @@ def synthesize(
     lines = build(
         "synthesizing" if animate is None else "animating",
         out,
-        lambda report: synthesis.synthesize(
+        lambda progress: synthesis.synthesize(
             out,
             hours,
             seed,
@@ -70,7 +70,7 @@ def synthesize(
             speech_rate=speech_rate,
             workers=available_cores() if workers is None else workers,
             overwrite=overwrite,
-            report=report,
+            progress=progress,
         ),
     )
     print(*lines, sep="\n")

@@ -25,8 +25,8 @@ def validate(
     from dualtalk.errors import InputError
     from dualtalk.store import open_store, validate_store
 
-    with Stages() as stages, stages.stage("validating") as report:
-        errors = validate_store(folder, report) if corpus is None else get_corpus(corpus).validate(folder)
+    with Stages() as stages, stages.stage("validating") as progress:
+        errors = validate_store(folder, progress) if corpus is None else get_corpus(corpus).validate(folder)
     if errors:
         more = [f"and {len(errors) - LISTED_ERRORS} more"] if len(errors) > LISTED_ERRORS else []
         print(*errors[:LISTED_ERRORS], *more, sep="\n")

@@ -90,7 +90,7 @@ def evaluate(
     workers: int = 0,
     seed: int = 0,
     metrics: Sequence[Metric] | None = None,
-    report: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
     each: Callable[[Job, ClipResult], None] = lambda job, result: None,
 ) -> Evaluation:
     """Measure all systems and all baselines against a ground truth.
@@ -107,7 +107,7 @@ def evaluate(
         Of bootstrap intervals and of surrogate partners.
     metrics : sequence of Metric, optional
         From `available_metrics`, which is the default.
-    report : callable
+    progress : callable
         Progress: called with steps done and steps in all.
     each : callable
         Called with every clip's results, in order; they are not kept.
@@ -135,13 +135,13 @@ def evaluate(
         checks = []
         for done, check in enumerate(pool.map(check_clip, jobs), start=1):
             checks.append(check)
-            report(done, steps)
+            progress(done, steps)
         jobs, check_warnings = measurable(jobs, checks)
         sums = _Sums(names, [job.files.dialogue for job in jobs], chosen)
         for index, result in enumerate(pool.map(measure_clip, jobs)):
             sums.add(jobs[index], result)
             each(jobs[index], result)
-            report(steps - len(jobs) + index + 1, steps)
+            progress(steps - len(jobs) + index + 1, steps)
     return Evaluation(
         rows=sums.rows({system.name: system for system in systems}, seed),
         warnings=(

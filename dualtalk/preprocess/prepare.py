@@ -34,7 +34,7 @@ def prepare(
     token: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
-    report: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Write a store from a corpus.
 
@@ -57,7 +57,7 @@ def prepare(
         Processes; 0 works in this one. The result does not depend on it.
     overwrite : bool
         Replace a store at `out` that was made with other settings.
-    report : callable
+    progress : callable
         Called with the number of finished clips and the number of all clips.
 
     Raises
@@ -87,7 +87,7 @@ def prepare(
     }
     make = partial(_make_draft, corpus, str(root), diarizer, token)
     return build_store(
-        out, about, tasks, make, rejected=refused, workers=workers, overwrite=overwrite, report=report
+        out, about, tasks, make, rejected=refused, workers=workers, overwrite=overwrite, progress=progress
     )
 
 

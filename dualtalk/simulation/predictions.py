@@ -27,7 +27,7 @@ def predict_split(
     seed: int = 0,
     samples: int = 1,
     seconds: float | None = None,
-    report: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> int:
     """Write `CLIP_speaker1.npz` and `CLIP_speaker2.npz` for every clip of a split.
 
@@ -49,7 +49,7 @@ def predict_split(
     samples : int
     seconds : float or None
         Length of the beginning of each clip that is used; None for all.
-    report : callable
+    progress : callable
         Called with the clips done and the clips in all.
 
     Returns
@@ -73,7 +73,7 @@ def predict_split(
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     for done, clip in enumerate(clips):
-        report(done, len(clips))
+        progress(done, len(clips))
         conversation = truncate(store.conversation(clip), seconds)
         for number, folder in enumerate(folders):
             predicted = predict(conversation, model, protocol, mode, seed + number)

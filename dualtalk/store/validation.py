@@ -10,7 +10,7 @@ from dualtalk.store.schema import SPLITS, clip_path, clip_paths, sha256_of
 from dualtalk.store.store import Store, open_store
 
 
-def validate_store(root: str | os.PathLike, report: Progress = lambda done, total: None) -> list[str]:
+def validate_store(root: str | os.PathLike, progress: Progress = lambda done, total: None) -> list[str]:
     """Errors of a store, one sentence each; empty if the store is valid.
 
     Checksums of all files are compared, every clip is read, and no person and no session may be in two splits.
@@ -24,7 +24,7 @@ def validate_store(root: str | os.PathLike, report: Progress = lambda done, tota
     errors = [*_duplicates(store), *_shared_between_splits(store), *_unlisted_files(store)]
     for done, row in enumerate(store.manifest.itertuples(), start=1):
         errors += [f"{row.clip}: {error}" for error in _clip_errors(store, row)]
-        report(done, len(store))
+        progress(done, len(store))
     return errors
 
 

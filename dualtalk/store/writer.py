@@ -104,7 +104,7 @@ def build_store(
     rejected: Sequence[Rejected] = (),
     workers: int = 1,
     overwrite: bool = False,
-    report: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Make the clips of `tasks`, then the tables.
 
@@ -123,7 +123,7 @@ def build_store(
         Number of processes; 0 works in this one.
     overwrite : bool
         Replace a store with other metadata.
-    report : callable
+    progress : callable
         Called with the number of finished clips and the number of all clips.
 
     Raises
@@ -142,7 +142,7 @@ def build_store(
         with lock.acquire(timeout=0):
             _sweep(root, tasks)
             try:
-                built, records = _make_all(root, tasks, make, workers, report)
+                built, records = _make_all(root, tasks, make, workers, progress)
                 left_out = tuple(sorted((*rejected, *built.rejected), key=lambda one: one.clip))
                 if not records:
                     reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
@@ -215,7 +215,7 @@ def _sweep(root: Path, tasks: Sequence[Task]) -> None:
 
 
 def _make_all(
-    root: Path, tasks: Sequence[Task], make: Make, workers: int, report: Progress
+    root: Path, tasks: Sequence[Task], make: Make, workers: int, progress: Progress
 ) -> tuple[BuildReport, list[ClipRecord]]:
     records: list[ClipRecord] = []
     missing: list[Task] = []
@@ -227,13 +227,13 @@ def _make_all(
         else:
             missing.append(task)
     kept = len(records)
-    report(kept, len(tasks))
+    progress(kept, len(tasks))
     for result in _results(root, missing, make, workers):
         if isinstance(result, Rejected):
             rejected.append(result)
         else:
             records.append(result)
-        report(len(records) + len(rejected), len(tasks))
+        progress(len(records) + len(rejected), len(tasks))
     records.sort(key=lambda record: record.clip)
     return BuildReport(len(records) - kept, kept, tuple(rejected)), records
 

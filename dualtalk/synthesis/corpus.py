@@ -45,7 +45,7 @@ def synthesize(
     speech_rate: float = 1.0,
     workers: int = 1,
     overwrite: bool = False,
-    report: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Write a store of synthetic conversations, or of real audio with the motion of the rule-based animator.
 
@@ -77,7 +77,7 @@ def synthesize(
         Processes; 0 works in this one.
     overwrite : bool
         Replace a store at `out` that was made with other settings.
-    report : callable
+    progress : callable
         Called with the number of finished clips and the number of all clips.
 
     Raises
@@ -99,7 +99,7 @@ def synthesize(
         "" if vocabulary is None else str(vocabulary),
         speech_rate,
     )
-    build = partial(build_store, out, workers=workers, overwrite=overwrite, report=report)
+    build = partial(build_store, out, workers=workers, overwrite=overwrite, progress=progress)
     if animate is not None:
         _refuse_speech_options(config)
         return _animate_store(animate, out, seed, build)
