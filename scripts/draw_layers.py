@@ -20,10 +20,11 @@ GROUPS = {
 
 
 def layers() -> list[list[str]]:
-    """The packages of each layer, top to bottom."""
+    """The public packages of each layer, top to bottom."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    return [[name.strip().removeprefix("dualtalk.") for name in row.split("|")] for row in rows]
+    names = [[name.strip().removeprefix("dualtalk.") for name in row.split("|")] for row in rows]
+    return [[name for name in row if not name.startswith("_")] for row in names]
 
 
 def drawing(rows: list[list[str]]) -> str:
