@@ -1,32 +1,20 @@
-"""The types that stages exchange: the motion of a head, a participant, and a conversation of two.
-
-Conventions: 25 frames a second; 16 kHz mono float32 audio in [-1, 1], exactly 640 samples a frame; radians,
-metres, seconds. Axes of a head are FLAME's: x to the person's left, y up, z out of the face. Rotations are
-axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, vertex.
+"""The motion of one head: expression coefficients and rotations, 25 frames a second, in a stated layout and space.
 
 Expression coefficients are only meaningful together with their `space`, which names the expression basis.
 """
 
-import hashlib
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
-from dualtalk.io.audio_file import write_wave
-from dualtalk.io.clip_files import ClipFiles, speech_of
 from dualtalk.io.npz import read_npz
-from dualtalk.io.rttm import write_rttm
-from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
+from dualtalk.timebase import MOTION_FPS
 
 Space = Literal["flame", "open"]
 IDENTITY_COEFFICIENTS = 300
@@ -278,190 +266,3 @@ def require_radians(part: str, rotvecs_rad: Float[np.ndarray, "frame coef"]) -> 
     largest = float(norms[np.isfinite(norms)].max(initial=0.0))
     if largest > LARGEST_ROTATION_RAD:
         raise InputError(f"{part} rotation has a norm of {largest:.1f} rad; were degrees passed?")
-
-
-@dataclass(frozen=True, eq=False)
-class Participant:
-    """One of the two people.
-
-    Attributes
-    ----------
-    audio : (sample,) float32
-        This person's voice alone, 16 kHz, in [-1, 1].
-    speech : pyannote.core.Timeline
-        When this person speaks, in seconds.
-    motion : HeadMotion or None
-        None if it was not observed, or not generated yet.
-    """
-
-    audio: Float32[np.ndarray, "sample"]
-    speech: Timeline
-    motion: HeadMotion | None = None
-
-    @property
-    def speech_segments(self) -> list[list[float]]:
-        """Start and end of each speech segment, in seconds, rounded to milliseconds."""
-        return [[round(span.start, 3), round(span.end, 3)] for span in self.speech]
-
-    def speaking(self, frames: int) -> np.ndarray:
-        """(frame,) bool: whether this person speaks at the middle of each frame."""
-        return speaking_frames(self.speech, frames)
-
-    @property
-    def required_motion(self) -> HeadMotion:
-        """`motion`, where it must not be None.
-
-        Raises
-        ------
-        InputError
-            There is no motion.
-        """
-        if self.motion is None:
-            raise InputError("a participant has no motion; simulate the conversation first")
-        return self.motion
-
-
-def speaking_frames(
-    speech: Iterable[Segment], frames: int, first: int = 0, *, widened_s: float = 0.0
-) -> Bool[np.ndarray, "frame"]:
-    """Convert speech segments to a mask over motion frames.
-
-    Parameters
-    ----------
-    speech : iterable of Segment
-        In seconds.
-    frames : int
-        Length of the mask.
-    first : int
-        Index of the frame that the mask begins with.
-    widened_s : float
-        Seconds by which each segment is extended at both ends.
-
-    Returns
-    -------
-    (frame,) bool
-        Whether the middle of each frame lies in a segment: at its start or later, and before its end.
-    """
-    mask = np.zeros(frames, bool)
-    for span in speech:
-        edges_s = (span.start - widened_s, span.end + widened_s)
-        start, end = (math.ceil(edge_s * MOTION_FPS - 0.5 - 1e-9) - first for edge_s in edges_s)
-        mask[max(start, 0) : max(end, 0)] = True
-    return mask
-
-
-@dataclass(frozen=True, eq=False)
-class Conversation:
-    """Two people over one span of time, frame for frame.
-
-    Both audios have the same number of samples, a multiple of 640; both motions, where present, have one
-    frame for each 640 samples.
-    """
-
-    a: Participant
-    b: Participant
-    name: str = "conversation"
-
-    def __post_init__(self) -> None:
-        samples = {len(person.audio) for person in self.participants}
-        if len(samples) != 1 or samples.pop() % SAMPLES_PER_FRAME:
-            raise InputError(
-                f"audio of {len(self.a.audio)} and {len(self.b.audio)} samples; wanted two of the same length, "
-                f"a multiple of {SAMPLES_PER_FRAME}"
-            )
-        for label, motion in zip(PARTY, (self.a.motion, self.b.motion), strict=True):
-            if motion is not None and motion.frames != self.frames:
-                raise InputError(f"motion of person {label} has {motion.frames} frames, the audio {self.frames}")
-
-    @property
-    def participants(self) -> tuple[Participant, Participant]:
-        return self.a, self.b
-
-    @property
-    def frames(self) -> int:
-        return len(self.a.audio) // SAMPLES_PER_FRAME
-
-    @property
-    def duration_s(self) -> float:
-        return self.frames / MOTION_FPS
-
-    def swap_roles(self) -> "Conversation":
-        """The same conversation with the participants exchanged."""
-        return replace(self, a=self.b, b=self.a)
-
-    def participant_seeds(self, seed: int) -> tuple[list[int], list[int]]:
-        """Derive one numpy seed per participant from `seed` and a hash of the participant's audio.
-
-        Exchanging the participants therefore exchanges their random numbers. The position only matters if both
-        audios are equal.
-        """
-        digests = [
-            int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
-            for person in self.participants
-        ]
-        places = (0, 1) if digests[0] == digests[1] else (0, 0)
-        return [seed, digests[0], places[0]], [seed, digests[1], places[1]]
-
-    @property
-    def annotation(self) -> Annotation:
-        """Speech of both participants, labelled "a" and "b"."""
-        annotation = Annotation(uri=self.name)
-        for label, person in zip(PARTY, self.participants, strict=True):
-            for track, segment in enumerate(person.speech):
-                annotation[segment, f"{label}{track}"] = label
-        return annotation
-
-    def with_motion(self, a: HeadMotion | None, b: HeadMotion | None) -> "Conversation":
-        """The same conversation with other motion."""
-        return replace(self, a=replace(self.a, motion=a), b=replace(self.b, motion=b))
-
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write `a.wav b.wav turns.rttm`, and `a.npz b.npz` where there is motion."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for label, person in zip(PARTY, self.participants, strict=True):
-            write_wave(folder / f"{label}.wav", person.audio)
-            if person.motion is not None:
-                person.motion.save(folder / f"{label}.npz")
-        write_rttm(folder / "turns.rttm", self.annotation)
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> "Conversation":
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        InputError
-            There is no such folder, or a file is missing or malformed.
-        """
-        return cls.from_files(ClipFiles.in_folder(folder))
-
-    @classmethod
-    def from_files(cls, files: ClipFiles, *, fill_missing: bool = False) -> "Conversation":
-        """Read the files of a clip.
-
-        Parameters
-        ----------
-        files : ClipFiles
-        fill_missing : bool
-            Replace missing audio with silence as long as the motion, and missing turns with no speech.
-
-        Raises
-        ------
-        InputError
-            A file is malformed, or missing and cannot be replaced.
-        """
-        motions = [None if path is None else HeadMotion.load(path) for path in files.motions]
-        annotation, audio = files.read_annotation(), files.read_audio()
-        if annotation is None and not fill_missing:
-            raise InputError(f"{files.clip} has no RTTM file with the speech turns")
-        participants = []
-        for label, motion, samples in zip(PARTY, motions, audio, strict=True):
-            if samples is None and motion is not None and fill_missing:
-                samples = np.zeros(motion.frames * SAMPLES_PER_FRAME, np.float32)
-            if samples is None:
-                raise InputError(f"{files.clip} has no wav file of person {label}")
-            participants.append(Participant(samples, speech_of(annotation, label), motion))
-        a, b = participants
-        uri = None if annotation is None else annotation.uri
-        return cls(a, b, name=uri or files.clip)
