@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from dualtalk.choices import Protocol
 from dualtalk.errors import InputError, SetupError
+from dualtalk.io.atomic import write_text
 from dualtalk.io.result_folder import result_folder
 from dualtalk.io.run_record import recorded_versions
 from dualtalk.progress import StageContext, log_stage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dualtalk.webpages.comparison_stills import Strip
 
 REPORT, FIGURES, CLIPS, RECORD = "report.html", "figures.csv", "clips.csv", "evaluation.json"
+RESULTS = (REPORT, FIGURES, CLIPS, RECORD)
 # The packages whose versions decide the figures.
 RECORDED_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "smplx")
 
@@ -98,7 +100,8 @@ def evaluate_to_folder(
     InputError
         A folder or file cannot be used, or names and protocols do not match the systems.
     """
-    with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
+    inputs = [*predicted, reference]
+    with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=inputs) as folder:
         return _write_results([Path(root) for root in predicted], Path(reference), folder, options, workers, stage)
 
 
@@ -144,9 +147,8 @@ def _write_results(
     with stage("Writing"):
         write_csv(evaluation, folder / FIGURES)
         content = {**as_json(evaluation), "run": record}
-        (folder / RECORD).write_text(
-            json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-        )
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+        write_text(folder / RECORD, text + "\n")
         charts = timelines(evaluation)
         write_comparison(evaluation, folder / REPORT, timelines=charts, strips=strips, run=record)
     return evaluation

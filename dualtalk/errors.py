@@ -13,6 +13,10 @@ class InputError(DualTalkError):
     """A file, a folder or a value is invalid."""
 
 
+class WriteError(InputError):
+    """A result cannot be written: the disk is full or read-only, or the folder is missing."""
+
+
 class SetupError(DualTalkError):
     """This machine lacks something: a system library, an optional package, or weights."""
 

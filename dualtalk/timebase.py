@@ -7,6 +7,8 @@ MOTION_FPS = 25
 AUDIO_RATE_HZ = 16_000
 DAY_S = 24 * 3600
 SAMPLES_PER_FRAME = AUDIO_RATE_HZ // MOTION_FPS
+# No recording of a conversation is longer; a larger number in a file is an error of that file.
+LONGEST_CLIP_FRAMES = DAY_S * MOTION_FPS
 assert SAMPLES_PER_FRAME * MOTION_FPS == AUDIO_RATE_HZ
 
 

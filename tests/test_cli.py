@@ -77,7 +77,7 @@ def test_wrong_usage_exits_with_2(arguments):
 
 
 def test_a_result_folder_appears_only_when_complete(tmp_path):
-    with result_folder(tmp_path / "out", overwrite=False, results=RESULTS) as folder:
+    with result_folder(tmp_path / "out", overwrite=False, record="run.json", results=RESULTS) as folder:
         (folder / "run.json").write_text("{}")
         assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "run.json"]
@@ -89,7 +89,7 @@ def test_a_failed_run_keeps_the_earlier_results(tmp_path, failure):
     (tmp_path / "out" / "run.json").write_text("former")
 
     def fail():
-        with result_folder(tmp_path / "out", overwrite=True, results=RESULTS) as folder:
+        with result_folder(tmp_path / "out", overwrite=True, record="run.json", results=RESULTS) as folder:
             (folder / "run.json").write_text("new")
             raise failure
 
@@ -103,11 +103,12 @@ def test_overwriting_replaces_results_and_no_other_files(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("former")
-    with result_folder(out, overwrite=True, results=RESULTS) as folder:
-        (folder / "report.html").write_text("new")
-    assert [path.name for path in out.iterdir()] == ["report.html"]
+    with result_folder(out, overwrite=True, record="run.json", results=RESULTS) as folder:
+        (folder / "run.json").write_text("new")
+    assert [path.name for path in out.iterdir()] == ["run.json"]
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"), result_folder(out, overwrite=True, results=RESULTS):
+    again = result_folder(out, overwrite=True, record="run.json", results=RESULTS)
+    with pytest.raises(InputError, match=r"thesis\.tex"), again:
         pass
     assert (out / "thesis.tex").read_text() == "years of work"
 

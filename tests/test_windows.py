@@ -201,7 +201,7 @@ def test_the_same_store_gives_the_same_shards(make_store, tmp_path):
         write_shards(store, tmp_path / name, clips_per_shard=2)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match="already holds results"):
         write_shards(store, tmp_path / "one")
 
 

@@ -17,6 +17,7 @@ from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import PARTY, Conversation, Participant
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.names import file_safe_name
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
 
 # Largest ratio of the difference of two channels to their sum at which both carry the same mix.
@@ -49,7 +50,7 @@ def conversation_from_recording(
     if len(paths) not in (1, 2):
         raise InputError(f"{len(paths)} audio files; wanted one recording, or one file per person")
     files = [Path(path) for path in paths]
-    name = files[0].stem.replace(" ", "_")
+    name = file_safe_name(files[0].stem)
     if len(files) == 2:
         tracks = [_mono(path) for path in files]
         conversation, notes = _from_tracks(tracks, [path.name for path in files], name)

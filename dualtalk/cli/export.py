@@ -11,6 +11,7 @@ from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
 from dualtalk.cli.simulated_folder import refuse_without_motion
 from dualtalk.export.registry import check_format, format_help
+from dualtalk.io.atomic import write_text
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "export.json"
@@ -51,7 +52,7 @@ def export(
     from dualtalk.head import load_head
 
     out = out or source.resolve().with_name(f"{source.resolve().name}-{form}")
-    with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
+    with result_folder(out, overwrite=overwrite, record=RECORD, inputs=[source]) as folder:
         conversation = Conversation.load(source)
         target = load_head(head)
         notes = export_conversation(conversation, folder, form, labels=people, head=target, fps=fps)
@@ -63,7 +64,8 @@ def export(
             "fps": fps,
             "notes": notes,
             "dualtalk": dualtalk.__version__,
+            "files": sorted(path.name for path in folder.iterdir()),
         }
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
     print(f"{conversation.duration_s:.1f} s as {form}")
     print(*(f"note: {note}" for note in notes), *(f"  {path}" for path in sorted(out.iterdir())), sep="\n")

@@ -9,9 +9,12 @@ import typer
 import dualtalk
 from dualtalk.choices import Protocol
 from dualtalk.cli.options import ModelOption, ModeOption, MotionSeedOption, OverwriteOption
+from dualtalk.io.atomic import write_text
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "prediction.json"
+# Names that a run writes, as patterns.
+RESULTS = (RECORD, "*_speaker[12].npz", "sample*")
 
 
 def predict(
@@ -35,7 +38,8 @@ def predict(
 
     Example: [bold]dualtalk predict stores/dualtalk --model runs/duet/model.safetensors --out ours[/]
     """
-    with result_folder(out, overwrite=overwrite, record=RECORD) as folder:
+    inputs = [store, Path(model)]
+    with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=inputs) as folder:
         from dualtalk.cli.progress import Stages
         from dualtalk.simulation.predictions import predict_split
         from dualtalk.simulation.simulator import RULES, load_model_or_rules
@@ -67,5 +71,5 @@ def predict(
             },
             "version": dualtalk.__version__,
         }
-        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
     print(f"{clips} clips of {store}", out, sep="\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualtalk.cli.options import HeadOption, OverwriteOption, RendererOption, ViewOption
-from dualtalk.cli.output_file import refuse_unusable_file
+from dualtalk.cli.output_file import output_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def render(
 
     Example: [bold]dualtalk render a.npz b.npz --audio a.wav b.wav --out dialogue.mp4[/]
     """
-    refuse_unusable_file(out, (".mp4",), overwrite=overwrite)
+    locked = output_file(out, (".mp4",), overwrite=overwrite)
     from dualtalk.audio.voice_activity import detect_speech
     from dualtalk.cli.progress import Stages
     from dualtalk.core import Conversation, HeadMotion, Participant
@@ -50,7 +50,7 @@ def render(
     first, second = (
         Participant(voice, detect_speech(voice), motion) for voice, motion in zip(voices, motions, strict=True)
     )
-    with Stages() as stages, stages.stage("Rendering") as progress:
+    with locked, Stages() as stages, stages.stage("Rendering") as progress:
         render_conversation(
             Conversation(first, second, name=out.stem),
             load_head(head),

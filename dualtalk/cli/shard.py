@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dualtalk.cli.options import OverwriteOption
+
 
 def shard(
     source: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store.")],
@@ -12,6 +14,7 @@ def shard(
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Clips per shard; each training process reads whole shards.")
     ] = 32,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Copy a store into WebDataset tar shards, which are read from a disk or from a URL.
 
@@ -20,5 +23,5 @@ def shard(
     from dualtalk.data import write_shards
     from dualtalk.store import open_store
 
-    names = write_shards(open_store(source), out, clips_per_shard)
+    names = write_shards(open_store(source), out, clips_per_shard, overwrite=overwrite)
     print(f"{len(names)} shards in {out}")

@@ -7,7 +7,7 @@ import typer
 
 from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
-from dualtalk.cli.output_file import refuse_unusable_file
+from dualtalk.cli.output_file import output_file
 from dualtalk.cli.simulated_folder import refuse_without_motion
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def view(
     """
     refuse_without_motion(source)
     out = out or source / PAGE
-    refuse_unusable_file(out, (".html", ".htm"), overwrite=overwrite)
+    locked = output_file(out, (".html", ".htm"), overwrite=overwrite)
     from dualtalk.core import Conversation
     from dualtalk.head import load_head
     from dualtalk.io.clip_files import ClipFiles
@@ -41,7 +41,10 @@ def view(
 
     files = ClipFiles.in_folder(source)
     conversation = Conversation.from_files(files, fill_missing=True)
-    notes = write_viewer(conversation, load_head(head), out, silent=not any(files.waves), notes=_missing(files))
+    with locked:
+        notes = write_viewer(
+            conversation, load_head(head), out, silent=not any(files.waves), notes=_missing(files)
+        )
     print(f"{conversation.duration_s:.1f} s in {out}, {out.stat().st_size / 1e6:.1f} MB")
     for note in notes:
         print(f"note: {note}")

@@ -19,11 +19,12 @@ import numpy as np
 
 from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
 from dualtalk.core import HeadMotion
-from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, file_safe_name, require_folder
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import interpolate_curves, interpolate_rotations
 from dualtalk.head.live_link import LiveLinkTake, read_live_link
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.names import file_safe_name
 from dualtalk.timebase import MOTION_FPS, frames_for_samples
 
 # Below this correlation of mouth opening and loudness, an offset is a guess.

@@ -159,8 +159,3 @@ def require_folder(root: str | os.PathLike) -> Path:
         found = f"{root} is a file" if path.exists() else f"no folder at {root}"
         raise InputError(f"{found}; wanted the folder of a corpus")
     return path
-
-
-def file_safe_name(name: str) -> str:
-    """Replace slashes and white space by underscores. White space would also split the fields of an RTTM line."""
-    return "_".join(name.replace("/", "_").replace("\\", "_").split())

@@ -13,6 +13,7 @@ from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.clip_files import published_session
+from dualtalk.io.names import file_safe_name
 from dualtalk.io.npz import read_npz
 
 SPLITS = ("train", "test", "ood")
@@ -49,9 +50,10 @@ class DualTalkCorpus(Corpus):
         errors = [f"{path.name} is missing" for path in waves if not path.is_file()]
         if not any(path.is_file() for path in motions):
             errors.append("neither person has a motion file (.npz)")
-        session = published_session(stem)
+        name = file_safe_name(stem)
+        session = published_session(name)
         return Clip(
-            name=stem,
+            name=name,
             session=session,
             person_ids=(f"{session}_speaker1", f"{session}_speaker2"),
             split=split,

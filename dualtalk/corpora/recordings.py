@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dualtalk.corpora.corpus import Clip, ClipData, Corpus, file_safe_name, require_folder
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, require_folder
 from dualtalk.errors import InputError
+from dualtalk.io.names import file_safe_name
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".m4a")
 TABLE = "recordings.csv"

@@ -8,7 +8,6 @@ detected from the audio. The motion is not FLAME (SMPL-H bodies and a 128-dimens
 have no motion.
 """
 
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from pyannote.core import Segment, Timeline
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.json_file import read_json_object
 
 FILE_NAME = re.compile(r"(V\d+)_(S\d+)_(I\d+)_(P\d+[A-Z]?)\.wav$")
 SPLIT_OF_FOLDER = {"train": "train", "dev": "validation", "test": "test"}
@@ -89,10 +89,4 @@ class SeamlessInteraction(Corpus):
 
 
 def _read_metadata(path: Path) -> dict:
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.name} is not JSON ({error})") from error
-    if not isinstance(metadata, dict):
-        raise InputError(f"{path.name} holds a {type(metadata).__name__}; wanted an object with metadata:vad")
-    return metadata
+    return read_json_object(path)

@@ -8,7 +8,6 @@ lmdb (`pip install 'dualtalk[unils]'`).
 """
 
 import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,10 +16,12 @@ from pathlib import Path
 import numpy as np
 from pyannote.core import Segment, Timeline
 
-from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, file_safe_name, require_folder
+from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.corpora.seamless import FILE_NAME
 from dualtalk.errors import InputError, missing_extra
 from dualtalk.geometry.masks import runs
+from dualtalk.io.json_file import read_json
+from dualtalk.io.names import file_safe_name
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 INDEX, DATABASE = "seamless_interaction_pairs.json", "data_lmdb"
@@ -45,8 +46,8 @@ class UniLSTalk(Corpus):
         root = require_folder(root)
         if not (root / INDEX).is_file():
             raise InputError(f"{root} has no {INDEX}; wanted the folder SeamlessInteractionTalk")
+        pairs = read_json(root / INDEX)
         try:
-            pairs = json.loads((root / INDEX).read_text())
             entries = [
                 self._entry(root, split, name, Path(first).name, Path(second).name)
                 for split, named in pairs.items()

@@ -13,8 +13,8 @@ import io
 import itertools
 import json
 import os
+import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -25,19 +25,20 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from dualtalk.core import MotionLayout
 from dualtalk.data import distributed
+from dualtalk.data.shard_index import INDEX, Shard, read_index
 from dualtalk.data.windows import (
     ConversationWindows,
     Window,
     as_window,
     layout_named,
     one_space,
-    window_count,
     window_starts,
 )
 from dualtalk.errors import InputError, missing_extra
-from dualtalk.io.atomic import written_whole
+from dualtalk.io.atomic import write_text, written_whole
+from dualtalk.io.result_folder import result_folder
 from dualtalk.store import Store
-from dualtalk.store.formats import FORMAT, check_format
+from dualtalk.store.formats import FORMAT
 from dualtalk.store.schema import clip_path, parse_speech
 from dualtalk.store.window_reader import ClipSpan, read_span, speech_mask
 
@@ -47,63 +48,47 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("training data", "train", error) from error
 
-INDEX = "shards.json"
 CLIPS_PER_SHARD, MIXED_CLIPS = 32, 16
 PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One tar file.
-
-    Attributes
-    ----------
-    name : str
-    clips : tuple of str
-        Names of the clips, in the order of the tar.
-    frames : tuple of int
-        Number of frames of each clip.
-    """
-
-    name: str
-    clips: tuple[str, ...]
-    frames: tuple[int, ...]
-
-    def windows(self, window_frames: int, stride_frames: int) -> int:
-        """Number of windows."""
-        return sum(window_count(one, window_frames, stride_frames) for one in self.frames)
-
-
-def write_shards(store: Store, out: str | os.PathLike, clips_per_shard: int = CLIPS_PER_SHARD) -> list[str]:
+def write_shards(
+    store: Store, out: str | os.PathLike, clips_per_shard: int = CLIPS_PER_SHARD, *, overwrite: bool = False
+) -> list[str]:
     """Copy a store into shards; the same store gives the same bytes.
 
     Parameters
     ----------
     store : Store
     out : path
-        An empty folder, or one to be created.
+        Folder of the shards. It appears as a whole or not at all.
     clips_per_shard : int
+    overwrite : bool
+        Replace shards of an earlier run.
 
     Returns
     -------
     list of str
-        Names of the shards. The index is written last.
+        Names of the shards.
 
     Raises
     ------
     InputError
-        `out` is not empty, or the store mixes spaces.
+        `out` holds other files, is the store or cannot be written, or the store mixes spaces.
     """
-    out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; give a folder of its own")
-    out.mkdir(parents=True, exist_ok=True)
+    with result_folder(
+        out, overwrite=overwrite, record=INDEX, results=(INDEX, "*.tar"), inputs=[store.root]
+    ) as folder:
+        return _write_shards(store, folder, clips_per_shard)
+
+
+def _write_shards(store: Store, folder: Path, clips_per_shard: int) -> list[str]:
     index: dict[str, list[dict]] = {}
     for split, rows in store.manifest.groupby("split", sort=True):
         for number, first in enumerate(range(0, len(rows), clips_per_shard)):
             some = rows.iloc[first : first + clips_per_shard]
             name = f"{split}-{number:06d}.tar"
-            with written_whole(out / name) as partial, webdataset.TarWriter(str(partial), mtime=0) as writer:
+            with written_whole(folder / name) as partial, webdataset.TarWriter(str(partial), mtime=0) as writer:
                 for number_in_shard, clip in enumerate(some["clip"]):
                     writer.write(_sample(store, str(split), str(clip), number_in_shard))
             entry = {"name": name, "clips": list(some["clip"]), "frames": [int(one) for one in some["frames"]]}
@@ -114,8 +99,7 @@ def write_shards(store: Store, out: str | os.PathLike, clips_per_shard: int = CL
         "metadata": store.metadata,
         "splits": index,
     }
-    with written_whole(out / INDEX) as partial:
-        partial.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
+    write_text(folder / INDEX, json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
     return [shard["name"] for shards in index.values() for shard in shards]
 
 
@@ -130,23 +114,6 @@ def _sample(store: Store, split: str, clip: str, number: int) -> dict:
     for suffix in (".rttm", ".json"):
         sample[suffix[1:]] = clip_path(store.root, split, clip, suffix).read_bytes()
     return sample
-
-
-def read_index(url: str) -> dict:
-    """Read `shards.json` of a folder or URL.
-
-    Raises
-    ------
-    InputError
-        There is no index, or it has a newer format.
-    """
-    try:
-        with fsspec.open(f"{url.rstrip('/')}/{INDEX}", "rt") as file:
-            content = json.load(file)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"no shards at {url} ({INDEX}: {error}); make them with dualtalk shard") from error
-    check_format(content.get("format"), f"the index of {url}")
-    return content
 
 
 class ShardedWindows(ConversationWindows, IterableDataset[Window]):
@@ -188,16 +155,14 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        content = read_index(str(url))
-        if split not in content["splits"]:
-            raise InputError(f"{url} has no split {split!r}; it has {', '.join(content['splits'])}")
-        self.url, self.split, self.space = str(url).rstrip("/"), split, content["space"]
+        index = read_index(str(url))
+        if split not in index.splits:
+            raise InputError(f"{url} has no split {split!r}; it has {', '.join(index.splits)}")
+        self.url, self.split, self.space = str(url).rstrip("/"), split, index.space
         self.window_frames, self.stride_frames = window_frames, stride_frames or window_frames
         self.layout, self.role_swap = layout_named(layout), role_swap
         self.shuffle, self.mixed_clips = shuffle, mixed_clips
-        self._shards = [
-            Shard(one["name"], tuple(one["clips"]), tuple(one["frames"])) for one in content["splits"][split]
-        ]
+        self._shards = index.splits[split]
         self.rank = distributed.rank() if rank is None else rank
         self.world_size = distributed.world_size() if world_size is None else world_size
         self._epoch_seed: int | None = None
@@ -292,7 +257,7 @@ class ShardedWindows(ConversationWindows, IterableDataset[Window]):
                     _Sample(sample, shard.clips[place], shard.frames[place])
                     for place, sample in zip(some, selected, strict=False)
                 ]
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
             raise InputError(
                 f"{self.url}/{shard.name} cannot be read ({error}); write the shards again"
             ) from error

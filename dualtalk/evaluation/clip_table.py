@@ -27,7 +27,7 @@ COLUMNS = ("system", "protocol", "dialogue", "clip", "speaker")
 def clip_table(path: Path, metrics: Sequence[Metric]) -> Iterator[Callable[[Job, ClipResult], None]]:
     """Yields a function that adds a clip to the table; the file appears at `path` when all is written."""
     names = [metric.name for metric in metrics]
-    with written_whole(path) as partial, partial.open("w", newline="") as file:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*COLUMNS, *names, *(f"weight of {name}" for name in names)])
         yield lambda job, result: table.writerows(_rows(job, result))

@@ -55,7 +55,7 @@ def displayed(row: SystemResult, metric: Metric) -> list[float | None]:
 def write_csv(evaluation: Evaluation, path: Path) -> None:
     """A row for each system and metric, in base units; empty cells where nothing was measured."""
     best = best_of(evaluation)
-    with written_whole(path) as partial, partial.open("w", newline="") as file:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for row in evaluation.rows:

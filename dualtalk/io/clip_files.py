@@ -17,6 +17,7 @@ from pyannote.core import Annotation, Timeline
 from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
+from dualtalk.io.names import check_name
 from dualtalk.io.rttm import read_rttm
 
 Pair = tuple[Path | None, Path | None]
@@ -71,7 +72,14 @@ class ClipFiles:
 
     @classmethod
     def published(cls, folder: str | os.PathLike, clip: str, dialogue: str) -> "ClipFiles":
-        """The files `<clip>_speaker{1,2}.{npz,wav}`, `<clip>.rttm` and `<clip>.json` in `folder`."""
+        """The files `<clip>_speaker{1,2}.{npz,wav}`, `<clip>.rttm` and `<clip>.json` in `folder`.
+
+        Raises
+        ------
+        InputError
+            `clip` is not a plain name.
+        """
+        check_name(clip, "the name of a clip")
         folder = Path(folder)
         return cls(
             clip=clip,

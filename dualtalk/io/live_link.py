@@ -26,7 +26,7 @@ from jaxtyping import Float, Float64
 
 from dualtalk.errors import InputError
 from dualtalk.io.arkit import ARKIT_UNITS
-from dualtalk.io.atomic import written_whole
+from dualtalk.io.atomic import write_text
 from dualtalk.timebase import DAY_S
 
 TIMECODE_FPS = 60
@@ -96,8 +96,7 @@ def write_live_link_csv(path: str | os.PathLike, table: LiveLinkTable) -> None:
         row % (timecode(time_s), count, *numbers)
         for time_s, numbers in zip(table.times_s, values.tolist(), strict=True)
     ]
-    with written_whole(path) as partial:
-        partial.write_text("\n".join([",".join(HEADER), *rows, ""]), encoding="ascii")
+    write_text(path, "\n".join([",".join(HEADER), *rows, ""]))
 
 
 def timecode(time_of_day_s: float) -> str:

@@ -13,7 +13,8 @@ from pyannote.core import Annotation
 from pyannote.database.util import load_rttm
 
 from dualtalk.errors import InputError
-from dualtalk.io.atomic import written_whole
+from dualtalk.io.atomic import write_text
+from dualtalk.io.names import file_safe_name
 
 # type, recording, channel, start, duration, orthography, speaker type, speaker, ...
 RECORDING, START, DURATION, SPEAKER = 1, 3, 4, 7
@@ -22,9 +23,10 @@ NO_NAME = "<NA>"
 
 
 def write_rttm(path: str | os.PathLike, annotation: Annotation) -> None:
-    """Write `annotation` with a resolution of a millisecond."""
-    with written_whole(path) as partial:
-        partial.write_text(annotation.to_rttm())
+    """Write `annotation` with a resolution of a millisecond; white space in its uri becomes underscores."""
+    named = annotation.copy()
+    named.uri = None if annotation.uri is None else file_safe_name(annotation.uri)
+    write_text(path, named.to_rttm())
 
 
 def read_rttm(path: str | os.PathLike) -> Annotation:
@@ -37,10 +39,24 @@ def read_rttm(path: str | os.PathLike) -> Annotation:
     InputError
         No such file, or a malformed line.
     """
+    return parse_rttm(read_rttm_text(path), path)
+
+
+def read_rttm_text(path: str | os.PathLike) -> str:
+    """The text of an RTTM file.
+
+    Raises
+    ------
+    InputError
+        No such file, or not UTF-8.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no RTTM file at {path}")
-    return parse_rttm(path.read_text(), path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as an RTTM file ({error})") from error
 
 
 def parse_rttm(text: str, source: str | os.PathLike) -> Annotation:

@@ -43,7 +43,7 @@ def open_video(
     with written_whole(path) as partial, tempfile.TemporaryDirectory() as folder:
         stereo = Path(folder) / "voices.wav"
         soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
-        with open(Path(folder) / "messages", "w+") as messages:
+        with open(Path(folder) / "messages", "w+", encoding="utf-8") as messages:
             # A new session: Ctrl-C then reaches this process only, which terminates ffmpeg.
             process = subprocess.Popen(
                 _command(size, stereo, partial), stdin=subprocess.PIPE, stderr=messages, start_new_session=True

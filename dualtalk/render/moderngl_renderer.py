@@ -151,7 +151,8 @@ def _program(context: moderngl.Context, name: str) -> moderngl.Program:
     """The program of `name`.vert.glsl and `name`.frag.glsl, both preceded by light.glsl."""
     folder = files("dualtalk.render")
     light, vertex, fragment = (
-        folder.joinpath(file).read_text() for file in ("light.glsl", f"{name}.vert.glsl", f"{name}.frag.glsl")
+        folder.joinpath(file).read_text(encoding="utf-8")
+        for file in ("light.glsl", f"{name}.vert.glsl", f"{name}.frag.glsl")
     )
     head = f"#version 330\n{light}\n"
     return context.program(vertex_shader=head + vertex, fragment_shader=head + fragment)

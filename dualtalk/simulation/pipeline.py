@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dualtalk.io.audio_file import check_audio_file
 from dualtalk.io.result_folder import result_folder
 from dualtalk.progress import StageContext, TimedStages, log_stage
-from dualtalk.simulation.options import RESULTS, SimulationOptions
+from dualtalk.simulation.options import RECORD, RESULTS, SimulationOptions
 
 if TYPE_CHECKING:
     from dualtalk.core import Conversation
@@ -79,7 +79,7 @@ def simulate_to_folder(
     """
     paths = [Path(audio)] if isinstance(audio, str | os.PathLike) else [Path(path) for path in audio]
     stages = TimedStages(stage)
-    with result_folder(out, overwrite=overwrite, results=RESULTS) as folder:
+    with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=paths) as folder:
         for path in paths:
             check_audio_file(path)
         # Deferred: it loads torch.

@@ -12,6 +12,7 @@ from dualtalk.audio.diarization import load_diarizer
 from dualtalk.audio.turns import turn_table
 from dualtalk.core import Conversation
 from dualtalk.head import load_head
+from dualtalk.io.atomic import write_text
 from dualtalk.io.run_record import file_checksums, recorded_versions
 from dualtalk.metrics.conversation_summary import motion_summary
 from dualtalk.progress import TimedStages
@@ -68,7 +69,7 @@ def write_results(
     with stages("Measuring"):
         summary = motion_summary(conversation, head)
     record = _record(paths, options, notes, stages.timings_s)
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
     write_viewer(conversation, head, folder / VIEWER)
     conversation_report.write_report(
         conversation,

@@ -32,9 +32,11 @@ from dualtalk.audio.crosstalk import crosstalk_db
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.core import PARTY, Conversation, HeadMotion
 from dualtalk.errors import InputError
-from dualtalk.io.atomic import written_whole
+from dualtalk.io.atomic import disk_errors_reported, write_text, written_whole
 from dualtalk.io.audio_file import write_wave
-from dualtalk.io.rttm import parse_rttm, write_rttm
+from dualtalk.io.json_file import read_json_object
+from dualtalk.io.names import check_name
+from dualtalk.io.rttm import parse_rttm, read_rttm_text, write_rttm
 from dualtalk.store.formats import current_clip
 
 SPLITS = ("train", "validation", "test", "ood")
@@ -142,8 +144,22 @@ class ClipDraft:
     provenance: Mapping = field(default_factory=dict)
 
 
+def check_split(split: object) -> None:
+    """Raise `InputError` unless `split` is one of `SPLITS`."""
+    if split not in SPLITS:
+        raise InputError(f"the split of a clip is {split!r}; wanted one of {', '.join(SPLITS)}")
+
+
 def clip_path(root: Path, split: str, clip: str, suffix: str, person: int | None = None) -> Path:
-    """Path of a clip's file; `person` is 0 or 1, or None for files about both."""
+    """Path of a clip's file; `person` is 0 or 1, or None for files about both.
+
+    Raises
+    ------
+    InputError
+        `split` is no split, or `clip` is not a plain name: the file would not be in its folder of the store.
+    """
+    check_split(split)
+    check_name(clip, "the name of a clip")
     speaker = "" if person is None else f"_speaker{person + 1}"
     return root / split / f"{clip}{speaker}{suffix}"
 
@@ -162,8 +178,9 @@ def write_clip(root: Path, draft: ClipDraft, input_hash: str) -> ClipRecord:
     `input_hash` is stored, so that a later run can tell whether the inputs of the clip have changed.
     """
     name = draft.conversation.name
-    (root / draft.split).mkdir(exist_ok=True)
     audio, motion, turns = ["", ""], ["", ""], clip_path(root, draft.split, name, ".rttm")
+    with disk_errors_reported(turns.parent, turns.parent):
+        turns.parent.mkdir(exist_ok=True)
     for index, person in enumerate(draft.conversation.participants):
         path = clip_path(root, draft.split, name, ".wav", index)
         write_wave(path, person.audio)
@@ -171,6 +188,8 @@ def write_clip(root: Path, draft: ClipDraft, input_hash: str) -> ClipRecord:
         if person.motion is not None:
             path = clip_path(root, draft.split, name, ".npz", index)
             arrays: dict[str, Any] = {**person.motion.to_numpy(), **draft.further_arrays[index]}
+            for key in arrays:
+                check_name(key, "the name of an array")
             with written_whole(path) as partial:
                 np.savez(partial, **arrays)
             motion[index] = sha256_of(path)
@@ -242,14 +261,14 @@ def read_clip_json(path: Path) -> tuple[ClipRecord, dict]:
         The file is missing or is not a clip's JSON.
     """
     try:
-        content = current_clip(json.loads(path.read_text()))
+        content = current_clip(read_json_object(path))
         numbers = {one.name for one in fields(ClipRecord) if one.type is float}
         record: dict[str, Any] = {
             key: float("nan") if key in numbers and value is None else value
             for key, value in content["record"].items()
         }
         return ClipRecord(**record), content
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a clip's record ({error}); prepare the store again") from error
 
 
@@ -261,9 +280,7 @@ def read_speech(path: Path) -> tuple[list[Segment], list[Segment]]:
     InputError
         The file is missing, is not RTTM, or has another label.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is missing; prepare the store again")
-    return parse_speech(path.read_text(), path)
+    return parse_speech(read_rttm_text(path), path)
 
 
 def parse_speech(text: str, source: str | os.PathLike) -> tuple[list[Segment], list[Segment]]:
@@ -278,8 +295,7 @@ def parse_speech(text: str, source: str | os.PathLike) -> tuple[list[Segment], l
 
 def write_json(path: Path, content: Mapping) -> None:
     """Write compact JSON atomically."""
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n")
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -1,8 +1,7 @@
 """Reading a store: whole conversations, and spans of them without decoding the rest."""
 
-import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,22 @@ import pandas as pd
 from dualtalk.core import Conversation, MotionLayout
 from dualtalk.errors import InputError
 from dualtalk.io.clip_files import ClipFiles
+from dualtalk.io.json_file import read_json_object
+from dualtalk.io.names import check_name
 from dualtalk.store.formats import check_format, current_columns, current_metadata
-from dualtalk.store.schema import EVENTS, MANIFEST, METADATA, TURNS, clip_path, read_clip_json, read_speech
+from dualtalk.store.schema import (
+    EVENTS,
+    MANIFEST,
+    METADATA,
+    SPLITS,
+    TURNS,
+    ClipRecord,
+    clip_path,
+    read_clip_json,
+    read_speech,
+)
 from dualtalk.store.window_reader import ClipSpan, read_span, speech_mask
+from dualtalk.timebase import LONGEST_CLIP_FRAMES
 
 
 class Store:
@@ -40,12 +52,12 @@ class Store:
     @cached_property
     def turns(self) -> pd.DataFrame:
         """`dualtalk.audio.turns.turn_table` of all clips, with the column `clip`."""
-        return pd.read_parquet(self.root / TURNS)
+        return _read_table(self.root / TURNS)
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """Injected ground-truth events: clip, person, kind, frame, strength, cause, cause_frame."""
-        return pd.read_parquet(self.root / EVENTS)
+        return _read_table(self.root / EVENTS)
 
     def details(self, clip: str) -> dict:
         """Everything stored about one clip: `record`, `events`, `phonemes`, `provenance`, `input_hash`."""
@@ -105,25 +117,40 @@ def open_store(root: str | os.PathLike) -> Store:
     Raises
     ------
     InputError
-        There is no store, it is not finished, or it has a newer format.
+        There is no store, it is not finished, it has a newer format, or its manifest leads out of it.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"no store at {root}; dualtalk prepare or dualtalk synthesize makes one")
     if not (root / METADATA).is_file():
         raise InputError(f"{root} is not a store (it has no {METADATA}); dualtalk prepare makes one of it")
-    try:
-        metadata = json.loads((root / METADATA).read_text())
-    except ValueError as error:
-        raise InputError(f"{root / METADATA} is not JSON ({error})") from error
-    if not isinstance(metadata, dict):
-        raise InputError(f"{root / METADATA} holds no JSON object; is it of another program?")
+    metadata = read_json_object(root / METADATA)
     check_format(metadata.get("format"), f"the store {root}")
     if not (root / MANIFEST).is_file():
         raise InputError(f"{root} is not finished; run the command that makes it again: it resumes")
-    try:
-        manifest = pd.read_parquet(root / MANIFEST)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{root / MANIFEST} cannot be read ({error}); make the store again") from error
-    manifest.columns = pd.Index(current_columns(list(manifest.columns)))
+    manifest = _read_table(root / MANIFEST)
+    manifest.columns = pd.Index(current_columns([str(name) for name in manifest.columns]))
+    _check_manifest(root / MANIFEST, manifest)
     return Store(root, current_metadata(metadata), manifest)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); make the store again") from error
+
+
+def _check_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Refuse a manifest that lacks a column, or whose names or lengths would lead out of the store's files."""
+    names = [one.name for one in fields(ClipRecord)]
+    if missing := [name for name in names if name not in manifest.columns]:
+        raise InputError(f"{path} has no column {missing[0]}; make the store again")
+    for clip in manifest["clip"]:
+        check_name(clip, f"a clip of {path}")
+    if unknown := set(manifest["split"]) - set(SPLITS):
+        raise InputError(f"{path} has the split {min(map(repr, unknown))}; wanted one of {', '.join(SPLITS)}")
+    for column, kinds, longest in (("frames", "iu", LONGEST_CLIP_FRAMES), ("seconds", "iuf", np.inf)):
+        numbers = manifest[column].to_numpy()
+        if numbers.dtype.kind not in kinds or not ((numbers >= 1e-9) & (numbers <= longest)).all():
+            raise InputError(f"{path}: {column} of a clip is no length of a clip; make the store again")

@@ -5,8 +5,6 @@ number of workers. A clip that cannot be made is rejected with its reason, and t
 cannot be written to stops the run.
 """
 
-import errno
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -15,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 from pyannote.core import Timeline
 
 from dualtalk.audio.turns import turn_table
-from dualtalk.errors import DualTalkError, InputError, SetupError
-from dualtalk.io.atomic import written_whole
+from dualtalk.errors import DualTalkError, InputError, SetupError, WriteError
+from dualtalk.io.atomic import DISK_ERRORS, write_error, written_whole
+from dualtalk.io.json_file import read_json_object
+from dualtalk.io.lock import write_lock
+from dualtalk.io.names import check_name
 from dualtalk.parallel import WorkerPool
 from dualtalk.progress import Progress
 from dualtalk.store.formats import FORMAT, check_format
@@ -34,6 +34,7 @@ from dualtalk.store.schema import (
     TURNS,
     ClipDraft,
     ClipRecord,
+    check_split,
     clip_path,
     clip_paths,
     read_clip_json,
@@ -45,8 +46,6 @@ from dualtalk.store.schema import (
 LOCK = ".building.lock"
 # Name of `REJECTED` in format 1.
 REJECTED_FORMAT_1 = "quarantine.csv"
-# Errors that would affect every other clip as well.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -135,46 +134,60 @@ def build_store(
         `make` needs something that this machine lacks.
     """
     root = Path(root)
-    # `metadata` may come from a store of an older format.
-    _claim(root, {"format": FORMAT, **metadata} | {"format": FORMAT}, overwrite=overwrite)
-    lock = FileLock(root / LOCK)
-    try:
-        with lock.acquire(timeout=0):
-            _sweep(root, tasks)
-            try:
-                built, records = _make_all(root, tasks, make, workers, progress)
-                left_out = tuple(sorted((*rejected, *built.rejected), key=lambda one: one.clip))
-                if not records:
-                    reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
-                    raise InputError(f"none of {len(tasks) + len(rejected)} clips could be used{reason}")
-                _write_tables(root, records, left_out)
-            except OSError as error:
-                raise _disk_error(root, error) from error
-    except Timeout as error:
-        raise InputError(f"another run is writing {root}; wait for it, or give another folder") from error
-    (root / LOCK).unlink(missing_ok=True)
+    named, misnamed = _with_usable_names(tasks)
+    _make_folder(root)
+    with write_lock(root, root / LOCK):
+        try:
+            # `metadata` may come from a store of an older format.
+            _claim(root, {"format": FORMAT, **metadata} | {"format": FORMAT}, overwrite=overwrite)
+            _sweep(root, named)
+            built, records = _make_all(root, named, make, workers, progress)
+            left_out = tuple(sorted((*rejected, *misnamed, *built.rejected), key=lambda one: one.clip))
+            if not records:
+                reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
+                raise InputError(f"none of {len(tasks) + len(rejected)} clips could be used{reason}")
+            _write_tables(root, records, left_out)
+        except OSError as error:
+            raise WriteError(f"{write_error(root, error)}: the store resumes") from error
+        except WriteError as error:
+            raise WriteError(f"{error}: the store resumes") from error
     return BuildReport(built.made, built.kept, left_out)
 
 
-def _claim(root: Path, metadata: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Create the folder, or check that it holds this store."""
+def _with_usable_names(tasks: Sequence[Task]) -> tuple[list[Task], list[Rejected]]:
+    """The tasks whose files stay in the store's folder, and the others, rejected."""
+    named, misnamed = [], []
+    for task in tasks:
+        try:
+            check_split(task.split)
+            check_name(task.clip, "its name")
+            named.append(task)
+        except InputError as error:
+            misnamed.append(Rejected(str(task.clip), str(error)))
+    return named, misnamed
+
+
+def _make_folder(root: Path) -> None:
+    """Create the folder, or check that it holds a store or nothing."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         held = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
-        if held and METADATA not in held:
-            raise InputError(f"{root} holds {held[0]}, which is not part of a store; give a folder of its own")
-        if held:
-            if not overwrite:
-                _check_same(root, json.loads((root / METADATA).read_text()), metadata)
-            else:
-                _empty(root)
-        write_json(root / METADATA, metadata)
-    except FileExistsError as error:
-        raise InputError(f"{root} is a file; wanted a folder for the store") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{root} is a file, or in one; wanted a folder for the store") from error
     except OSError as error:
-        raise _disk_error(root, error) from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{root / METADATA} is not a store's ({error}); give a folder of its own") from error
+        raise write_error(root, error) from error
+    if held and METADATA not in held:
+        raise InputError(f"{root} holds {held[0]}, which is not part of a store; give a folder of its own")
+
+
+def _claim(root: Path, metadata: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Make the folder this store's: check that what it holds was made with `metadata`, or remove it."""
+    if (root / METADATA).exists():
+        if overwrite:
+            _empty(root)
+        else:
+            _check_same(root, read_json_object(root / METADATA), metadata)
+    write_json(root / METADATA, metadata)
 
 
 def _check_same(root: Path, before: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
@@ -258,25 +271,20 @@ def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterato
 
 
 def _make_one(root: Path, task: Task, make: Make) -> ClipRecord | Rejected:
+    """Make and write a clip; what is wrong with it rejects it, unless it would hit every other clip."""
     try:
-        draft = make(task)
-    except SetupError:
+        return write_clip(root, make(task), task.input_hash)
+    except (SetupError, WriteError, MemoryError):
         raise
     except DualTalkError as error:
-        return Rejected(task.clip, " ".join(str(error).split()))
-    except MemoryError:
-        raise
+        reason = str(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
-        return Rejected(task.clip, f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
-    return write_clip(root, draft, task.input_hash)
-
-
-def _disk_error(root: Path, error: OSError) -> InputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(f"no space left for {root}; free some space and run the same command again: it resumes")
-    return InputError(f"cannot write {root}: {error.strerror}; is it read-only, or in a folder that is?")
+        reason = f"unexpected {type(error).__name__}: {error}"
+    for path in clip_paths(root, task.split, task.clip):
+        path.unlink(missing_ok=True)
+    return Rejected(task.clip, " ".join(reason.split()))
 
 
 def _write_tables(root: Path, records: list[ClipRecord], rejected: Sequence[Rejected]) -> None:

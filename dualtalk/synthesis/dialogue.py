@@ -77,7 +77,7 @@ class ScriptedTurn:
 
 @cache
 def _templates() -> dict:
-    return json.loads(files("dualtalk.synthesis").joinpath("dialogue.json").read_text())
+    return json.loads(files("dualtalk.synthesis").joinpath("dialogue.json").read_text(encoding="utf-8"))
 
 
 @cache
@@ -90,7 +90,7 @@ def read_vocabulary(path: str) -> tuple[str, ...]:
         The file cannot be read or has no usable word.
     """
     try:
-        lines = Path(path).read_text().split("\n")
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a word list: {error}") from error
     words = tuple(word for word in lines if len(word) <= MAX_WORD_LENGTH and word.isalpha() and word.islower())

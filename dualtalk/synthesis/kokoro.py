@@ -6,7 +6,6 @@ espeak-ng provides. The network predicts the duration of each symbol, but the ex
 durations; `add_output` makes them an output.
 """
 
-import json
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from jaxtyping import Float32
 
 from dualtalk.audio.phonemes import INVENTORY, Phoneme
 from dualtalk.errors import InputError, SetupError, missing_extra
+from dualtalk.io.json_file import read_json_object
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -220,7 +220,7 @@ def load_kokoro(folder: str) -> Kokoro:
         session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base class
         raise SetupError(f"{folder}/model.onnx does not run: {str(error).splitlines()[0]}") from error
-    symbol_ids = json.loads(Path(folder, "config.json").read_text())["vocab"]
+    symbol_ids = read_json_object(Path(folder, "config.json"))["vocab"]
     styles = {
         name: np.fromfile(Path(folder, "voices", f"{name}.bin"), np.float32).reshape(-1, STYLE_WIDTH)
         for name in names

@@ -90,7 +90,10 @@ def write_viewer(
             {"title": one.title, "unit": one.unit, "digits": one.digits, "scale": 10**one.digits} for one in series
         ],
         "arrays": [[name, array.dtype.name, array.size] for name, array in arrays.items()],
-        "shaders": {name.removesuffix(".glsl"): (files("dualtalk.render") / name).read_text() for name in SHADERS},
+        "shaders": {
+            name.removesuffix(".glsl"): (files("dualtalk.render") / name).read_text(encoding="utf-8")
+            for name in SHADERS
+        },
     }
     voices = np.stack([person.audio for person in retargeted.participants])
     write_page(
