@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 
 # One thread per process: as many test processes run as there are cores, so more threads would only wait.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -20,6 +21,7 @@ from pyannote.database.util import load_rttm
 from smplx import FLAME
 
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
+from dualtalk.export import ExportOptions, export_conversation
 from dualtalk.head import Head, Region, load_head
 from dualtalk.store import ClipDraft, Store, Task, build_store, open_store
 
@@ -218,3 +220,30 @@ def flame_copy(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
     path.write_bytes(pickle.dumps(content, protocol=2))
     return path
+
+
+class _Exports:
+    """Exports of conversations, each in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes: list[str] = []
+
+    def __call__(self, form: str, motion: HeadMotion, head: Head | None = None, **options) -> Path:
+        folder = Path(mkdtemp(dir=self.folder))
+        audio = np.linspace(-0.5, 0.5, motion.frames * 640, dtype=np.float32)
+        speech = Timeline([Segment(0, motion.duration_s / 2)])
+        people = [Participant(audio, speech, motion)] * 2
+        self.notes = export_conversation(
+            Conversation(*people, name="talk"), folder, form, head=head, options=ExportOptions(**options)
+        )
+        return folder
+
+
+@pytest.fixture
+def exported(tmp_path) -> _Exports:
+    """`exported(format, motion, head, ...)`: the folder of an export, in which both participants have `motion`.
+
+    `exported.notes` are the notes of the last one.
+    """
+    return _Exports(tmp_path)

@@ -10,11 +10,13 @@ import dualtalk
 from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
 from dualtalk.cli.simulated_folder import refuse_without_motion
+from dualtalk.errors import InputError
 from dualtalk.export.registry import check_format, format_help
 from dualtalk.io.atomic import write_text
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "export.json"
+SIZES_PX = (256, 512)
 
 
 def export(
@@ -34,6 +36,17 @@ def export(
     ] = None,
     person: Annotated[Literal["a", "b", "both"], typer.Option(help="Whose motion to export.")] = "both",
     head: HeadOption = "open",
+    bfm: Annotated[
+        Path | None,
+        typer.Option(
+            show_default=False,
+            metavar="PATH",
+            help="Your file of the Basel face model (BFM_model_front.mat), for the format bfm.",
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(metavar="256|512", help="Width and height of driving-video, in pixels.")
+    ] = 512,
     fps: Annotated[int, typer.Option(metavar="25|60", help="Rows a second of arkit-csv.")] = 25,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -45,17 +58,29 @@ def export(
     the conventions of each format.
     """
     people = PARTY if person == "both" else (person,)
-    check_format(form, fps)
+    check_format(form, fps, has_bfm=bfm is not None)
+    if size not in SIZES_PX:
+        raise InputError(f"--size {size}; wanted {' or '.join(map(str, SIZES_PX))}")
+    if bfm is not None and not bfm.is_file():
+        raise InputError(f"no Basel face model at {bfm}")
     refuse_without_motion(source, people, slip="; --person {} exports the other")
     from dualtalk.core import Conversation
-    from dualtalk.export import export_conversation
+    from dualtalk.export import ExportOptions, export_conversation
     from dualtalk.head import load_head
 
     out = out or source.resolve().with_name(f"{source.resolve().name}-{form}")
     with result_folder(out, overwrite=overwrite, record=RECORD, inputs=[source]) as folder:
         conversation = Conversation.load(source)
         target = load_head(head)
-        notes = export_conversation(conversation, folder, form, labels=people, head=target, fps=fps)
+        notes = export_conversation(
+            conversation,
+            folder,
+            form,
+            labels=people,
+            head=target,
+            fps=fps,
+            options=ExportOptions(bfm, size),
+        )
         record = {
             "source": str(source),
             "format": form,

@@ -10,7 +10,8 @@ from dualtalk.lazy import lazy_attributes
 _PUBLIC = {
     "EXPORTERS": "dualtalk.export.registry",
     "Exporter": "dualtalk.export.registry",
-    "Export": "dualtalk.export.formats",
+    "Export": "dualtalk.export.contents",
+    "ExportOptions": "dualtalk.export.contents",
     "export_conversation": "dualtalk.export.formats",
 }
 __all__ = list(_PUBLIC)

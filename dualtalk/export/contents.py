@@ -1,6 +1,6 @@
 """What an exporter receives: the participants of a conversation, the head that shows them, and their placement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,10 +9,38 @@ import numpy as np
 from dualtalk.core import PARTY, Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
+from dualtalk.head.blendshapes import UNIT_SLOT
+from dualtalk.head.live_link import as_open
+from dualtalk.head.retargeting import fit_residual
 from dualtalk.head.skinned import SkinnedHead
 from dualtalk.io.audio_file import write_wave
 from dualtalk.render.scene import APPEARANCES, Appearance, camera_layout, eye_midpoint_m
 from dualtalk.timebase import MOTION_FPS
+
+NO_BLENDSHAPES = (
+    "only joint rotations (head, eyes, jaw) are exact; FLAME expressions are not ARKit blendshapes, so those are "
+    "0; pass --head with your FLAME file to fit them"
+)
+NO_FLAME = (
+    "only poses are exact; the open head's expressions and identity are not FLAME's, so exp and shape are 0; "
+    "pass --head with your FLAME file to fit exp"
+)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options that single formats use.
+
+    Attributes
+    ----------
+    bfm : path, optional
+        The user's file of the Basel face model, for the format `bfm`.
+    size_px : int
+        Width and height of the format `driving-video`.
+    """
+
+    bfm: Path | None = None
+    size_px: int = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +55,14 @@ class Export:
         The head that shows the motion.
     fps : int
         Rows or frames a second to write; one of the exporter's `rates_fps`.
+    options : ExportOptions
+        Options of single formats.
     """
 
     participants: Mapping[str, Participant]
     head: Head
     fps: int = MOTION_FPS
+    options: ExportOptions = ExportOptions()
 
     @classmethod
     def of(cls, conversation: Conversation, head: Head) -> "Export":
@@ -90,10 +121,48 @@ class Export:
                         f"the motion of {label} is for a FLAME head, which is not bundled; "
                         "pass --head with your FLAME file"
                     )
-                person = replace(person, motion=retarget(motion, load_head("open"), self.head))
-                notes.append(fitting_note(label, self.head.name))
+                motion, note = _fitted(label, motion, load_head("open"), self.head)
+                person = replace(person, motion=motion)
+                notes.append(note)
             participants[label] = person
         return replace(self, participants=participants), notes
+
+    def open_motions(self) -> tuple[dict[str, HeadMotion], list[str]]:
+        """Motion of the open head by label, whose expressions are ARKit's blendshapes, and notes.
+
+        FLAME motion is fitted if `head` is its FLAME head. Otherwise only its joint rotations are kept.
+        """
+        motions, notes = {}, []
+        for label, motion in self.motions.items():
+            if motion.space != "open" and self.head.space == motion.space:
+                motion, note = _fitted(label, motion, self.head, load_head("open"))
+                notes.append(note)
+            elif motion.space != "open":
+                motion = as_open(motion)
+                notes.append(f"{label}: {NO_BLENDSHAPES}")
+            motions[label] = motion
+        return motions, notes
+
+    def flame_motions(self, *, without: Sequence[str] = ()) -> tuple[dict[str, HeadMotion], list[str]]:
+        """Motion in FLAME's space by label, and notes.
+
+        Motion of the open head is fitted if `head` is a FLAME head. Otherwise only its joint rotations are kept.
+
+        Parameters
+        ----------
+        without : sequence of str
+            ARKit blendshapes that the format has elsewhere, which are left out of the fit of open-head motion.
+        """
+        motions, notes = {}, []
+        for label, motion in self.motions.items():
+            if motion.space != "flame" and self.head.space == "flame":
+                motion, note = _fitted(label, without_units(motion, without), load_head("open"), self.head)
+                notes.append(note)
+            elif motion.space != "flame":
+                motion = _without_expression(motion)
+                notes.append(f"{label}: {NO_FLAME}")
+            motions[label] = motion
+        return motions, notes
 
     def write_voices(self, folder: Path, names: Mapping[str, str] | None = None) -> None:
         """Write each participant's voice as `<label>.wav`, or under the name that `names` gives to the label."""
@@ -101,6 +170,27 @@ class Export:
             write_wave(folder / f"{(names or {}).get(label, label)}.wav", person.audio)
 
 
-def fitting_note(label: str, head_name: str) -> str:
-    """The note about expressions that were fitted to another head."""
-    return f"{label}: expressions were fitted to {head_name} by least squares; joints are exact"
+def without_units(motion: HeadMotion, units: Sequence[str]) -> HeadMotion:
+    """Motion of the open head with some of ARKit's expression blendshapes at 0."""
+    coefficients = motion.coefficients.copy()
+    first = motion.layout.slice_of("expression").start
+    coefficients[:, [first + UNIT_SLOT[unit] for unit in units]] = 0
+    return replace(motion, coefficients=coefficients)
+
+
+def _without_expression(motion: HeadMotion) -> HeadMotion:
+    coefficients = motion.coefficients.copy()
+    coefficients[:, motion.layout.slice_of("expression")] = 0
+    return HeadMotion(coefficients, "flame", motion.layout, valid=motion.valid)
+
+
+def _fitted(label: str, motion: HeadMotion, source: Head, target: Head) -> tuple[HeadMotion, str]:
+    """Motion retargeted to another head, and the note about it."""
+    residual = fit_residual(motion, source, target)
+    name = "the open head" if target.name == "open" else target.name
+    residual_mm, displacement_mm = 1000 * residual.residual_m, 1000 * residual.displacement_m
+    note = (
+        f"{label}: expressions were fitted to {name} by least squares, with a mean residual of {residual_mm:.2f} "
+        f"mm where they displace the skin by {displacement_mm:.2f} mm; joints are exact"
+    )
+    return retarget(motion, source, target), note

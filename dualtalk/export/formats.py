@@ -3,37 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dualtalk.core import PARTY, Conversation, HeadMotion
+from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
-from dualtalk.export.contents import Export, fitting_note
+from dualtalk.export.contents import Export, ExportOptions
 from dualtalk.export.gltf import write_glb
 from dualtalk.export.meshes import write_mesh_sequence
 from dualtalk.export.registry import EXPORTERS, check_format
 from dualtalk.export.tables import motion_table, write_published_npz, write_table
 from dualtalk.export.usd import write_usd
-from dualtalk.head import Head, load_head, retarget
+from dualtalk.head import Head, load_head
 from dualtalk.head.live_link import write_live_link
 from dualtalk.timebase import MOTION_FPS
-
-NO_BLENDSHAPES = (
-    "only joint rotations (head, eyes, jaw) are exact; FLAME expressions are not ARKit blendshapes, so those are "
-    "0; pass --head with your FLAME file to fit them"
-)
-NO_FLAME = (
-    "only poses are exact; the open head's expressions and identity are not FLAME's, so exp and shape are 0; "
-    "pass --head with your FLAME file to fit exp"
-)
 
 
 def write_arkit_csv(export: Export, folder: Path) -> list[str]:
     """`a.csv` and `b.csv` in the layout of the Live Link Face app."""
-    notes = []
-    for label, motion in export.motions.items():
-        if motion.space != "open" and export.head.space == motion.space:
-            motion = retarget(motion, export.head, load_head("open"))
-            notes.append(fitting_note(label, "the open head"))
-        elif motion.space != "open":
-            notes.append(f"{label}: {NO_BLENDSHAPES}")
+    motions, notes = export.open_motions()
+    for label, motion in motions.items():
         write_live_link(folder / f"{label}.csv", motion, fps=export.fps)
     if export.fps != MOTION_FPS:
         notes.append(f"the {export.fps} rows a second are interpolated from {MOTION_FPS} motion frames a second")
@@ -60,24 +46,12 @@ def write_usd_dialogue(export: Export, folder: Path) -> list[str]:
 
 def write_flame_npz(export: Export, folder: Path) -> list[str]:
     """`dialogue_speaker1.npz` and so on, named as in the published corpus: speaker 1 is participant a."""
-    notes = []
+    motions, notes = export.flame_motions()
     names = {label: f"dialogue_speaker{PARTY.index(label) + 1}" for label in export.participants}
-    for label, motion in export.motions.items():
-        if motion.space != "flame" and export.head.space == "flame":
-            motion = retarget(motion, load_head("open"), export.head)
-            notes.append(fitting_note(label, export.head.name))
-        elif motion.space != "flame":
-            motion = _without_expression(motion)
-            notes.append(f"{label}: {NO_FLAME}")
+    for label, motion in motions.items():
         write_published_npz(folder / f"{names[label]}.npz", motion)
     export.write_voices(folder, names)
     return notes
-
-
-def _without_expression(motion: HeadMotion) -> HeadMotion:
-    coefficients = motion.coefficients.copy()
-    coefficients[:, motion.layout.slice_of("expression")] = 0
-    return HeadMotion(coefficients, "flame", motion.layout, valid=motion.valid)
 
 
 def write_parquet(export: Export, folder: Path) -> list[str]:
@@ -117,6 +91,7 @@ def export_conversation(
     labels: Sequence[str] = PARTY,
     head: Head | None = None,
     fps: int = MOTION_FPS,
+    options: ExportOptions = ExportOptions(),
 ) -> list[str]:
     """Write a conversation in one of the formats of `EXPORTERS`.
 
@@ -133,6 +108,8 @@ def export_conversation(
         Shows the motion, and expressions are fitted to it; by default the open head.
     fps : int
         Frames a second; 25, or 60 for arkit-csv.
+    options : ExportOptions
+        Options of single formats.
 
     Returns
     -------
@@ -146,9 +123,9 @@ def export_conversation(
     SetupError
         The format needs a package that is not installed.
     """
-    check_format(format_name, fps)
+    check_format(format_name, fps, has_bfm=options.bfm is not None)
     participants = {label: getattr(conversation, label) for label in labels}
     for label, person in participants.items():
         if person.motion is None:
             raise InputError(f"{conversation.name} has no motion of {label}; did dualtalk simulate write it?")
-    return EXPORTERS[format_name].write(Export(participants, head or load_head("open"), fps), folder)
+    return EXPORTERS[format_name].write(Export(participants, head or load_head("open"), fps, options), folder)

@@ -1,104 +1,31 @@
 """Both participants in one binary glTF 2.0 file: mesh, skin, named morph targets and animation.
 
-Source: Khronos Group, glTF 2.0 specification, sections 3.6 (accessors, sparse accessors), 3.7 (meshes, skins),
-3.11 (animations) and 4 (binary container). The file uses no extensions, so every glTF reader can load it. Morph
-targets are sparse accessors, because most blendshapes move few vertices, and both participants share them.
+Source: Khronos Group, glTF 2.0 specification, sections 3.7 (meshes, skins) and 3.11 (animations). The file uses no
+extensions, so every glTF reader can load it. Morph targets are sparse accessors, because most blendshapes move few
+vertices, and both participants share them.
 
 A participant consists of a mesh node without a transform and a node with their label that places their joints in
 the scene. The first animation, `dialogue`, contains both participants, because most viewers play one animation.
 The other animations have the labels of the participants, contain one each, and reference the same accessors.
 """
 
-import json
 import os
-import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import dualtalk
 from dualtalk.core import HeadMotion
+from dualtalk.export.glb_container import TRIANGLES, VERTICES, GlbBinary, index_type, write_glb_file
 from dualtalk.export.rig import JOINTS, PARENTS, BlendShapes, RiggedMotion
 from dualtalk.head.skinned import SkinnedHead
-from dualtalk.io.atomic import written_whole
 from dualtalk.render.scene import Appearance
 from dualtalk.render.surface import Normals, Surface
 from dualtalk.timebase import MOTION_FPS
 
-BYTE, SHORT, INT, FLOAT = 5121, 5123, 5125, 5126
-COMPONENTS = {np.dtype(np.uint8): BYTE, np.dtype(np.uint16): SHORT, np.dtype(np.uint32): INT}
-COMPONENTS[np.dtype(np.float32)] = FLOAT
-SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
-VERTICES, TRIANGLES = 34962, 34963
-JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 INFLUENCES = 4
 SKIN_ROUGHNESS = 0.75
-
-
-class _Binary:
-    """The accessors, and the bytes of the binary buffer."""
-
-    def __init__(self) -> None:
-        self.bytes = bytearray()
-        self.viewports: list[dict] = []
-        self.accessors: list[dict] = []
-
-    def view(self, array: np.ndarray, target: int | None = None) -> int:
-        self.bytes.extend(bytes(-len(self.bytes) % 4))
-        view = {"buffer": 0, "byteOffset": len(self.bytes), "byteLength": array.nbytes}
-        if target is not None:
-            view["target"] = target
-        self.bytes.extend(np.ascontiguousarray(array).tobytes())
-        self.viewports.append(view)
-        return len(self.viewports) - 1
-
-    def add(
-        self, array: np.ndarray, target: int | None = None, *, bounded: bool = False, normalized: bool = False
-    ) -> int:
-        """Add an accessor and return its index.
-
-        `bounded` adds the minimum and maximum, which some accessors require; `normalized` marks integers that
-        represent 0 to 1.
-        """
-        accessor = _described(array, bounded)
-        accessor["bufferView"] = self.view(array, target)
-        if normalized:
-            accessor["normalized"] = True
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-    def add_displacement(self, offsets_m: np.ndarray) -> int:
-        """Add (corner, 3) displacements as a sparse accessor, or as a dense one if that is smaller."""
-        nonzero = np.flatnonzero(offsets_m.any(axis=1))
-        if not 0 < len(nonzero) < 0.8 * len(offsets_m):
-            return self.add(offsets_m, VERTICES, bounded=True)
-        accessor = _described(offsets_m, bounded=True)
-        indices: np.ndarray = nonzero.astype(_index_type(len(offsets_m)))
-        accessor["sparse"] = {
-            "count": len(nonzero),
-            "indices": {"bufferView": self.view(indices), "componentType": COMPONENTS[indices.dtype]},
-            "values": {"bufferView": self.view(offsets_m[nonzero])},
-        }
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-
-def _described(array: np.ndarray, bounded: bool) -> dict:
-    accessor = {
-        "componentType": COMPONENTS[array.dtype],
-        "count": len(array),
-        "type": SHAPES[array.shape[1:]],
-    }
-    if bounded:
-        accessor["min"] = np.atleast_1d(array.min(axis=0)).tolist()
-        accessor["max"] = np.atleast_1d(array.max(axis=0)).tolist()
-    return accessor
-
-
-def _index_type(count: int) -> type:
-    return np.uint16 if count < 2**16 else np.uint32
 
 
 def write_glb(
@@ -120,7 +47,7 @@ def write_glb(
     InputError
         A motion is in another space than `head` or has no frames.
     """
-    binary = _Binary()
+    binary = GlbBinary()
     surface, shapes = Surface.of(head), BlendShapes.of(head)
     shared = _shared(binary, head, surface, shapes)
     document: dict[str, Any] = {
@@ -137,10 +64,7 @@ def write_glb(
         _add_participant(document, binary, name, rigged, placements[name])
     if len(motions) > 1:
         document["animations"].insert(0, _combined(document["animations"]))
-    document["buffers"] = [{"byteLength": len(binary.bytes)}]
-    document |= {"bufferViews": binary.viewports, "accessors": binary.accessors}
-    with written_whole(path) as partial:
-        _write_container(partial, document, bytes(binary.bytes))
+    write_glb_file(path, document, binary)
 
 
 def _material() -> dict:
@@ -149,9 +73,9 @@ def _material() -> dict:
     return {"name": "head", "pbrMetallicRoughness": surface, "doubleSided": True}
 
 
-def _shared(binary: _Binary, head: SkinnedHead, surface: Surface, shapes: BlendShapes) -> dict:
+def _shared(binary: GlbBinary, head: SkinnedHead, surface: Surface, shapes: BlendShapes) -> dict:
     """Accessors that both participants share."""
-    corners: np.ndarray = surface.faces.astype(_index_type(len(surface.source))).reshape(-1)
+    corners: np.ndarray = surface.faces.astype(index_type(len(surface.source))).reshape(-1)
     joints, weights = _influences(head.arrays.weights)
     return {
         "indices": binary.add(corners, TRIANGLES),
@@ -170,7 +94,7 @@ def _influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mesh(
-    binary: _Binary,
+    binary: GlbBinary,
     head: SkinnedHead,
     surface: Surface,
     rigged: RiggedMotion,
@@ -194,7 +118,7 @@ def _mesh(
 
 
 def _add_participant(
-    document: dict, binary: _Binary, name: str, rigged: RiggedMotion, placement: np.ndarray
+    document: dict, binary: GlbBinary, name: str, rigged: RiggedMotion, placement: np.ndarray
 ) -> None:
     """Add the nodes, the skin and the animation of the mesh that was added last."""
     nodes, mesh = document["nodes"], len(document["meshes"]) - 1
@@ -217,7 +141,7 @@ def _add_participant(
     document["animations"].append({"name": name, **_animation(binary, rigged, first, body)})
 
 
-def _animation(binary: _Binary, rigged: RiggedMotion, first: int, body: int) -> dict:
+def _animation(binary: GlbBinary, rigged: RiggedMotion, first: int, body: int) -> dict:
     times_s = (np.arange(len(rigged.weights)) / MOTION_FPS).astype(np.float32)
     times = binary.add(times_s, bounded=True)
     tracks = [(body, "weights", rigged.weights.reshape(-1))]
@@ -247,13 +171,3 @@ def _combined(animations: list[dict]) -> dict:
         ]
         samplers += animation["samplers"]
     return {"name": "dialogue", "samplers": samplers, "channels": channels}
-
-
-def _write_container(path: Path, document: dict, binary: bytes) -> None:
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    binary += bytes(-len(binary) % 4)
-    with path.open("wb") as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(binary)))
-        file.write(struct.pack("<II", len(text), JSON_CHUNK) + text)
-        file.write(struct.pack("<II", len(binary), BINARY_CHUNK) + binary)

@@ -42,18 +42,30 @@ class Exporter:
         if the motion cannot be written, and SetupError if a package is missing.
     rates_fps : tuple of int
         Frame rates that `write` supports.
+    needs_bfm : bool
+        Whether `write` needs the user's file of the Basel face model.
     """
 
     help: str
     write: "Callable[[Export, Path], list[str]]"
     rates_fps: tuple[int, ...] = (MOTION_FPS,)
+    needs_bfm: bool = False
 
 
-def _bundled(function: str) -> "Callable[[Export, Path], list[str]]":
-    """A writer of `dualtalk.export.formats`, imported when it is first called."""
+def _bundled(function: str, module: str = "formats") -> "Callable[[Export, Path], list[str]]":
+    """A writer of a module of `dualtalk.export`, imported when it is first called."""
 
     def write(export: "Export", folder: Path) -> list[str]:
-        return getattr(import_module("dualtalk.export.formats"), function)(export, folder)
+        return getattr(import_module(f"dualtalk.export.{module}"), function)(export, folder)
+
+    return write
+
+
+def _of_family(module: str, name: str) -> "Callable[[Export, Path], list[str]]":
+    """The writer of one format of a module that writes a family of formats."""
+
+    def write(export: "Export", folder: Path) -> list[str]:
+        return import_module(f"dualtalk.export.{module}").write(export, folder, name)
 
     return write
 
@@ -70,6 +82,25 @@ EXPORTERS: Registry[Exporter] = Registry(
         "csv": Exporter("the same table as text", _bundled("write_csv")),
         "obj": Exporter("a mesh per frame", _bundled("write_obj")),
         "ply": Exporter("a mesh per frame, with colours", _bundled("write_ply")),
+        "a2f-json": Exporter("Audio2Face", _of_family("blendshape_files", "a2f-json")),
+        "lam-json": Exporter("LAM", _of_family("blendshape_files", "lam-json")),
+        "talkinghead": Exporter("TalkingHead", _of_family("blendshape_files", "talkinghead")),
+        "liveportrait": Exporter("LivePortrait template", _bundled("write_liveportrait", "implicit_keypoints")),
+        "ditto": Exporter("Ditto control", _bundled("write_ditto", "implicit_keypoints")),
+        "vrma": Exporter("VRM animation", _bundled("write_vrma", "vrma")),
+        "emotalk": Exporter("EmoTalk", _of_family("blendshape_files", "emotalk")),
+        "blendvoca": Exporter("SAiD, BlendVOCA", _of_family("blendshape_files", "blendvoca")),
+        "vhap": Exporter("GaussianAvatars, LAM, MeGA", _of_family("flame_avatars", "vhap")),
+        "metrical": Exporter("INSTA, GaussianBlendshapes, FlashAvatar", _of_family("flame_avatars", "metrical")),
+        "hravatar": Exporter("HRAvatar", _of_family("flame_avatars", "hravatar")),
+        "pointavatar": Exporter("PointAvatar, IMavatar", _of_family("flame_avatars", "pointavatar")),
+        "cap4d": Exporter("CAP4D", _of_family("flame_avatars", "cap4d")),
+        "gaussian-head-avatar": Exporter(
+            "Gaussian Head Avatar", _of_family("flame_avatars", "gaussian-head-avatar")
+        ),
+        "cvthead": Exporter("CVTHead", _of_family("flame_avatars", "cvthead")),
+        "portrait4d": Exporter("Portrait4D", _of_family("flame_avatars", "portrait4d")),
+        "artalk": Exporter("ARTalk, GAGAvatar", _of_family("flame_avatars", "artalk")),
     },
 )
 
@@ -84,13 +115,13 @@ def format_help() -> str:
     return ", ".join(map(described, EXPORTERS.names()))
 
 
-def check_format(name: str, fps: int = MOTION_FPS) -> None:
-    """Check that a format exists and supports a frame rate.
+def check_format(name: str, fps: int = MOTION_FPS, *, has_bfm: bool = False) -> None:
+    """Check that a format exists, supports a frame rate, and has the files that it needs.
 
     Raises
     ------
     InputError
-        There is no format `name`, or it cannot be written at `fps`.
+        There is no format `name`, it cannot be written at `fps`, or it needs a file of the Basel face model.
     """
     names = EXPORTERS.names()
     if name not in names:
@@ -101,3 +132,5 @@ def check_format(name: str, fps: int = MOTION_FPS) -> None:
     if fps not in rates_fps:
         supported = " or ".join(str(rate) for rate in rates_fps)
         raise InputError(f"{name} has {supported} frames a second, not {fps}; check --fps")
+    if EXPORTERS[name].needs_bfm and not has_bfm:
+        raise InputError(f"{name} needs the Basel face model: pass --bfm with your BFM_model_front.mat")

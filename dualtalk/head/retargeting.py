@@ -8,6 +8,7 @@ Displacements outside the span of the target's basis are lost. Lip vertices have
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,8 @@ FARTHEST_PAIR_M = 0.012
 # of them displace the skin in nearly the same way.
 RIDGE = 1e-2
 LIP_WEIGHT = 4.0
+# Frames, evenly spaced, over which the residual of a fit is averaged.
+RESIDUAL_FRAMES = 200
 
 
 def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
@@ -44,9 +47,57 @@ def retarget(motion: HeadMotion, source: Head, target: Head) -> HeadMotion:
     return replace(motion, coefficients=coefficients, space=target.space, identity=np.zeros_like(motion.identity))
 
 
-@lru_cache(maxsize=4)
+class FitResidual(NamedTuple):
+    """How much of the expressions a target head cannot represent.
+
+    Attributes
+    ----------
+    residual_m : float
+        Distance between desired and fitted displacement; mean over frames and paired skin vertices.
+    displacement_m : float
+        Size of the desired displacement, the same mean.
+    """
+
+    residual_m: float
+    displacement_m: float
+
+
+def fit_residual(motion: HeadMotion, source: Head, target: Head) -> FitResidual:
+    """The residual of `retarget` for a motion, on the target head, without joint rotations."""
+    if not motion.frames:
+        return FitResidual(0.0, 0.0)
+    fit = _expression_fit(source, target)
+    frames = motion.expression[np.linspace(0, motion.frames - 1, min(motion.frames, RESIDUAL_FRAMES)).astype(int)]
+    desired = np.einsum("fe,vxe->fvx", frames, fit.desired)
+    fitted = np.einsum("fe,vxe->fvx", frames @ fit.matrix.T, fit.basis)
+    residual_m, displacement_m = (
+        float(np.linalg.norm(vectors, axis=-1).mean()) for vectors in (desired - fitted, desired)
+    )
+    return FitResidual(residual_m, displacement_m)
+
+
 def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
     """Least-squares matrix from `source`'s expression coefficients to `target`'s."""
+    return _expression_fit(source, target).matrix
+
+
+class _ExpressionFit(NamedTuple):
+    """The least-squares problem of a pair of heads and its solution.
+
+    Attributes
+    ----------
+    matrix : (50, 50)
+    desired, basis : (vertex, 3, 50)
+        Displacements of the paired vertices for each coefficient at 1: the source's, scaled, and the target's.
+    """
+
+    matrix: np.ndarray
+    desired: np.ndarray
+    basis: np.ndarray
+
+
+@lru_cache(maxsize=4)
+def _expression_fit(source: Head, target: Head) -> _ExpressionFit:
     aligned, scale = _align(source, target)
     nearest_m, counterpart = cKDTree(aligned).query(target.template)
     skin = np.zeros(len(target.template), bool)
@@ -67,7 +118,8 @@ def expression_map(source: Head, target: Head) -> Float[np.ndarray, "50 50"]:
     b = (rows * desired).reshape(-1, desired.shape[-1])
     gram = a.T @ a
     penalty = RIDGE * np.trace(gram) / len(gram)
-    return np.linalg.solve(gram + penalty * np.eye(len(gram)), a.T @ b).astype(np.float32)
+    matrix = np.linalg.solve(gram + penalty * np.eye(len(gram)), a.T @ b).astype(np.float32)
+    return _ExpressionFit(matrix, desired, basis)
 
 
 def _align(source: Head, target: Head) -> tuple[np.ndarray, float]:

@@ -21,3 +21,15 @@ ARKIT_UNITS = (
     *("noseSneerLeft", "noseSneerRight"),
     "tongueOut",
 )
+# The order of LAM, EmoTalk and mediapipe (without its first entry, `_neutral`); mediapipe has no tongueOut.
+ALPHABETICAL_UNITS = tuple(sorted(ARKIT_UNITS))
+# The blendshapes of BlendVOCA, in its order: of jaw, mouth, cheeks and nose. Source: SAiD, ARKit_blendshapes.txt.
+BLENDVOCA_UNITS = (
+    *("jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker"),
+    *("mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight"),
+    *("mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight", "cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
+    *("noseSneerLeft", "noseSneerRight"),
+)
