@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dualtalk.animator import curves, gaze, head_pose, listening, mouth
+from dualtalk.animator import curves, gaze, head_pose, listening, mouth, rules
 from dualtalk.animator.face import breaths
 from dualtalk.animator.voice_features import VoiceFeatures
 from dualtalk.audio.phonemes import INVENTORY, Phoneme
-from dualtalk.timebase import MOTION_FPS
+from dualtalk.head import LIPS_CLOSED_M, load_head
+from dualtalk.metrics.lips import OPEN_M
+from dualtalk.timebase import MOTION_FPS, frame_at
 
 
 def voice(frames: int, phrases: list[tuple[int, int]], phonemes=(), pitch=None) -> VoiceFeatures:
@@ -38,17 +40,51 @@ def spoken(symbols: str, each_s: float = 0.1, start_s: float = 1.0) -> list[Phon
     ]
 
 
-@pytest.mark.parametrize("symbols", ["ama", "upi", "ibɛ", "ɑpɑpɑ"])
-def test_lips_close_at_bilabials_and_open_at_vowels(symbols):
-    phonemes = spoken(symbols)
-    motion = mouth.speaking_mouth(voice(75, [(25, 25 + len(symbols) * 3)], phonemes))
-    for phoneme in phonemes:
-        frame = int((phoneme.start_s + phoneme.end_s) / 2 * MOTION_FPS)
-        if phoneme.ipa in "pbm":
-            assert motion["closure"][frame] > 0.85
-        else:
-            assert motion["closure"][frame] < 0.5
-            assert motion["opening"][frame] > 0.3
+def lip_gaps_m(symbols: str, each_s: float, loudness_db: float = 0.0) -> dict[str, list[float]]:
+    """Lip gap at the middle of each of `symbols`, which are spoken at a constant rate."""
+    phonemes = spoken(symbols, each_s)
+    said = voice(150, [(25, 26 + int(len(symbols) * each_s * MOTION_FPS))], phonemes)
+    said.loudness_db[said.speaking] = loudness_db
+    motion = rules.generate_motion(said, [], np.random.default_rng(0))
+    gap_m = load_head("open").lip_gap(motion)
+    found: dict[str, list[float]] = {}
+    for one in phonemes:
+        found.setdefault(one.ipa, []).append(float(gap_m[frame_at((one.start_s + one.end_s) / 2)]))
+    return found
+
+
+@pytest.mark.parametrize("each_s", [0.05, 0.1, 0.25])
+def test_lips_close_at_every_bilabial_at_any_speech_rate(each_s):
+    gaps = lip_gaps_m("ɑpɑmɑbipumuptmk", each_s)
+    assert max(gap for symbol in "pbm" for gap in gaps[symbol]) <= LIPS_CLOSED_M
+
+
+@pytest.mark.parametrize("loudness_db", [-9.0, 6.0])
+@pytest.mark.parametrize("each_s", [0.08, 0.2])
+def test_lips_close_nowhere_else(each_s, loudness_db):
+    gaps = lip_gaps_m("sɑtiðɛkuʃɔɹælʌndhimɑbɛ", each_s, loudness_db)
+    closed = [symbol for symbol in gaps if symbol not in "bm" and min(gaps[symbol]) <= LIPS_CLOSED_M]
+    assert not closed
+
+
+@pytest.mark.parametrize("each_s", [0.08, 0.15])
+def test_lips_open_at_open_vowels(each_s):
+    gaps = lip_gaps_m("mɑmæbɛdʌn", each_s)
+    assert min(gap for symbol in "ɑæɛ" for gap in gaps[symbol]) > OPEN_M
+
+
+def test_fast_vowels_undershoot_and_fast_closures_do_not():
+    """Lindblom 1963: the shorter a vowel, the further it stays from its target."""
+    fast, medium, slow = (lip_gaps_m("tɑtɑpɑtɑt", each_s) for each_s in (0.06, 0.1, 0.2))
+    openings = [np.mean(gaps["ɑ"]) for gaps in (fast, medium, slow)]
+    assert openings == sorted(openings)
+    assert openings[0] < 0.85 * openings[2]
+    assert fast["p"] == medium["p"] == slow["p"] == [0.0]
+
+
+def test_the_lower_lip_meets_the_teeth_but_not_the_upper_lip_at_f():
+    gaps = lip_gaps_m("ɑfɑvɑ", 0.1)
+    assert 0 < max(*gaps["f"], *gaps["v"]) < 0.5 * min(gaps["ɑ"])
 
 
 def test_lips_round_before_the_rounded_vowel():

@@ -13,9 +13,11 @@ from dualtalk.animator.listening import GestureEvent
 from dualtalk.animator.voice_features import VoiceFeatures
 
 # Standard deviation of the slow sway and of the postures, per axis (pitch, yaw, roll). Tuned so that the total
-# matches two tracked speakers: 0.025 to 0.12 rad per axis, mean speed 0.17 to 0.46 rad/s.
+# matches two tracked speakers: 0.025 to 0.12 rad per axis, mean speed 0.17 to 0.46 rad/s, 90 % of the power below
+# 0.6 to 1.0 Hz. The highest frequency of the sway and the size of the beats were chosen in experiments/real_lips:
+# with larger ones, the sway looks like trembling and beats look like nods.
 SWAY_SD_RAD = np.array([0.026, 0.034, 0.024])
-SWAY_HZ = (0.12, 2.2)
+SWAY_HZ = (0.12, 1.5)
 SWAY_POWER_SLOPE = 1.1
 POSTURE_SD_RAD = np.array([0.03, 0.045, 0.028])
 POSTURE_EVERY_S = 5.0
@@ -27,7 +29,7 @@ LISTENER_SWAY = 0.5
 # follows pitch and loudness). Ordinary beats have 1.8 to 3.7 Hz.
 BEAT_SPACING_S = 0.55
 BEAT_CHANCE = 0.6
-BEAT_RAD = (0.02, 0.06)
+BEAT_RAD = (0.015, 0.045)
 BEAT_HZ = (1.8, 3.0)
 # The head rises with pitch (Munhall et al. 2004 find a correlation; the gain is ours).
 LIFT_RAD_PER_SEMITONE = 0.004

@@ -23,10 +23,13 @@ from dualtalk.animator.voice_features import Transcript, VoiceFeatures, extract_
 from dualtalk.core import EXPRESSION_COEFFICIENTS, Conversation, HeadMotion
 from dualtalk.head.blendshapes import JAW_OPEN_RAD, UNIT_SLOT
 
-# Jaw rotation at opening 1. In tracked speakers the jaw's standard deviation about this axis is 0.03 to 0.06 rad.
-SPEECH_JAW_RAD = 0.17
+# Jaw rotation at opening 1, chosen in experiments/real_lips. In tracked speakers the jaw's standard deviation
+# about this axis is 0.03 to 0.06 rad.
+SPEECH_JAW_RAD = 0.125
 JAW_BREATH_RAD = 0.015
 JAW_SIDE_SD_RAD = 0.006
+# Spread lips are stretched, and their corners rise slightly.
+STRETCH_SHARE, CORNER_SHARE = 0.6, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +116,8 @@ def mouth_weights(mouth: MouthMotion, jaw_open_rad: Curve) -> dict[str, Curve]:
         "mouthClose": jaw_open_rad / JAW_OPEN_RAD * mouth["closure"],
         "mouthPucker": mouth["pucker"],
         "mouthFunnel": mouth["funnel"],
-        "mouthStretchLeft": 0.6 * mouth["stretch"],
-        "mouthStretchRight": 0.6 * mouth["stretch"],
+        "mouthStretchLeft": STRETCH_SHARE * mouth["stretch"],
+        "mouthStretchRight": STRETCH_SHARE * mouth["stretch"],
         "mouthRollLower": mouth["roll_lower"],
         "mouthPressLeft": mouth["press"],
         "mouthPressRight": mouth["press"],
@@ -130,9 +133,10 @@ def face_weights(
 ) -> dict[str, Curve]:
     """ARKit weights of the rest of the face. Speech reduces the smile."""
     smile = smile * (1 - 0.4 * np.maximum(mouth["opening"], mouth["pucker"]))
+    corners = CORNER_SHARE * mouth["stretch"] + resting[0]
     return {
-        "mouthSmileLeft": smile + resting[0],
-        "mouthSmileRight": 0.92 * smile + resting[0],
+        "mouthSmileLeft": smile + corners,
+        "mouthSmileRight": 0.92 * smile + corners,
         "cheekSquintLeft": 0.6 * smile,
         "cheekSquintRight": 0.55 * smile,
         "eyeSquintLeft": 0.35 * smile + resting[1],
