@@ -1,5 +1,6 @@
 """One contract for every corpus, tested on small files in each published layout that this file writes."""
 
+import functools
 import io
 import json
 import re
@@ -27,8 +28,19 @@ from dualtalk.io.audio_file import write_wave
 from dualtalk.preprocess.prepare import prepare
 from dualtalk.store import ClipDraft, Task, build_store, open_store, validate_store
 from dualtalk.store.schema import SPLITS
+from dualtalk.synthesis.voices import SpeakerVoice, SpokenLine, missing_synthesisers, synthesize_speech
 
 FRAMES = 100
+READ_SENTENCES = (
+    "MY BABY BROTHER MAY BUY A BIG PUMP",
+    "PLEASE PUT THE LAMP BY THE TABLE",
+    "THE BLIMPO MADE SOME PEOPLE HAPPY",
+    "WE KEEP A MAP OF THE PARK AT HOME",
+    "BOB TOOK THE BOAT TO THE ISLAND",
+    "MAYBE THEY WILL COME BACK LATER",
+    "HER MOTHER PAINTED THE ROOM PURPLE",
+    "I NEVER SAW SUCH A BEAUTIFUL PLACE",
+)
 CARDS = Path(__file__).parents[1] / "datasets"
 
 
@@ -171,6 +183,38 @@ def write_synthetic(root: Path) -> None:
     build_store(root, {"corpus": "synthetic"}, tasks, clip, workers=0)
 
 
+@functools.cache
+def spoken_sentence(voice_name: str, formant_scale: float, text: str) -> SpokenLine:
+    return synthesize_speech([(SpeakerVoice("flite", voice_name, formant_scale), text)])[0]
+
+
+def write_speechocean762(root: Path) -> None:
+    """Sentences of two adults and a child in the part "train" and of two adults in "test"."""
+    if missing_synthesisers():
+        pytest.skip(f"no {' and no '.join(missing_synthesisers())}")
+    readers = {
+        "train": {"0001": (30, "slt", 1.0), "0002": (19, "rms", 1.0), "0003": (9, "slt", 1.12)},
+        "test": {"0011": (40, "awb", 1.0), "0012": (25, "slt", 0.9)},
+    }
+    (root / "resource").mkdir()
+    (root / "resource" / "lexicon.txt").write_text("BLIMPO\tB L IH1 M P OW0\n")
+    for part, speakers in readers.items():
+        tables = {name: [] for name in ("text", "utt2spk", "spk2age", "wav.scp")}
+        for speaker, (age, *reader) in speakers.items():
+            tables["spk2age"].append(f"{speaker} {age}")
+            (root / "WAVE" / f"SPEAKER{speaker}").mkdir(parents=True)
+            for number, text in enumerate(READ_SENTENCES):
+                line, audio = f"{speaker}{number:05d}", spoken_sentence(*reader, text.lower()).audio
+                wave = Path("WAVE") / f"SPEAKER{speaker}" / f"{line}.WAV"
+                soundfile.write(root / wave, np.pad(audio, 6400), 16_000)
+                row = {"text": text, "utt2spk": speaker, "wav.scp": wave.as_posix()}
+                for table, value in row.items():
+                    tables[table].append(f"{line}\t{value}")
+        (root / part).mkdir()
+        for table, rows in tables.items():
+            (root / part / table).write_text("\n".join(rows) + "\n")
+
+
 WRITERS = {
     "dualtalk_corpus": write_dualtalk_corpus,
     "seamless": write_seamless,
@@ -178,6 +222,7 @@ WRITERS = {
     "l2l": write_l2l,
     "arkit": write_arkit,
     "recordings": write_recordings,
+    "speechocean762": write_speechocean762,
     "synthetic": write_synthetic,
 }
 every_corpus = pytest.mark.parametrize(
@@ -262,6 +307,7 @@ def test_contract_errors_names_each_violation(tmp_path):
         ("dualtalk_corpus", "ood/*.npz", "neither person has a motion file"),
         ("seamless", "**/*P00010001.wav", "has 1 participants"),
         ("arkit", "day0/*_speaker2.wav", "talk_speaker2.wav is missing"),
+        ("speechocean762", "WAVE/*/001100002.WAV", "001100002.WAV is missing"),
         ("l2l", "conan/test/p1_speak_audio*", "p1_speak_audio_clean_deca.npy is missing"),
     ],
 )

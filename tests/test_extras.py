@@ -39,8 +39,24 @@ def test_the_error_for_a_missing_package_names_its_extra(packages, module, extra
     assert "\n" not in answer
 
 
+def test_forced_alignment_names_its_extra():
+    program = """
+import sys
+sys.modules["pocketsphinx"] = None
+from dualtalk.audio.forced_alignment import ForcedAligner
+from dualtalk.errors import SetupError
+try:
+    ForcedAligner()
+except SetupError as error:
+    print(error)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    answer = finished.stdout.strip()
+    assert answer == "forced alignment of words needs the package pocketsphinx: pip install 'dualtalk[alignment]'"
+
+
 def test_the_library_imports_without_any_extra():
-    extras = ["jsonargparse", "lmdb", "onnx", "onnxruntime", "piper", "pxr", "pyroomacoustics"]
+    extras = ["jsonargparse", "lmdb", "onnx", "onnxruntime", "piper", "pocketsphinx", "pxr", "pyroomacoustics"]
     extras += ["tensorboardX", "torch_audiomentations", "torchdata", "webdataset"]
     for module in ("dualtalk.simulation", "dualtalk.models.checkpoint", "dualtalk.render", "dualtalk.export"):
         assert run_without(extras, module) == ""

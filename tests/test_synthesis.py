@@ -14,11 +14,12 @@ from onnx.reference import ReferenceEvaluator
 from pyannote.core import Segment, Timeline
 from typer.testing import CliRunner
 
-from dualtalk.audio.phonemes import INVENTORY, Phoneme
+from dualtalk.audio.phonemes import ARPABET, INVENTORY, Phoneme
 from dualtalk.audio.turn_statistics import turn_statistics
 from dualtalk.audio.turns import turn_table
 from dualtalk.cli import app
 from dualtalk.errors import InputError, SetupError
+from dualtalk.head import load_head
 from dualtalk.store import open_store, validate_store
 from dualtalk.synthesis import synthesize
 from dualtalk.synthesis.clips import PEOPLE, SynthesisConfig, draw_person
@@ -27,7 +28,6 @@ from dualtalk.synthesis.kokoro import TIMING_OFFSET_S, add_output, draw_voice_mi
 from dualtalk.synthesis.room_acoustics import RecordingSetup, simulate_recording
 from dualtalk.synthesis.turn_scheduler import TurnScheduler
 from dualtalk.synthesis.voices import (
-    ARPABET,
     ESPEAK_VARIANTS,
     FLITE_VOICES,
     LEVEL_RMS,
@@ -330,6 +330,28 @@ def test_animate_keeps_audio_and_replaces_motion(tmp_path):
     assert len(animated.events)
     with pytest.raises(InputError, match="is the store whose audio is animated"):
         synthesize(source.root, animate=source.root)
+
+
+@needs_synthesisers
+def test_animate_takes_the_phonemes_of_the_store(tmp_path, monkeypatch):
+    """Stored phonemes and laughs drive the new motion; no recogniser runs, and faces stay."""
+    synthesize(tmp_path / "source", hours=20 / 3600, clip_seconds=10, workers=0)
+
+    def refuse(*_):
+        raise AssertionError("a recogniser runs")
+
+    monkeypatch.setattr("dualtalk.animator.voice_features.recognise_phonemes", refuse)
+    synthesize(tmp_path / "animated", animate=tmp_path / "source", workers=0)
+    source, animated = open_store(tmp_path / "source"), open_store(tmp_path / "animated")
+    for clip in source.manifest["clip"]:
+        before, after = source.conversation(clip), animated.conversation(clip)
+        assert animated.details(clip)["phonemes"] == source.details(clip)["phonemes"]
+        assert animated.details(clip)["provenance"] == source.details(clip)["provenance"]
+        for one, two in zip(before.participants, after.participants, strict=True):
+            assert np.array_equal(one.motion.identity, two.motion.identity)
+            # The same phonemes move the lips alike, though the recorded voice is not the anechoic one.
+            gaps = [load_head("open").lip_gap(person.motion) for person in (one, two)]
+            assert np.corrcoef(*gaps)[0, 1] > 0.9
 
 
 def run(*arguments):

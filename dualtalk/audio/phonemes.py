@@ -28,6 +28,14 @@ CONSONANTS = (
 )
 INVENTORY = frozenset(f"{VOWELS} {CONSONANTS}".split())
 
+# The phones of the CMU lexicon, each followed by its IPA.
+ARPABET_AND_IPA = """
+aa ɑ  ae æ  ah ʌ  ao ɔ  aw aʊ  ax ə  axr ɚ  ay aɪ  b b  ch tʃ  d d  dh ð  eh ɛ  er ɚ  ey eɪ  f f  g ɡ  hh h
+ih ɪ  iy i  jh dʒ  k k  l l  m m  n n  ng ŋ  ow oʊ  oy ɔɪ  p p  r ɹ  s s  sh ʃ  t t  th θ  uh ʊ  uw u  v v  w w
+y j  z z  zh ʒ
+"""
+ARPABET = dict(zip(ARPABET_AND_IPA.split()[::2], ARPABET_AND_IPA.split()[1::2], strict=True))
+
 HOP_S = 0.02
 # Delay of a token after the onset of its phoneme: median over 1,900 phonemes with known onsets.
 EMISSION_DELAY_S = 0.065

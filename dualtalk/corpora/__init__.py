@@ -27,6 +27,7 @@ _CLASSES = {
     "unils": "UniLSTalk",
     "l2l": "Learning2Listen",
     "arkit": "ArkitRecordings",
+    "speechocean762": "Speechocean762",
     "recordings": "Recordings",
     "synthetic": "Synthetic",
 }

@@ -20,6 +20,7 @@ from typing import get_args
 
 import numpy as np
 
+from dualtalk.audio.phonemes import INVENTORY
 from dualtalk.core import Space
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack
 from dualtalk.errors import InputError
@@ -110,6 +111,11 @@ def _data_errors(data: ClipData) -> Iterator[str]:
 def _track_errors(track: PersonTrack) -> Iterator[str]:
     if track.audio is not None and (track.audio.dtype != np.float32 or track.audio.ndim != 1):
         yield f"audio is {track.audio.dtype} {track.audio.shape}; wanted float32 (sample,)"
+    times = [time_s for phoneme in track.phonemes for time_s in (phoneme.start_s, phoneme.end_s)]
+    if times != sorted(times):
+        yield "phonemes overlap or are not in order"
+    if unknown := sorted({phoneme.ipa for phoneme in track.phonemes} - INVENTORY):
+        yield f"phonemes have {', '.join(unknown)}; wanted symbols of dualtalk.audio.phonemes.INVENTORY"
     if track.motion is None:
         return
     if missing := [key for key in ("exp", "pose") if key not in track.motion]:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 from pyannote.core import Timeline
 
+from dualtalk.audio.phonemes import Phoneme
 from dualtalk.core import Space
 from dualtalk.errors import InputError
 from dualtalk.timebase import MOTION_FPS
@@ -68,12 +69,15 @@ class PersonTrack:
         Frame rate of the motion.
     speech : Timeline or None
         This person's speech segments in seconds; None if the corpus does not provide them.
+    phonemes : tuple of Phoneme
+        This person's phonemes with times, in order; empty if the corpus does not provide them.
     """
 
     audio: Float32[np.ndarray, "sample"] | None
     motion: Mapping[str, np.ndarray] | None = None
     fps: float = float(MOTION_FPS)
     speech: Timeline | None = None
+    phonemes: tuple[Phoneme, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +93,16 @@ class ClipData:
         Remarks for the manifest.
     metadata : mapping
         Further information to keep with the clip, such as a transcript. Must be serializable as JSON.
+    events : tuple of mappings
+        Injected ground-truth events, with the keys `dualtalk.store.schema.EVENT_COLUMNS`; only of a corpus whose
+        motion was generated.
     """
 
     tracks: tuple[PersonTrack, PersonTrack] | None = None
     recording: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     metadata: Mapping = field(default_factory=dict)
+    events: tuple[Mapping, ...] = ()
 
 
 class Corpus(ABC):

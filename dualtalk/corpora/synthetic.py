@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.store import open_store
-from dualtalk.store.schema import clip_paths
+from dualtalk.store.schema import clip_paths, stored_phonemes
 
 
 class Synthetic(Corpus):
@@ -31,9 +31,13 @@ class Synthetic(Corpus):
         ]
 
     def read(self, root: Path, clip: Clip) -> ClipData:
-        conversation = open_store(root).conversation(clip.name)
-        tracks = [
-            PersonTrack(person.audio, person.motion.to_numpy() if person.motion else None, speech=person.speech)
-            for person in conversation.participants
-        ]
-        return ClipData((tracks[0], tracks[1]))
+        store = open_store(root)
+        conversation, details = store.conversation(clip.name), store.details(clip.name)
+        motions = [person.motion.to_numpy() if person.motion else None for person in conversation.participants]
+        a, b = (
+            PersonTrack(person.audio, motion, speech=person.speech, phonemes=own)
+            for person, motion, own in zip(
+                conversation.participants, motions, stored_phonemes(details), strict=True
+            )
+        )
+        return ClipData((a, b), events=tuple(details["events"]))

@@ -13,9 +13,10 @@ from pyannote.core import Annotation
 
 from dualtalk import __version__
 from dualtalk.audio.diarization import Diarizer, load_diarizer
+from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.corpora import get_corpus
-from dualtalk.corpora.corpus import Clip, require_folder
+from dualtalk.corpora.corpus import Clip, PersonTrack, require_folder
 from dualtalk.errors import InputError
 from dualtalk.preprocess.alignment import AlignedClip, align_tracks
 from dualtalk.preprocess.splits import SplitScheme, split_clips
@@ -121,8 +122,23 @@ def _make_draft(corpus: str, root: str, diarizer: str, token: str | None, task: 
         further_arrays=aligned.further_arrays,
         av_offset_ms=aligned.av_offset_ms,
         notes=(*data.notes, *aligned.notes),
+        events=data.events,
+        phonemes=_phonemes_within(data.tracks, aligned.conversation.duration_s),
         provenance={"files": [path.name for path in clip.files], **data.metadata},
     )
+
+
+def _phonemes_within(
+    tracks: tuple[PersonTrack, PersonTrack] | None, duration_s: float
+) -> tuple[tuple[Phoneme, ...], tuple[Phoneme, ...]]:
+    """Each person's phonemes up to the end of the clip."""
+    if tracks is None:
+        return (), ()
+    a, b = (
+        tuple(replace(one, end_s=min(one.end_s, duration_s)) for one in track.phonemes if one.start_s < duration_s)
+        for track in tracks
+    )
+    return a, b
 
 
 def _separate_recording(files: tuple[Path, ...], name: str, load: Callable[[], Diarizer]) -> AlignedClip:

@@ -272,6 +272,12 @@ def read_clip_json(path: Path) -> tuple[ClipRecord, dict]:
         raise InputError(f"{path} is not a clip's record ({error}); prepare the store again") from error
 
 
+def stored_phonemes(details: Mapping) -> tuple[tuple[Phoneme, ...], tuple[Phoneme, ...]]:
+    """Each person's ground-truth phonemes, from the content of a clip's JSON; empty where the store has none."""
+    a, b = (tuple(Phoneme(*sound) for sound in details["phonemes"].get(label, ())) for label in PARTY)
+    return a, b
+
+
 def read_speech(path: Path) -> tuple[list[Segment], list[Segment]]:
     """Speech segments of speaker 1 and speaker 2, from a clip's RTTM.
 

@@ -1,23 +1,18 @@
-"""One clip of the synthetic corpus: its people, text, speech, timing, room acoustics and motion."""
+"""One clip of the synthetic corpus: its people, text, speech and timing."""
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from pyannote.core import Segment, Timeline
 
-from dualtalk.animator import Animation, Transcript, animate
-from dualtalk.audio.phonemes import Phoneme
-from dualtalk.core import FULL62, PARTY, Conversation, HeadMotion, Participant
 from dualtalk.head.identity import draw_identity
 from dualtalk.store import ClipDraft, Task
 from dualtalk.synthesis.dialogue import DialogueWriter, Line, ScriptedTurn, read_vocabulary
-from dualtalk.synthesis.room_acoustics import draw_recording_setup, simulate_recording
+from dualtalk.synthesis.recording import event_rows, random_stream, record_dialogue
 from dualtalk.synthesis.turn_scheduler import ScheduledLine, TurnScheduler
-from dualtalk.synthesis.voices import LEVEL_RMS, SpeakerVoice, SpokenLine, draw_voice, synthesize_speech
-from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, sample_at
+from dualtalk.synthesis.voices import SpeakerVoice, SpokenLine, draw_voice, synthesize_speech
+from dualtalk.timebase import MOTION_FPS
 
 CORPUS = "synthetic"
 # Of ten consecutive clips, eight are for training. The first three clips cover all three splits.
@@ -26,9 +21,6 @@ SPLIT_OF_TEN = {1: "validation", 2: "test"}
 PEOPLE = {"train": 240, "validation": 30, "test": 30}
 # Text is written in batches of this many times the remaining duration, at an average number of letters per second.
 TEXT_SURPLUS, LETTERS_PER_SECOND = 1.3, 12
-# Pauses this short belong to a stretch of speech: the closure of a stop, a comma (Heldner & Edlund 2010, section
-# 3).
-PAUSE_S = 0.18
 
 
 @dataclass(frozen=True)
@@ -78,55 +70,29 @@ def draw_person(config: SynthesisConfig, split: str, number: int) -> SyntheticPe
     return SyntheticPerson(f"synthetic{config.seed}_{split}_{number:03d}", voice, draw_identity(rng))
 
 
-def random_stream(*names: int | str) -> np.random.Generator:
-    """An independent random stream for every tuple of names."""
-    digest = hashlib.blake2b(repr(names).encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big"))
-
-
 def make_clip(config: SynthesisConfig, task: Task) -> ClipDraft:
     """Generate the clip of a task."""
     rng = random_stream(config.seed, "clip", int(task.clip.rpartition("_")[2]))
     people = _draw_two_people(config, task.split, rng)
     scheduled = _schedule_dialogue(config, task.split, people, rng)
-    transcripts = (_transcript(scheduled, 0, config.clip_seconds), _transcript(scheduled, 1, config.clip_seconds))
-    anechoic = _mix_tracks(scheduled, config.clip_seconds)
-    a, b = (
-        Participant(audio, _speech_segments(transcript), _still_motion(config.clip_seconds, person))
-        for audio, transcript, person in zip(anechoic, transcripts, people, strict=True)
-    )
-    animation = animate(Conversation(a, b, name=task.clip), config.seed, transcripts)
-    setup = draw_recording_setup(rng)
-    recorded = simulate_recording(anechoic, LEVEL_RMS, setup, rng)
-    animated = animation.conversation
+    identities = (people[0].identity, people[1].identity)
+    frames = config.clip_seconds * MOTION_FPS
+    dialogue = record_dialogue(task.clip, scheduled, identities, frames, config.seed, rng)
     return ClipDraft(
-        conversation=replace(
-            animated, a=replace(animated.a, audio=recorded[0]), b=replace(animated.b, audio=recorded[1])
-        ),
+        conversation=dialogue.conversation,
         corpus=CORPUS,
         split=task.split,
         session=task.clip,
         people=(people[0].name, people[1].name),
         segmentation_source="synthesis",
-        events=event_rows(animation),
-        phonemes=(transcripts[0].phonemes, transcripts[1].phonemes),
+        events=event_rows(dialogue),
+        phonemes=dialogue.phonemes,
         provenance={
             "voices": [_voice_record(person.voice) for person in people],
-            "recording": asdict(setup),
-            "lines": [
-                [PARTY[one.line.person], round(one.start_s, 3), one.line.kind, one.line.text] for one in scheduled
-            ],
+            "recording": asdict(dialogue.setup),
+            "lines": dialogue.lines,
         },
     )
-
-
-def event_rows(animation: Animation) -> list[dict]:
-    """The injected ground-truth events of both people, as rows of the store's event table."""
-    return [
-        {"person": label, **asdict(event)}
-        for label, events in zip(PARTY, animation.events, strict=True)
-        for event in events
-    ]
 
 
 def _voice_record(voice: SpeakerVoice) -> dict:
@@ -181,36 +147,3 @@ def _synthesize_turns(
     lines = list(dict.fromkeys(line for turn in turns for line in turn.all_lines))
     speech = synthesize_speech([(people[line.person].voice, line.text) for line in lines])
     return dict(zip(lines, speech, strict=True))
-
-
-def _mix_tracks(scheduled: list[ScheduledLine], seconds: int) -> Float32[np.ndarray, "2 sample"]:
-    """Mix each person's lines into an anechoic track."""
-    tracks = np.zeros((2, seconds * MOTION_FPS * SAMPLES_PER_FRAME), np.float32)
-    for one in scheduled:
-        first = sample_at(one.start_s)
-        audio = one.speech.audio[: tracks.shape[1] - first]
-        tracks[one.line.person, first : first + len(audio)] += audio
-    return tracks
-
-
-def _transcript(scheduled: list[ScheduledLine], person: int, seconds: int) -> Transcript:
-    own = [one for one in scheduled if one.line.person == person]
-    phonemes = [
-        Phoneme(phoneme.ipa, phoneme.start_s + one.start_s, min(phoneme.end_s + one.start_s, float(seconds)))
-        for one in own
-        for phoneme in one.speech.phonemes
-    ]
-    laughs = [Segment(one.start_s, min(one.speech_end_s, seconds)) for one in own if one.line.kind == "laugh"]
-    inside = (phoneme for phoneme in phonemes if phoneme.end_s > phoneme.start_s)
-    return Transcript(tuple(inside), Timeline(laughs))
-
-
-def _speech_segments(transcript: Transcript) -> Timeline:
-    segments = [Segment(phoneme.start_s, phoneme.end_s) for phoneme in transcript.phonemes]
-    return Timeline(segments).support(collar=PAUSE_S)
-
-
-def _still_motion(seconds: int, person: SyntheticPerson) -> HeadMotion:
-    """Zero motion that carries the person's identity for the animator."""
-    still = np.zeros((seconds * MOTION_FPS, FULL62.width), np.float32)
-    return HeadMotion(still, "open", identity=person.identity)

@@ -2,29 +2,27 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
+from pyannote.core import Segment, Timeline
+
 from dualtalk import __version__
+from dualtalk.animator import Transcript
 from dualtalk.animator import animate as animate_conversation
-from dualtalk.core import HeadMotion
+from dualtalk.audio.phonemes import Phoneme
+from dualtalk.core import PARTY, HeadMotion
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
 from dualtalk.progress import Progress
 from dualtalk.store import BuildReport, ClipDraft, Store, Task, build_store, open_store
-from dualtalk.synthesis.clips import (
-    CORPUS,
-    SynthesisConfig,
-    clip_name,
-    event_rows,
-    make_clip,
-    random_stream,
-    split_of,
-)
+from dualtalk.store.schema import stored_phonemes
+from dualtalk.synthesis.clips import CORPUS, SynthesisConfig, clip_name, make_clip, split_of
 from dualtalk.synthesis.dialogue import read_vocabulary
 from dualtalk.synthesis.kokoro import load_kokoro
+from dualtalk.synthesis.recording import event_rows, random_stream
 from dualtalk.synthesis.voices import missing_synthesisers
 
 CLIP_SECONDS = 60
@@ -60,8 +58,8 @@ def synthesize(
     seed : int
         The same seed gives the same files, for any number of workers.
     animate : path, optional
-        A store whose audio is kept and whose motion is generated. The options from `clip_seconds` to
-        `speech_rate` concern generated speech and cannot be combined with it.
+        A store whose audio is kept and whose motion is generated, from the store's phonemes where it has them.
+        The options from `clip_seconds` to `speech_rate` concern generated speech and cannot be combined with it.
     clip_seconds : int
         Duration of each conversation.
     piper_voices : paths
@@ -177,9 +175,15 @@ def _cached_store(root: str) -> Store:
 def _animate_clip(source: str, seed: int, task: Task) -> ClipDraft:
     store = _cached_store(source)
     row = store.manifest.set_index("clip").loc[task.clip]
-    animation = animate_conversation(store.conversation(task.clip), seed)
-    names, people = (row["person_a"], row["person_b"]), animation.conversation.participants
-    a, b = (_with_drawn_identity(person.motion, seed, name) for person, name in zip(people, names, strict=True))
+    conversation, details = store.conversation(task.clip), store.details(task.clip)
+    animation = animate_conversation(conversation, seed, _stored_transcripts(details, conversation.duration_s))
+    names = (row["person_a"], row["person_b"])
+    a, b = (
+        _with_identity(after.required_motion, before.motion, seed, name)
+        for after, before, name in zip(
+            animation.conversation.participants, conversation.participants, names, strict=True
+        )
+    )
     return ClipDraft(
         conversation=animation.conversation.with_motion(a, b),
         corpus=store.metadata["corpus"],
@@ -189,10 +193,37 @@ def _animate_clip(source: str, seed: int, task: Task) -> ClipDraft:
         segmentation_source=row["segmentation_source"],
         notes=("the motion is the rule-based animator's",),
         events=event_rows(animation),
+        phonemes=stored_phonemes(details),
+        provenance=details["provenance"],
     )
 
 
-def _with_drawn_identity(motion: HeadMotion | None, seed: int, person: str) -> HeadMotion:
-    """The motion on a head that is drawn from the seed and the person's name."""
-    assert motion is not None
+def _stored_transcripts(details: Mapping, duration_s: float) -> tuple[Transcript, Transcript] | None:
+    """Phonemes and laughs of a clip whose store has them; None where a recogniser must find the phonemes."""
+    phonemes = stored_phonemes(details)
+    if not any(phonemes):
+        return None
+    a, b = (
+        Transcript(own, _laughs(details["provenance"].get("lines", ()), label, own, duration_s))
+        for label, own in zip(PARTY, phonemes, strict=True)
+    )
+    return a, b
+
+
+def _laughs(lines: Sequence, label: str, phonemes: Sequence[Phoneme], duration_s: float) -> Timeline:
+    """The person's laughs: from the start of such a line to its last phoneme before the person's next line."""
+    own = [(start_s, kind) for person, start_s, kind, _ in lines if person == label]
+    ends_s = [*(start_s for start_s, _ in own[1:]), duration_s]
+    laughs = []
+    for (start_s, kind), next_s in zip(own, ends_s, strict=True):
+        ends = [one.end_s for one in phonemes if start_s <= one.start_s < next_s]
+        if kind == "laugh" and ends:
+            laughs.append(Segment(start_s, ends[-1]))
+    return Timeline(laughs)
+
+
+def _with_identity(motion: HeadMotion, before: HeadMotion | None, seed: int, person: str) -> HeadMotion:
+    """The motion on the person's own head, or, if that is not in the open space, on one drawn from their name."""
+    if before is not None and before.space == "open":
+        return motion
     return replace(motion, identity=draw_identity(random_stream(seed, "face", person)))

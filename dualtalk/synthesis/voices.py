@@ -24,7 +24,7 @@ import soxr
 from jaxtyping import Float32
 from pyannote.core import Segment, Timeline
 
-from dualtalk.audio.phonemes import Phoneme, plain_ipa, recognise_phonemes
+from dualtalk.audio.phonemes import ARPABET, Phoneme, plain_ipa, recognise_phonemes
 from dualtalk.errors import SetupError, missing_extra
 from dualtalk.synthesis import kokoro
 from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
@@ -52,14 +52,6 @@ ESPEAK_PITCH_RANGE = (35, 65)
 # Audio kept before the first and after the last phoneme.
 LEAD_S, TAIL_S = 0.02, 0.06
 LEVEL_RMS = 0.1
-
-# The phones of the CMU lexicon, each followed by its IPA.
-ARPABET_AND_IPA = """
-aa ɑ  ae æ  ah ʌ  ao ɔ  aw aʊ  ax ə  axr ɚ  ay aɪ  b b  ch tʃ  d d  dh ð  eh ɛ  er ɚ  ey eɪ  f f  g ɡ  hh h
-ih ɪ  iy i  jh dʒ  k k  l l  m m  n n  ng ŋ  ow oʊ  oy ɔɪ  p p  r ɹ  s s  sh ʃ  t t  th θ  uh ʊ  uw u  v v  w w
-y j  z z  zh ʒ
-"""
-ARPABET = dict(zip(ARPABET_AND_IPA.split()[::2], ARPABET_AND_IPA.split()[1::2], strict=True))
 
 
 @dataclass(frozen=True)
@@ -281,6 +273,10 @@ def _trim(samples: np.ndarray, rate_hz: float, phonemes: list[Phoneme]) -> Spoke
     audio = audio[first : sample_at(phonemes[-1].end_s + TAIL_S)]
     shift_s = first / AUDIO_RATE_HZ
     shifted = tuple(Phoneme(one.ipa, one.start_s - shift_s, one.end_s - shift_s) for one in phonemes)
-    speech = np.concatenate([audio[sample_at(one.start_s) : sample_at(one.end_s)] for one in shifted])
-    level = float(np.sqrt(np.mean(np.square(speech, dtype=np.float64)))) or 1.0
-    return SpokenLine((audio * (LEVEL_RMS / level)).astype(np.float32), shifted)
+    return SpokenLine((audio * (LEVEL_RMS / speech_rms(audio, shifted))).astype(np.float32), shifted)
+
+
+def speech_rms(audio: Float32[np.ndarray, "sample"], phonemes: Sequence[Phoneme]) -> float:
+    """Root mean square of the audio within the phonemes; 1 if that is silent."""
+    speech = np.concatenate([audio[sample_at(one.start_s) : sample_at(one.end_s)] for one in phonemes])
+    return float(np.sqrt(np.mean(np.square(speech, dtype=np.float64)))) or 1.0

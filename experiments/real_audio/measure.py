@@ -13,13 +13,14 @@ person A's tracked motion, jaws are compared with the tracked jaw.
 Phoneme recognisers make errors on such speech. With --words the phonemes are those of the words, transcribed by
 Whisper (a folder with a model for faster-whisper) and aligned by pocketsphinx. With --again they are recognised by
 pocketsphinx without words; in addition, hama's p, b and m are divided into those that both recognisers find and
-those of hama alone. Neither the animator nor any training uses these (pip install faster-whisper pocketsphinx).
+those of hama alone. Neither the animator nor any training uses these (pip install faster-whisper 'dualtalk[alignment]').
 Lips that are closed in much of the speech are closed at many phonemes by chance, so this share is reported, too.
 """
 
 import argparse
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -29,14 +30,14 @@ import pandas as pd
 import torch
 
 from dualtalk.animator import animate
-from dualtalk.audio.phonemes import BILABIALS, Phoneme, recognise_phonemes
+from dualtalk.audio.forced_alignment import AlignmentError, ForcedAligner, decode, open_decoder, sixteen_bits
+from dualtalk.audio.phonemes import ARPABET, BILABIALS, Phoneme, recognise_phonemes
 from dualtalk.audio.recording import conversation_from_recording
 from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import LIPS_CLOSED_M, load_head
 from dualtalk.metrics.lips import gap_at, silent_closure, vowel_opening
 from dualtalk.models.checkpoint import load_model
 from dualtalk.simulation.closed_loop import predict_closed_loop
-from dualtalk.synthesis.voices import ARPABET
 from dualtalk.timebase import MOTION_FPS, sample_at
 
 PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
@@ -44,9 +45,9 @@ PLOSIVES, NASAL = frozenset("pb"), frozenset("m")
 FARTHEST_FRAMES = 5
 # Audio before and after a speech segment that a recogniser gets; the tolerance between two recognisers.
 LEAD_S = 0.1
-# A longer pause separates two segments of words; margins of audio around them, and beam widths of the aligner.
+# A longer pause separates two segments of words; margins of audio around them.
 PAUSE_S = 0.4
-ALIGNED_WITHIN_S, BEAMS = (0.1, 0.3, 0.0, 0.5), (1e-80, 1e-64, 1e-100)
+ALIGNED_WITHIN_S = (0.1, 0.3, 0.0, 0.5)
 
 
 def main() -> None:
@@ -105,10 +106,10 @@ def words_said(talk: Conversation, whisper: Path) -> list[tuple[Phoneme, ...]]:
 
 def said(person: Participant, todo: list[list]) -> tuple[Phoneme, ...]:
     """Phonemes of segments of words. A segment that cannot be aligned is divided; such words are left out."""
-    found, left_out = [], []
+    found, left_out, aligner = [], [], ForcedAligner()
     while todo:
         words = todo.pop(0)
-        phonemes = aligned(person, words)
+        phonemes = aligned(person, words, aligner)
         if phonemes is not None:
             found += phonemes
         elif len(words) == 1:
@@ -134,56 +135,27 @@ def stretches(person: Participant, decoder) -> list[list]:
     return found
 
 
-def aligned(person: Participant, words: list) -> list[Phoneme] | None:
+def aligned(person: Participant, words: list, aligner: ForcedAligner) -> list[Phoneme] | None:
     """The phonemes of words if pocketsphinx aligns all of them, else None."""
-    from pocketsphinx import Decoder
-
-    text = " ".join(re.sub(r"[^a-z' ]", "", word.word.lower()).strip() for word in words)
+    texts = [re.sub(r"[^a-z']", "", text.lower()) for word in words for text in word.word.split()]
     for within_s in ALIGNED_WITHIN_S:
         first = max(words[0].start - within_s, 0)
-        sound = sixteen_bits(person.audio[sample_at(first) : sample_at(words[-1].end + within_s)])
-        for beam in BEAMS:
-            decoder = Decoder(lm=None, beam=beam, pbeam=beam, wbeam=beam, remove_noise=False, loglevel="FATAL")
-            if any(decoder.lookup_word(word) is None for word in text.split()):
-                return None
-            try:
-                decoder.set_align_text(text)
-                decode(decoder, sound)
-                decoder.set_alignment()
-                decode(decoder, sound)
-            except RuntimeError:
-                continue
-            alignment = decoder.get_alignment()
-            if alignment is None or sum(word.name[0] != "<" for word in alignment) != len(text.split()):
-                continue
-            # A word of the alignment is valid only until the next is requested.
-            return [
-                Phoneme(
-                    ARPABET[one.name.lower()], first + one.start / 100, first + (one.start + one.duration) / 100
-                )
-                for word in alignment
-                for one in word
-                if one.name.lower() in ARPABET
-            ]
+        sound = person.audio[sample_at(first) : sample_at(words[-1].end + within_s)]
+        try:
+            found = aligner.align(sound, [text for text in texts if text])
+        except AlignmentError:
+            continue
+        phonemes = (phoneme for word in found for phoneme in word.phonemes)
+        return [replace(one, start_s=first + one.start_s, end_s=first + one.end_s) for one in phonemes]
     return None
-
-
-def decode(decoder, sound: bytes) -> None:
-    decoder.start_utt()
-    decoder.process_raw(sound, full_utt=True)
-    decoder.end_utt()
-
-
-def sixteen_bits(audio: np.ndarray) -> bytes:
-    return (audio.clip(-1, 1) * 32767).astype(np.int16).tobytes()
 
 
 def recognised_by_pocketsphinx(person: Participant) -> tuple[Phoneme, ...]:
     """Phonemes of a person's speech by pocketsphinx's recogniser for American English."""
-    from pocketsphinx import Decoder, get_model_path
+    from pocketsphinx import get_model_path
 
     models = Path(get_model_path()) / "en-us"
-    decoder = Decoder(
+    decoder = open_decoder(
         hmm=str(models / "en-us"),
         allphone=str(models / "en-us-phone.lm.bin"),
         lm=None,
