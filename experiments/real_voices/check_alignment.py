@@ -114,7 +114,9 @@ def within(level: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
 
 
 def near(one: Phoneme, others: list[Phoneme], distance_s: float) -> bool:
-    return any(one.start_s < other.end_s + distance_s and other.start_s < one.end_s + distance_s for other in others)
+    return any(
+        one.start_s < other.end_s + distance_s and other.start_s < one.end_s + distance_s for other in others
+    )
 
 
 def summary(rows: list[dict[str, list[float]]]) -> dict[str, float]:

@@ -59,9 +59,8 @@ def main() -> None:
     torch.set_num_threads(1)
     clips = chosen_clips(arguments.store, arguments.bilabials)
     seconds = sum(talk.duration_s for talk, _ in clips)
-    print(
-        f"{len(clips)} clips, {seconds:.0f} s, {count(clips, BILABIALS)} p, b, m, {count(clips, OPEN_VOWELS)} open vowels"
-    )
+    bilabials, vowels = count(clips, BILABIALS), count(clips, OPEN_VOWELS)
+    print(f"{len(clips)} clips, {seconds:.0f} s, {bilabials} p, b, m, {vowels} open vowels")
     teacher = [apertures(animate(talk, 0, transcripts(phonemes)).conversation) for talk, phonemes in clips]
     rows = {"teacher": figures(clips, teacher, teacher)}
     for name in arguments.model or ("rules", "default"):
