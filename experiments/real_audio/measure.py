@@ -13,7 +13,8 @@ person A's tracked motion, jaws are compared with the tracked jaw.
 Phoneme recognisers make errors on such speech. With --words the phonemes are those of the words, transcribed by
 Whisper (a folder with a model for faster-whisper) and aligned by pocketsphinx. With --again they are recognised by
 pocketsphinx without words; in addition, hama's p, b and m are divided into those that both recognisers find and
-those of hama alone. Neither the animator nor any training uses these (pip install faster-whisper 'dualtalk[alignment]').
+those of hama alone. Neither the animator nor any training uses these. (pip install faster-whisper
+'dualtalk[alignment]')
 Lips that are closed in much of the speech are closed at many phonemes by chance, so this share is reported, too.
 """
 

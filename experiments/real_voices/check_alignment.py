@@ -4,18 +4,18 @@
 
 For lines that pass the checks of `dualtalk.audio.alignment_checks` and for lines that do not:
 
-bilabials recognised    share of the aligned p, b and m with one of hama's recogniser within 0.1 s
-recognised elsewhere    bilabials of hama without an aligned one within 0.1 s, relative to the aligned ones
-phones recognised       share of all aligned phones with the same phone of hama within 0.06 s
-closure level           median of the lowest level within each p, b, t, d, k and g, in decibels relative to the median
-                        level of the line's vowels
-burst                   median rise of the level from the last 20 ms of a p, b, t, d, k or g before a vowel to the
-                        40 ms after it
-edge level              median level of the 50 ms before and after each stretch of words, relative to the vowels
+bilabials recognised  share of the aligned p, b and m with one of hama's recogniser within 0.1 s
+recognised elsewhere  bilabials of hama without an aligned one within 0.1 s, relative to the aligned ones
+phones recognised     share of all aligned phones with the same phone of hama within 0.06 s
+closure level         median of the lowest level within each p, b, t, d, k and g, in decibels relative to the median
+                      level of the line's vowels
+burst                 median rise of the level from within a p, b, t, d, k or g before a vowel to the 40 ms after it
+edge level            median level of the 50 ms before and after each stretch of words, relative to the vowels
 """
 
 import argparse
 from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,7 @@ def line_figures(audio: np.ndarray, words: tuple[AlignedWord, ...]) -> dict[str,
     stops = [(one, after) for one, after in zip(phones, [*phones[1:], None], strict=True) if one.ipa in STOPS]
     released = [one for one, after in stops if after and after.ipa[0] in VOWEL_SYMBOLS]
     edges = [(words[0].start_s - EDGE_S, words[0].start_s), (words[-1].end_s, words[-1].end_s + EDGE_S)]
-    for one, after in zip(words, words[1:], strict=False):
+    for one, after in pairwise(words):
         if after.start_s - one.end_s > PAUSE_S:
             edges += [(one.end_s, one.end_s + EDGE_S), (after.start_s - EDGE_S, after.start_s)]
     return {

@@ -6,15 +6,15 @@ STORE is made by `dualtalk prepare --corpus speechocean762`. Of its test split, 
 the wanted number of p, b and m. Always measured is the teacher: the animator with the aligned phonemes. `rules` is
 the animator with a recogniser's phonemes; any other model is a name or a path. All heads have the mean shape.
 
-closed at p, b, m         share of these phones with lips at most 2 mm apart at some frame from one before the phone
-                          to one after
+closed at p, b, m         share of these phones with lips at most 2 mm apart at some frame from one before the
+                          phone to one after
 open vowels over 4 mm     share of ɑ, æ, ɔ, aɪ and aʊ at whose middle the lips are more than 4 mm apart
 closures at other phones  a closure is a run of frames with lips at most 2 mm apart. It belongs to p, b or m if it
-                          reaches within a frame of one; else to f or v, likewise; else to a pause of at least 0.1 s
-                          between phones; else to another phone. The share is of the closures that do not belong to
-                          a pause; one at f or v counts half
-frames closed at others   share of the frames of other phones, more than a frame from any p, b, m, f or v, with lips
-                          at most 2 mm apart
+                          reaches within a frame of one; else to f or v, likewise; else to a pause of at least
+                          0.1 s between phones; else to another phone. The share is of the closures that do not
+                          belong to a pause; one at f or v counts half
+frames closed at others   share of the frames of other phones, more than a frame from any p, b, m, f or v, with
+                          lips at most 2 mm apart
 silence closed            share of the frames at least 0.3 s from own speech with lips at most 2 mm apart
 correlation               of the aperture with the teacher's over the frames of speech; mean over people
 """
