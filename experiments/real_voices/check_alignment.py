@@ -7,9 +7,9 @@ For lines that pass the checks of `dualtalk.audio.alignment_checks` and for line
 bilabials recognised  share of the aligned p, b and m with one of hama's recogniser within 0.1 s
 recognised elsewhere  bilabials of hama without an aligned one within 0.1 s, relative to the aligned ones
 phones recognised     share of all aligned phones with the same phone of hama within 0.06 s
-closure level         median of the lowest level within each p, b, t, d, k and g, in decibels relative to the median
-                      level of the line's vowels
-burst                 median rise of the level from within a p, b, t, d, k or g before a vowel to the 40 ms after it
+closure level         median of the lowest level within each p, b, t, d, k and g, in decibels relative to the
+                      median level of the line's vowels
+burst                 median rise of the level from within a p, b, t, d, k or g before a vowel to the 40 ms after
 edge level            median level of the 50 ms before and after each stretch of words, relative to the vowels
 """
 
