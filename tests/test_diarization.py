@@ -9,7 +9,7 @@ import torch
 import yaml
 from pyannote.core import Annotation, Segment, Timeline
 
-from dualtalk.audio.diarization import PyannoteDiarizer, load_diarizer, relabel_by_first_turn
+from dualtalk.audio.diarization import THIRD_VOICE, PyannoteDiarizer, load_diarizer, relabel_by_first_turn
 from dualtalk.errors import SetupError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.rttm import read_rttm
@@ -76,14 +76,37 @@ def test_silence_and_hiss_give_no_label(diarize, samples):
 
 
 def test_embeddings_of_windows_of_any_length_are_unit_vectors():
-    from dualtalk.audio.speaker_embedding import SpeakerEmbedding
+    from dualtalk.audio.speaker_embedding import MELS, load_speaker_embedding
 
-    network = SpeakerEmbedding().eval()
     with torch.inference_mode():
-        for samples in (8000, 25_600):
-            vectors = network(torch.randn(3, 1, samples))
-            assert vectors.shape == (3, network.dimension)
+        for columns in (50, 160):
+            vectors = load_speaker_embedding()(torch.rand(3, columns, MELS))
+            assert vectors.shape == (3, 256)
             assert torch.allclose(vectors.norm(dim=1), torch.ones(3))
+
+
+def test_the_mel_spectrogram_is_that_of_torchaudio():
+    from dualtalk.audio.speaker_embedding import HOP_SAMPLES, MELS, WINDOW_SAMPLES, mel_spectrogram
+    from dualtalk.audio.third_party import melscale_fbanks
+
+    audio = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    filters = melscale_fbanks(201, 0.0, 8000.0, MELS, AUDIO_RATE_HZ, norm="slaney", mel_scale="slaney")
+    windows = torch.from_numpy(audio).unfold(0, WINDOW_SAMPLES, HOP_SAMPLES) * torch.hann_window(WINDOW_SAMPLES)
+    expected = torch.fft.rfft(windows).abs().square() @ filters
+    torch.testing.assert_close(mel_spectrogram(audio), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("voices", [2, 3])
+def test_a_third_voice_is_marked_and_only_a_third(voices):
+    from dualtalk.audio.default_diarizer import find_third_voice
+
+    rng = np.random.default_rng(0)
+    directions = np.linalg.qr(rng.standard_normal((16, 3)))[0].T
+    speaker = np.repeat(np.arange(voices), 20)
+    coarse = directions[speaker] + 0.1 * rng.standard_normal((len(speaker), 16))
+    third = find_third_voice(coarse, np.minimum(speaker, 1), np.arange(len(speaker)))
+    assert np.array_equal(third, speaker == 2) or np.array_equal(third, speaker == 1) == (voices == 3)
+    assert third.any() == (voices == 3)
 
 
 def test_the_viterbi_path_has_the_largest_score_of_all_paths():
@@ -106,10 +129,12 @@ def test_labels_are_in_the_order_of_the_first_turns():
     three[Segment(5, 9)] = "SPEAKER_00"
     three[Segment(1, 4)] = "SPEAKER_02"
     three[Segment(0, 0.5)] = "SPEAKER_01"
+    three[Segment(6, 7), "third"] = THIRD_VOICE
     ordered = relabel_by_first_turn(three)
     assert list(ordered.itertracks(yield_label=True)) == [
         (Segment(1, 4), "a0", "a"),
         (Segment(5, 9), "b0", "b"),
+        (Segment(6, 7), "third voice0", THIRD_VOICE),
     ]
     assert not relabel_by_first_turn(Annotation())
 

@@ -20,7 +20,7 @@ from dualtalk.cli import app
 from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.head import load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS, arkit_from_motion
-from dualtalk.render.encode import ffmpeg_path
+from dualtalk.io.ffmpeg import ffmpeg_path
 from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.webpages.viewer import write_viewer
 from dualtalk.webpages.viewer_audio import encode_stereo_aac

@@ -5,8 +5,9 @@ from jaxtyping import Bool, Float32
 from pyannote.core import Segment, Timeline
 from scipy.ndimage import uniform_filter1d
 
-from dualtalk.core import Conversation
+from dualtalk.core import Conversation, speaking_frames
 from dualtalk.geometry.masks import runs
+from dualtalk.io.audio_map import audio_blocks
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 # Fewer frames give no reliable median.
@@ -15,6 +16,9 @@ FEWEST_FRAMES = 10
 SILENCE = 1e-10
 # A channel that is softer than the other by this much contains crosstalk, not the own voice.
 CROSSTALK_DB = 12.0
+# Where the crosstalk is louder: this much more than its median level, but always below the level of the other
+# voice.
+CROSSTALK_MARGIN_DB, LOUDEST_CROSSTALK_DB = 3.0, -3.0
 CROSSTALK_WINDOW_S = 0.2
 SHORTEST_SPEECH_S = 0.12
 
@@ -48,12 +52,25 @@ def crosstalk_db(conversation: Conversation) -> tuple[float, float]:
 
 
 def without_crosstalk(
-    speech: Timeline, own: Float32[np.ndarray, "sample"], other: Float32[np.ndarray, "sample"]
+    speech: Timeline,
+    own: Float32[np.ndarray, "sample"],
+    other: Float32[np.ndarray, "sample"],
+    other_speech: Timeline | None = None,
 ) -> Timeline:
-    """Remove the frames from `speech` in which the other channel is far louder, so that this one has crosstalk."""
+    """Remove the frames from `speech` in which the other channel is far louder, so that this one has crosstalk.
+
+    "Far louder" is 12 dB. If `other_speech` is given, it is less where the other voice leaks into this channel at
+    a higher level than that.
+    """
     window_frames = round(CROSSTALK_WINDOW_S * MOTION_FPS)
+    limit_db = CROSSTALK_DB
+    if other_speech is not None:
+        masks = (speaking_frames(spans, len(own) // SAMPLES_PER_FRAME) for spans in (speech, other_speech))
+        leak_db = leakage_db(own, other, *masks)
+        if np.isfinite(leak_db):
+            limit_db = min(CROSSTALK_DB, -min(leak_db + CROSSTALK_MARGIN_DB, LOUDEST_CROSSTALK_DB))
     power = [uniform_filter1d(_mean_square(audio), window_frames) + SILENCE for audio in (own, other)]
-    softer = 10 * np.log10(power[1] / power[0]) > CROSSTALK_DB
+    softer = 10 * np.log10(power[1] / power[0]) > limit_db
     crosstalk = Timeline([Segment(first / MOTION_FPS, end / MOTION_FPS) for first, end in runs(softer)])
     kept = speech.extrude(crosstalk) if crosstalk else speech
     return Timeline([span for span in kept if span.duration >= SHORTEST_SPEECH_S])
@@ -61,4 +78,8 @@ def without_crosstalk(
 
 def _mean_square(audio: np.ndarray) -> np.ndarray:
     """(frame,) mean square of whole frames."""
-    return np.square(audio.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)
+    powers = [
+        np.square(block.reshape(-1, SAMPLES_PER_FRAME), dtype=np.float64).mean(axis=1)
+        for _, (block,) in audio_blocks(audio)
+    ]
+    return np.concatenate(powers or [np.zeros(0)])

@@ -5,24 +5,24 @@
     ['a', 'b']
 
 A diarizer takes 16 kHz mono audio and returns a `pyannote.core.Annotation` with the labels "a" and "b"; "a" speaks
-first. With one speaker there is only the label "a"; without speech the annotation is empty.
+first. With one speaker there is only the label "a"; without speech the annotation is empty. The label "third
+voice" may mark the part of their speech that is likely a third person's.
 """
 
 import os
-import re
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 from pyannote.core import Annotation
 
 from dualtalk.core import PARTY
 from dualtalk.errors import SetupError
+from dualtalk.io.given_files import check_diarizer
 from dualtalk.timebase import AUDIO_RATE_HZ
 
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+# Label of the part of the two people's speech that is likely a third person's.
+THIRD_VOICE = "third voice"
 
 
 @runtime_checkable
@@ -49,13 +49,13 @@ def load_diarizer(name: str | os.PathLike = "default", token: str | None = None)
         The pipeline does not exist or cannot be loaded.
     """
     if str(name) == "default":
-        from dualtalk.audio.default_diarizer import TwoSpeakerDiarization
+        # Deferred: it loads the network.
+        from dualtalk.audio.default_diarizer import diarize_two_speakers
 
-        return PyannoteDiarizer(TwoSpeakerDiarization())
+        return lambda audio: relabel_by_first_turn(diarize_two_speakers(audio))
+    check_diarizer(name)
     from dualtalk.audio.third_party import Pipeline
 
-    if not Path(name).exists() and not HUB_NAME.fullmatch(str(name)):
-        raise SetupError(f"no diarizer at {name}; wanted default, the path of a config.yaml, or a hub name")
     try:
         pipeline = Pipeline.from_pretrained(str(name), token=token)
     except Exception as error:
@@ -87,6 +87,9 @@ class PyannoteDiarizer:
     def __call__(self, audio: Float32[np.ndarray, "sample"]) -> Annotation:
         if not audio.any():
             return Annotation()
+        # Deferred: recordings with one person per channel need no diarizer.
+        import torch
+
         file = {"waveform": torch.tensor(audio)[None], "sample_rate": AUDIO_RATE_HZ}
         output = self.pipeline(file, **self.options)
         return relabel_by_first_turn(getattr(output, "speaker_diarization", output))
@@ -97,10 +100,11 @@ def relabel_by_first_turn(annotation: Annotation) -> Annotation:
 
     Of more than two speakers, the two with the most speech are kept.
     """
-    longest = [label for label, _ in annotation.chart()[: len(PARTY)]]
-    first_to_last = sorted(longest, key=lambda label: annotation.label_timeline(label).extent().start)
+    people = [label for label, _ in annotation.chart() if label != THIRD_VOICE]
+    first_to_last = sorted(people[: len(PARTY)], key=lambda label: annotation.label_timeline(label).extent().start)
     ordered = Annotation()
-    for name, label in zip(PARTY, first_to_last, strict=False):
+    names = dict(zip(first_to_last, PARTY, strict=False))
+    for label, name in {**names, THIRD_VOICE: THIRD_VOICE}.items():
         for track, span in enumerate(annotation.label_timeline(label).support()):
             ordered[span, f"{name}{track}"] = name
     return ordered

@@ -30,21 +30,9 @@ def _prepared() -> Iterator[None]:
 
 
 with _prepared():
-    from pyannote.audio import Inference, Model, Pipeline
+    from pyannote.audio import Pipeline
     from pyannote.audio.core.task import Problem, Resolution, Specifications
-    from pyannote.audio.pipelines.clustering import KMeansClustering
     from torchaudio.functional import melscale_fbanks
-    from torchaudio.transforms import GriffinLim, MelSpectrogram
+    from torchaudio.transforms import GriffinLim
 
-__all__ = [
-    "GriffinLim",
-    "Inference",
-    "KMeansClustering",
-    "MelSpectrogram",
-    "Model",
-    "Pipeline",
-    "Problem",
-    "Resolution",
-    "Specifications",
-    "melscale_fbanks",
-]
+__all__ = ["GriffinLim", "Pipeline", "Problem", "Resolution", "Specifications", "melscale_fbanks"]

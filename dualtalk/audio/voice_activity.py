@@ -16,13 +16,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dualtalk.geometry.masks import runs
+from dualtalk.io.audio_map import audio_blocks
 from dualtalk.timebase import AUDIO_RATE_HZ
 
 CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 CHUNK_S = CHUNK_SAMPLES / AUDIO_RATE_HZ
-# Chunks per batch, about two minutes of audio: bounds memory at a small overhead.
-CHUNKS_AT_ONCE = 4096
+# Chunks per batch, about half a minute of audio: bounds memory at a small overhead.
+CHUNKS_AT_ONCE = 1024
+LstmState = tuple[Tensor, Tensor]
 
 # silero-vad's defaults (get_speech_timestamps): speech starts above the first threshold and ends below the second;
 # silences shorter than 0.1 s do not end it.
@@ -58,13 +60,17 @@ class VoiceActivityNet(nn.Module):
         self.head = nn.Conv1d(128, 1, 1)
 
     def forward(self, audio: Float[Tensor, "sample"]) -> Float[Tensor, "chunk"]:
-        padding = (CONTEXT_SAMPLES, -len(audio) % CHUNK_SAMPLES)
+        return self.continue_from(None, nn.functional.pad(audio, (CONTEXT_SAMPLES, 0)))[0]
+
+    def continue_from(
+        self, state: LstmState | None, audio: Float[Tensor, "sample"]
+    ) -> tuple[Float[Tensor, "chunk"], LstmState]:
+        """Probabilities of the next chunks, and the state after them. `audio` begins with 64 samples before
+        them."""
+        padding = (0, -(len(audio) - CONTEXT_SAMPLES) % CHUNK_SAMPLES)
         chunks = nn.functional.pad(audio, padding).unfold(0, CONTEXT_SAMPLES + CHUNK_SAMPLES, CHUNK_SAMPLES)
-        state, probabilities = None, []
-        for some in chunks.split(CHUNKS_AT_ONCE):
-            hidden, state = self.memory(self.encode(some)[None], state)
-            probabilities.append(self.head(hidden.mT.relu())[0, 0].sigmoid())
-        return torch.cat(probabilities)
+        hidden, state = self.memory(self.encode(chunks)[None], state)
+        return self.head(hidden.mT.relu())[0, 0].sigmoid(), state
 
     def encode(self, chunks: Float[Tensor, "chunk sample"]) -> Float[Tensor, "chunk 128"]:
         padded = nn.functional.pad(chunks[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
@@ -82,10 +88,14 @@ def _network() -> VoiceActivityNet:
 
 def speech_probability(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "chunk"]:
     """Probability of speech for each 32 ms of 16 kHz audio; the last chunk is padded with silence."""
-    if not len(audio):
-        return np.zeros(0, np.float32)
+    network, state, probabilities = _network(), None, [np.zeros(0, np.float32)]
+    before = np.zeros(CONTEXT_SAMPLES, np.float32)
     with torch.inference_mode():
-        return _network()(torch.tensor(audio)).numpy()
+        for _, (block,) in audio_blocks(audio, samples=CHUNKS_AT_ONCE * CHUNK_SAMPLES):
+            some, state = network.continue_from(state, torch.from_numpy(np.concatenate([before, block])))
+            probabilities.append(some.numpy())
+            before = np.array(block[-CONTEXT_SAMPLES:])
+    return np.concatenate(probabilities)
 
 
 def detect_speech(audio: Float32[np.ndarray, "sample"]) -> Timeline:

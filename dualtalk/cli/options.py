@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dualtalk.choices import Mode, RendererName, ViewName
+from dualtalk.errors import InputError
 
 HeadOption = Annotated[
     str, typer.Option(help="[bold]open[/] (bundled), or the path of a FLAME file that you have.")
@@ -41,6 +42,13 @@ WorkersOption = Annotated[
     typer.Option(min=0, show_default="all cores", help="Worker processes; the result is the same for any number."),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
+StartOption = Annotated[
+    str | None,
+    typer.Option("--from", show_default="the beginning", metavar="TIME", help="Seconds, or minutes as 1:30."),
+]
+EndOption = Annotated[
+    str | None, typer.Option("--to", show_default="the end", metavar="TIME", help="Where the part ends.")
+]
 ResultFolder = Annotated[
     Path, typer.Option(show_default=False, metavar="DIR", help="Folder to write the results to.")
 ]
@@ -48,3 +56,43 @@ StoreFolder = Annotated[Path, typer.Option(show_default=False, metavar="DIR", he
 SimulatedFolder = Annotated[
     Path, typer.Argument(metavar="DIR", show_default=False, help="A folder that dualtalk simulate wrote.")
 ]
+
+
+def parse_span(start: str | None, end: str | None) -> tuple[float, float | None]:
+    """Start and end of a part in seconds, from `--from` and `--to`; the end is None for the end of the recording.
+
+    Raises
+    ------
+    InputError
+        One is no time, or the end is not after the start.
+    """
+    start_s = 0.0 if start is None else _seconds("--from", start)
+    end_s = None if end is None else _seconds("--to", end)
+    if end_s is not None and end_s <= start_s:
+        raise InputError(f"the part from {start_s:g} s to {end_s:g} s is empty; are --from and --to exchanged?")
+    return start_s, end_s
+
+
+def _seconds(option: str, text: str) -> float:
+    """Seconds of "90", "1:30" or "0:01:30"."""
+    parts = text.split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = []
+    if not values or len(values) > 3 or not all(0 <= value < float("inf") for value in values):
+        raise InputError(f"{option} is {text!r}; wanted seconds such as 90, or a time such as 1:30")
+    return sum(value * 60**power for power, value in enumerate(reversed(values)))
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Channel numbers of "1,2" or "3".
+
+    Raises
+    ------
+    InputError
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--channels is {text!r}; wanted channel numbers such as 1,2")
+    return tuple(int(part) for part in parts)

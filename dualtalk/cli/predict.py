@@ -10,6 +10,7 @@ import dualtalk
 from dualtalk.choices import Protocol
 from dualtalk.cli.options import ModelOption, ModeOption, MotionSeedOption, OverwriteOption
 from dualtalk.io.atomic import write_text
+from dualtalk.io.given_files import check_model, check_store
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "prediction.json"
@@ -38,6 +39,8 @@ def predict(
 
     Example: [bold]dualtalk predict stores/dualtalk --model runs/duet/model.safetensors --out ours[/]
     """
+    check_store(store)
+    check_model(model)
     inputs = [store, Path(model)]
     with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=inputs) as folder:
         from dualtalk.cli.progress import Stages

@@ -7,7 +7,8 @@ import typer
 
 from dualtalk.choices import SplitScheme
 from dualtalk.cli.options import DiarizerOption, OverwriteOption, StoreFolder, TokenOption, WorkersOption
-from dualtalk.corpora import corpora_help
+from dualtalk.corpora import ALIASES, CORPORA, corpora_help
+from dualtalk.io.given_files import check_diarizer, check_folder, check_new_folder
 
 
 def prepare(
@@ -38,6 +39,11 @@ def prepare(
     The same command resumes a run that was interrupted. A clip that cannot be
     used is left out and listed with the reason in rejected.csv.
     """
+    if ALIASES.get(corpus, corpus) not in CORPORA:
+        CORPORA[corpus]
+    check_folder(source, "the folder of a corpus")
+    check_diarizer(diarizer)
+    check_new_folder(out)
     from dualtalk.cli.build_store import build
     from dualtalk.parallel import available_cores
     from dualtalk.preprocess import prepare as preparation

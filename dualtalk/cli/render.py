@@ -7,6 +7,8 @@ import typer
 
 from dualtalk.cli.options import HeadOption, OverwriteOption, RendererOption, ViewOption
 from dualtalk.cli.output_file import output_file
+from dualtalk.io.audio_file import check_audio_file
+from dualtalk.io.given_files import check_head, check_motion_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +36,11 @@ def render(
     Example: [bold]dualtalk render a.npz b.npz --audio a.wav b.wav --out dialogue.mp4[/]
     """
     locked = output_file(out, (".mp4",), overwrite=overwrite)
+    check_head(head)
+    for path in (a, b):
+        check_motion_file(path)
+    for path in audio or ():
+        check_audio_file(path)
     from dualtalk.audio.voice_activity import detect_speech
     from dualtalk.cli.progress import Stages
     from dualtalk.core import Conversation, HeadMotion, Participant

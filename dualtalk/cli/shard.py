@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dualtalk.cli.options import OverwriteOption
+from dualtalk.io.given_files import check_store
 
 
 def shard(
@@ -20,6 +21,7 @@ def shard(
 
     Example: [bold]dualtalk shard stores/dualtalk --out shards/dualtalk[/]
     """
+    check_store(source)
     from dualtalk.data import write_shards
     from dualtalk.store import open_store
 

@@ -8,6 +8,7 @@ import typer
 
 from dualtalk.cli.options import (
     DiarizerOption,
+    EndOption,
     HeadOption,
     ModelOption,
     ModeOption,
@@ -15,8 +16,11 @@ from dualtalk.cli.options import (
     OverwriteOption,
     RendererOption,
     ResultFolder,
+    StartOption,
     TokenOption,
     ViewOption,
+    parse_channels,
+    parse_span,
 )
 
 
@@ -27,7 +31,7 @@ def simulate(
             metavar="AUDIO",
             show_default=False,
             help="A mono recording of two people, a stereo recording with one person per channel, or, with "
-            "AUDIO2, the first person alone.",
+            "AUDIO2, the first person alone. Any sound or video file.",
         ),
     ],
     out: ResultFolder,
@@ -42,6 +46,16 @@ def simulate(
     renderer: RendererOption = "auto",
     diarizer: DiarizerOption = "default",
     token: TokenOption = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            metavar="N[,N]",
+            help="Channels of AUDIO to use, from 1: two with one person each, or one with both.",
+        ),
+    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Render no video and no stills.")] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -56,6 +70,8 @@ def simulate(
     # Users wait for the imports too.
     start_s = time.perf_counter()
     paths = [audio] if audio2 is None else [audio, audio2]
+    span_s = parse_span(start, end)
+    chosen = None if channels is None else parse_channels(channels)
     from dualtalk.cli.progress import Stages
     from dualtalk.simulation.options import SimulationOptions
     from dualtalk.simulation.pipeline import simulate_to_folder
@@ -69,6 +85,9 @@ def simulate(
         renderer=renderer,
         diarizer=diarizer,
         video=not no_video,
+        channels=chosen,
+        start_s=span_s[0],
+        end_s=span_s[1],
     )
     with Stages() as stages:
         report = simulate_to_folder(paths, out, options, token=token, overwrite=overwrite, stage=stages.stage)

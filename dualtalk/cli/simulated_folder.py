@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
+from dualtalk.io.given_files import check_motion_file
 
 
 def refuse_without_motion(source: Path, people: Sequence[str] = PARTY, slip: str = "") -> None:
@@ -15,6 +16,9 @@ def refuse_without_motion(source: Path, people: Sequence[str] = PARTY, slip: str
     if not source.is_dir():
         inside = "; give the folder it is in" if source.is_file() else ""
         raise InputError(f"no folder at {source}; wanted one that dualtalk simulate wrote{inside}")
+    for name in people:
+        if (source / f"{name}.npz").is_file():
+            check_motion_file(source / f"{name}.npz")
     present = [name for name in PARTY if (source / f"{name}.npz").is_file()]
     missing = [f"{name}.npz" for name in people if name not in present]
     if missing:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dualtalk.cli.options import OverwriteOption, StoreFolder, WorkersOption
+from dualtalk.io.given_files import check_folder, check_new_folder, check_store
 
 
 def synthesize(
@@ -51,6 +52,11 @@ def synthesize(
 
     Needs flite and espeak-ng (sudo apt-get install flite espeak-ng).
     """
+    if animate is not None:
+        check_store(animate)
+    if kokoro_dir is not None:
+        check_folder(kokoro_dir, "the folder of Kokoro's voices, which scripts/fetch_kokoro.py makes")
+    check_new_folder(out)
     from dualtalk import synthesis
     from dualtalk.cli.build_store import build
     from dualtalk.parallel import available_cores

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dualtalk.errors import InputError
+
 
 def train(
     config: Annotated[
@@ -34,6 +36,8 @@ def train(
     --model takes. The same command resumes a run that was interrupted. See
     docs/training.md.
     """
+    if not config.is_file():
+        raise InputError(f"no config at {config}; configs/train has one for each model")
     import logging
 
     from dualtalk.data.distributed import rank

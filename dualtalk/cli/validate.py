@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dualtalk.io.given_files import check_folder, check_store
+
 LISTED_ERRORS = 20
 
 
@@ -20,6 +22,10 @@ def validate(
 
     Example: [bold]dualtalk validate stores/dualtalk[/]
     """
+    if corpus is None:
+        check_store(folder)
+    else:
+        check_folder(folder, "the folder of a corpus")
     from dualtalk.cli.progress import Stages
     from dualtalk.corpora import get_corpus
     from dualtalk.errors import InputError

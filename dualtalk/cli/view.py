@@ -9,6 +9,7 @@ from dualtalk.choices import PARTY
 from dualtalk.cli.options import HeadOption, OverwriteOption, SimulatedFolder
 from dualtalk.cli.output_file import output_file
 from dualtalk.cli.simulated_folder import refuse_without_motion
+from dualtalk.io.given_files import check_head
 
 if TYPE_CHECKING:
     from dualtalk.io.clip_files import ClipFiles
@@ -31,6 +32,7 @@ def view(
     The page is one file: a double click opens it, and it needs no network.
     docs/viewer.md describes the page.
     """
+    check_head(head)
     refuse_without_motion(source)
     out = out or source / PAGE
     locked = output_file(out, (".html", ".htm"), overwrite=overwrite)

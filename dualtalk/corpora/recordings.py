@@ -1,4 +1,5 @@
-"""The user's own recordings: a folder of sound files, each a conversation or one person of a conversation.
+"""The user's own recordings: a folder of sound or video files, each a conversation or one person of a
+conversation.
 
 * A mono file is a conversation on one channel; diarization separates the speakers.
 * A stereo file is a conversation with one person a channel.
@@ -18,7 +19,25 @@ from dualtalk.corpora.corpus import Clip, ClipData, Corpus, require_folder
 from dualtalk.errors import InputError
 from dualtalk.io.names import file_safe_name
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".m4a")
+SUFFIXES = (
+    *(
+        ".wav",
+        ".flac",
+        ".mp3",
+        ".ogg",
+        ".opus",
+        ".aiff",
+        ".aif",
+        ".m4a",
+        ".m4b",
+        ".aac",
+        ".wma",
+        ".amr",
+        ".caf",
+        ".mka",
+    ),
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".3gp", ".wmv", ".flv", ".mpg", ".ts"),
+)
 TABLE = "recordings.csv"
 PERSON_SUFFIX = re.compile(
     r"^(?P<recording>.+)[_\-. ](?P<person>a|b|1|2|left|right|speaker1|speaker2)$", re.IGNORECASE

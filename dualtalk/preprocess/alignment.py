@@ -55,7 +55,13 @@ def align_tracks(tracks: tuple[PersonTrack, PersonTrack], name: str, space: Spac
         notes.append(f"trimmed by up to {trimmed_frames:.1f} frames")
     a, b = (_trim(track, motion.motion, frames) for track, motion in zip(tracks, motions, strict=True))
     a, b = (
-        person if track.speech is not None else replace(person, speech=_detect_speech(person, other))
+        person if track.speech is not None else replace(person, speech=detect_speech(person.audio))
+        for track, person in zip(tracks, (a, b), strict=True)
+    )
+    a, b = (
+        person
+        if track.speech is not None
+        else replace(person, speech=without_crosstalk(person.speech, person.audio, other.audio, other.speech))
         for track, person, other in zip(tracks, (a, b), (b, a), strict=True)
     )
     conversation = Conversation(a, b, name=name)
@@ -106,10 +112,6 @@ def _trim(track: PersonTrack, motion: HeadMotion | None, frames: int) -> Partici
     clip = Segment(0, frames / MOTION_FPS)
     speech = Timeline([segment & clip for segment in track.speech or () if segment & clip])
     return Participant(audio, speech, None if motion is None else motion[:frames])
-
-
-def _detect_speech(person: Participant, other: Participant) -> Timeline:
-    return without_crosstalk(detect_speech(person.audio), person.audio, other.audio)
 
 
 def _first_frames(arrays: Mapping[str, np.ndarray], frames: int) -> dict[str, np.ndarray]:

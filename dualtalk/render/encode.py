@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import soundfile
 from jaxtyping import Float32, UInt8
 
-from dualtalk.errors import DualTalkError, InputError, SetupError
+from dualtalk.errors import DualTalkError, InputError
 from dualtalk.io.atomic import written_whole
+from dualtalk.io.ffmpeg import ffmpeg_path
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -88,17 +88,3 @@ def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
         *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(VIDEO_QUALITY_CRF)),
         *("-c:a", "aac", "-b:a", "128k", "-ar", str(AUDIO_OUT_HZ), "-movflags", "+faststart", str(out)),
     ]
-
-
-def ffmpeg_path() -> str:
-    """Path of the ffmpeg binary.
-
-    Raises
-    ------
-    SetupError
-        There is no ffmpeg.
-    """
-    try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise SetupError("no ffmpeg found; on Debian or Ubuntu: apt-get install ffmpeg") from error

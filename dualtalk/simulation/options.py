@@ -31,6 +31,10 @@ class SimulationOptions:
         "default", or a pyannote.audio pipeline by path or hub name; for mono recordings.
     video : bool
         Whether to render the video and the stills of the report.
+    channels : one or two ints, optional
+        Channels of the recording to use, from 1: two with one person each, or one with both.
+    start_s, end_s : float, float or None
+        The part of the recording to simulate; None for its end.
     """
 
     head: str = "open"
@@ -41,3 +45,6 @@ class SimulationOptions:
     renderer: RendererName = "auto"
     diarizer: str = "default"
     video: bool = True
+    channels: tuple[int, ...] | None = None
+    start_s: float = 0.0
+    end_s: float | None = None

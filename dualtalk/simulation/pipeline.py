@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualtalk.io.audio_file import check_audio_file
+from dualtalk.errors import InputError
+from dualtalk.io.audio_stream import open_audio
+from dualtalk.io.given_files import check_diarizer, check_head, check_model
 from dualtalk.io.result_folder import result_folder
 from dualtalk.progress import StageContext, TimedStages, log_stage
 from dualtalk.simulation.options import RECORD, RESULTS, SimulationOptions
@@ -58,7 +60,8 @@ def simulate_to_folder(
     Parameters
     ----------
     audio : path or two paths
-        A mono recording of two people, a stereo recording with one person per channel, or one file per person.
+        A mono recording of two people, a stereo recording with one person per channel, or one file per person:
+        sound or video files of any format that soundfile or ffmpeg decodes.
     out : path
         Folder for the results.
     options : SimulationOptions
@@ -80,11 +83,24 @@ def simulate_to_folder(
     paths = [Path(audio)] if isinstance(audio, str | os.PathLike) else [Path(path) for path in audio]
     stages = TimedStages(stage)
     with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=paths) as folder:
-        for path in paths:
-            check_audio_file(path)
+        _check(paths, options)
         # Deferred: it loads torch.
         from dualtalk.simulation.results import write_results
 
         conversation, notes = write_results(paths, folder, options, token, stages)
     files = tuple(Path(out) / name for name in RESULTS if (Path(out) / name).exists())
     return SimulationReport(conversation, files, notes, stages.timings_s)
+
+
+def _check(paths: Sequence[Path], options: SimulationOptions) -> None:
+    """Check what a user gives before seconds are spent on imports."""
+    check_head(options.head)
+    check_model(options.model)
+    check_diarizer(options.diarizer)
+    if options.end_s is not None and options.end_s <= options.start_s:
+        raise InputError(
+            f"the part from {options.start_s:g} s to {options.end_s:g} s is empty; are they exchanged?"
+        )
+    for path in paths:
+        with open_audio(path):
+            pass

@@ -52,7 +52,11 @@ def write_results(
                 renderer = opened.enter_context(closing(open_renderer(scene, options.renderer)))
             model = simulator.load_model_or_rules(options.model, head)
             recorded, notes = recording.conversation_from_recording(
-                paths, load_diarizer(options.diarizer, token=token)
+                paths,
+                load_diarizer(options.diarizer, token=token),
+                channels=options.channels,
+                start_s=options.start_s,
+                end_s=options.end_s,
             )
         with stages("Animating"):
             conversation = simulator.predict_motion(recorded, head, model, options.mode, options.seed)

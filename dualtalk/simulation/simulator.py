@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from dualtalk.core import Conversation, HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.head import Head, load_head, retarget
 from dualtalk.head.identity import draw_identity
+from dualtalk.io.given_files import check_model
 from dualtalk.models.checkpoint import DEFAULT, PretrainedModel, load_model
 from dualtalk.simulation.closed_loop import predict_closed_loop
 
@@ -97,10 +97,7 @@ def load_model_or_rules(model: str, head: Head | None = None) -> PretrainedModel
     """
     if model == RULES:
         return RULES
-    if model != DEFAULT and not Path(model).is_file():
-        raise InputError(
-            f"no model called {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors"
-        )
+    check_model(model)
     loaded = load_model(model)
     if head is not None:
         _require_head(loaded.space, head)

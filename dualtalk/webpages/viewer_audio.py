@@ -9,7 +9,8 @@ import soundfile
 from jaxtyping import Float32
 
 from dualtalk.errors import DualTalkError
-from dualtalk.render.encode import AUDIO_OUT_HZ, ffmpeg_path
+from dualtalk.io.ffmpeg import ffmpeg_path
+from dualtalk.render.encode import AUDIO_OUT_HZ
 from dualtalk.timebase import AUDIO_RATE_HZ
 
 BIT_RATE_BPS = 96_000
