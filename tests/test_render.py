@@ -11,6 +11,7 @@ from dualtalk.core import Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head import Region, load_head
 from dualtalk.render import draw_stills, render_stills, write_mesh
+from dualtalk.render.edges import MeshEdges
 from dualtalk.render.renderer import open_renderer
 from dualtalk.render.scene import APPEARANCES, Scene, camera_layout
 from dualtalk.render.surface import Normals, Surface
@@ -123,6 +124,62 @@ def test_the_same_motion_gives_the_same_bytes(head):
     conversation = _conversation()
     first, second = (render_stills(conversation, head, [0, 2], size=SIZE) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("renderer_name", ["moderngl", "pyrender"])
+def test_frames_of_a_video_are_those_drawn_one_by_one(head, renderer_name):
+    nodding = head.vertices(_motion(5)) + np.linspace(0, 0.02, 5, dtype=np.float32)[:, None, None]
+    pairs = list(zip(nodding, nodding[::-1], strict=True))
+    with closing(open_renderer(Scene(head, camera_layout("split"), size=SIZE), renderer_name)) as renderer:
+        video = list(renderer.frames(pairs))
+        single = [renderer.frame(*pair) for pair in pairs]
+    assert np.array_equal(video, single)
+    assert not np.array_equal(video[0], video[1])
+
+
+@pytest.mark.parametrize("view", ["split", "face-to-face"])
+def test_edges_are_as_smooth_as_with_sixteen_samples_a_pixel(head, view):
+    """A frame agrees with the same frame drawn four times as large and averaged."""
+    small, large = (Scene(head, camera_layout(view), size=(factor * 512, factor * 256)) for factor in (1, 4))
+    with closing(open_renderer(small, "moderngl")) as renderer:
+        image = renderer.frame(head.template, head.template)
+    with closing(open_renderer(large, "moderngl")) as renderer:
+        reference = renderer.frame(head.template, head.template).reshape(256, 4, 512, 4, 3).mean(axis=(1, 3))
+    difference = np.abs(image - reference)
+    assert difference.mean() < 0.5
+    # Without smooth edges, 0.6 to 0.9 % of the pixels differ by more than 24 grey levels.
+    assert (difference.max(axis=2) > 24).mean() < 0.003
+
+
+def test_silhouette_of_a_sphere_is_its_horizon():
+    import trimesh
+
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    vertices, faces = np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int32)
+    normals = Normals(faces, len(vertices)).of_faces(vertices)
+    edges = MeshEdges(faces, np.full(len(faces), Region.SKIN, np.uint8), np.zeros(len(vertices), bool))
+    ends = edges.discontinuous(vertices, normals, np.float32([0, 0, 4]))
+    assert len(ends) > 20
+    # A camera at distance 4 views the unit sphere's horizon at z = 1/4; edges are 0.15 long.
+    assert np.abs(ends[..., 2] - 0.25).max() < 0.15
+    angles = np.arctan2(*ends.mean(axis=1)[:, :2].T)
+    assert np.diff(np.sort(angles)).max() < 0.3
+
+
+def test_edges_between_regions_and_at_the_rim_are_discontinuous_when_visible():
+    vertices = np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    faces = np.int32([[0, 1, 2], [0, 2, 3]])
+    normals = Normals(faces, 4).of_faces(vertices)
+    one, two = (np.array(r, np.uint8) for r in ([Region.SKIN] * 2, [Region.SKIN, Region.LIPS]))
+    nothing, all_but_one = np.zeros(4, bool), np.arange(4) > 0
+    in_front, behind = np.float32([0.5, 0.5, 1]), np.float32([0.5, 0.5, -1])
+    for regions, hidden, camera_m, count in (
+        (one, nothing, in_front, 4),
+        (two, nothing, in_front, 5),
+        (two, nothing, behind, 0),
+        (two, all_but_one, in_front, 3),
+    ):
+        assert len(MeshEdges(faces, regions, hidden).discontinuous(vertices, normals, camera_m)) == count
 
 
 def test_nod_changes_only_its_own_side(head):

@@ -68,6 +68,17 @@ def test_video_has_every_frame_and_a_on_the_left(conversation, head, tmp_path):
     assert right < 0.01
 
 
+def test_draft_has_every_second_frame_and_the_whole_sound(conversation, head, tmp_path):
+    path = tmp_path / "draft.mp4"
+    calls = []
+    render_conversation(conversation, head, path, size=SIZE, draft=True, progress=lambda *done: calls.append(done))
+    assert calls[-1] == (FRAMES // 2, FRAMES // 2)
+    frames, duration_s = imageio_ffmpeg.count_frames_and_secs(path)
+    assert frames == FRAMES // 2
+    assert duration_s == pytest.approx(FRAMES / 25, abs=0.1)
+    assert len(_sound(path)) >= FRAMES * SAMPLES_PER_FRAME
+
+
 def test_video_of_one_frame(conversation, head, tmp_path):
     people = (
         Participant(person.audio[:SAMPLES_PER_FRAME], Timeline(), person.motion[:1])

@@ -27,6 +27,10 @@ ViewOption = Annotated[ViewName, typer.Option(help="One portrait per person, or 
 RendererOption = Annotated[
     RendererName, typer.Option(help="Renderer; [bold]auto[/] takes the fastest one that works.")
 ]
+DraftOption = Annotated[
+    bool,
+    typer.Option("--draft", help="A quick look: a video of half the size and half the frame rate."),
+]
 DiarizerOption = Annotated[
     str,
     typer.Option(

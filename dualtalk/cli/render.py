@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dualtalk.cli.options import HeadOption, OverwriteOption, RendererOption, ViewOption
+from dualtalk.cli.options import DraftOption, HeadOption, OverwriteOption, RendererOption, ViewOption
 from dualtalk.cli.output_file import output_file
 from dualtalk.io.audio_file import check_audio_file
 from dualtalk.io.given_files import check_head, check_motion_file
@@ -29,6 +29,7 @@ def render(
     head: HeadOption = "open",
     view: ViewOption = "split",
     renderer: RendererOption = "auto",
+    draft: DraftOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Render the motion of two people as a video.
@@ -47,6 +48,7 @@ def render(
     from dualtalk.errors import InputError
     from dualtalk.head import load_head
     from dualtalk.render import render_conversation
+    from dualtalk.render.video import DRAFT_SIZE, SIZE
 
     motions = [HeadMotion.load(path) for path in (a, b)]
     if motions[0].frames != motions[1].frames:
@@ -64,6 +66,8 @@ def render(
             out,
             view=view,
             renderer=renderer,
+            size=DRAFT_SIZE if draft else SIZE,
+            draft=draft,
             progress=progress,
         )
     print(f"{motions[0].duration_s:.1f} s in {out}")

@@ -8,6 +8,7 @@ import typer
 
 from dualtalk.cli.options import (
     DiarizerOption,
+    DraftOption,
     EndOption,
     HeadOption,
     ModelOption,
@@ -44,6 +45,7 @@ def simulate(
     seed: MotionSeedOption = 0,
     view: ViewOption = "split",
     renderer: RendererOption = "auto",
+    draft: DraftOption = False,
     diarizer: DiarizerOption = "default",
     token: TokenOption = None,
     channels: Annotated[
@@ -83,6 +85,7 @@ def simulate(
         seed=seed,
         view=view,
         renderer=renderer,
+        draft=draft,
         diarizer=diarizer,
         video=not no_video,
         channels=chosen,

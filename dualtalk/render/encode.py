@@ -19,13 +19,21 @@ from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS
 Image = UInt8[np.ndarray, "height width 3"]
 VIDEO_QUALITY_CRF = 20
 AUDIO_OUT_HZ = 48_000
+# A draft has every second frame.
+DRAFT_STEP = 2
 
 
 @contextmanager
 def open_video(
-    path: str | os.PathLike, size: tuple[int, int], voices: Float32[np.ndarray, "2 sample"]
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    voices: Float32[np.ndarray, "2 sample"],
+    *,
+    draft: bool = False,
 ) -> Iterator[Callable[[Image], None]]:
     """Yield a function that writes one frame; when the context ends, the video is at `path`.
+
+    A draft has every second frame, and is encoded for speed.
 
     Any exception inside the context, Ctrl-C included, terminates ffmpeg and leaves no file.
 
@@ -46,7 +54,10 @@ def open_video(
         with open(Path(folder) / "messages", "w+", encoding="utf-8") as messages:
             # A new session: Ctrl-C then reaches this process only, which terminates ffmpeg.
             process = subprocess.Popen(
-                _command(size, stereo, partial), stdin=subprocess.PIPE, stderr=messages, start_new_session=True
+                _command(size, stereo, partial, draft),
+                stdin=subprocess.PIPE,
+                stderr=messages,
+                start_new_session=True,
             )
             pipe = process.stdin
             assert pipe is not None  # because of stdin=PIPE
@@ -76,15 +87,17 @@ def _terminate(process: subprocess.Popen) -> None:
             process.stdin.close()
 
 
-def _command(size: tuple[int, int], stereo: Path, out: Path) -> list[str]:
+def _command(size: tuple[int, int], stereo: Path, out: Path, draft: bool) -> list[str]:
     width, height = size
+    rate = f"{MOTION_FPS}/{DRAFT_STEP if draft else 1}"
+    preset = "ultrafast" if draft else "veryfast"
     return [
         *(ffmpeg_path(), "-y", "-loglevel", "error"),
-        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(MOTION_FPS)),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate),
         *("-i", "pipe:0"),
         *("-i", str(stereo), "-map", "0:v", "-map", "1:a"),
         *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p"),
         *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
-        *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(VIDEO_QUALITY_CRF)),
+        *("-c:v", "libx264", "-preset", preset, "-crf", str(VIDEO_QUALITY_CRF)),
         *("-c:a", "aac", "-b:a", "128k", "-ar", str(AUDIO_OUT_HZ), "-movflags", "+faststart", str(out)),
     ]

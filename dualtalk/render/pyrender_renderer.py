@@ -6,7 +6,9 @@ the user set it (OSMesa needs PyOpenGL 3.1.10).
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import starmap
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -78,6 +80,11 @@ class PyrenderRenderer:
             self.renderer.viewport_width, self.renderer.viewport_height = columns.stop - columns.start, height
             image[:, columns], _ = self.renderer.render(scene)
         return image
+
+    def frames(
+        self, posed: Iterable[tuple[Float32[np.ndarray, "vertex 3"], Float32[np.ndarray, "vertex 3"]]]
+    ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        return starmap(self.frame, posed)
 
     def _mesh(self, vertices: np.ndarray, person: int):
         import pyrender

@@ -5,6 +5,7 @@ GL libraries are imported only by the two renderer modules, which this module im
 """
 
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -36,6 +37,18 @@ class Renderer(Protocol):
         -------
         (height, width, 3) uint8
             sRGB, top row first.
+        """
+        ...
+
+    def frames(
+        self, posed: Iterable[tuple[Float32[np.ndarray, "vertex 3"], Float32[np.ndarray, "vertex 3"]]]
+    ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Draw the frames of a video, which is faster than one by one: a renderer may begin the next frame early.
+
+        Parameters
+        ----------
+        posed : iterable of (a, b)
+            The posed heads of each frame, as for `frame`. Draw nothing else until the iterator ends.
         """
         ...
 

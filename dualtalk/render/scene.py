@@ -225,6 +225,11 @@ class Scene:
         """Matrix from a person's head coordinates to the world."""
         return self.camera_layout.placements[person].world_from_head(eye_midpoint_m(self.head))
 
+    def camera_from(self, viewport: Viewport, person: int) -> Float32[np.ndarray, "3"]:
+        """Position of a viewport's camera in a person's own head coordinates, metres."""
+        head_from_world = np.linalg.inv(self.world_from_head(person).astype(np.float64))
+        return (head_from_world @ (*viewport.camera.position_m, 1))[:3].astype(np.float32)
+
     def light_from(self, person: int, toward: tuple[float, float, float]) -> Float32[np.ndarray, "3"]:
         """Unit direction in the world toward a light, given relative to `person`.
 

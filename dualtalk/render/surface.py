@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
@@ -37,10 +37,17 @@ class Normals:
 
     def of(self, vertices: Float32[np.ndarray, "vertex 3"]) -> Float32[np.ndarray, "vertex 3"]:
         """Unit normals: the face normals around each vertex, weighted by face area."""
+        return self.smooth(self.of_faces(vertices))
+
+    def of_faces(self, vertices: Float32[np.ndarray, "vertex 3"]) -> Float32[np.ndarray, "face 3"]:
+        """Face normals, as long as twice the area of the face, in m^2."""
         first, second, third = np.take(np.ascontiguousarray(vertices.T), self.corners, axis=1).swapaxes(0, 1)
         (ux, uy, uz), (vx, vy, vz) = second - first, third - first
-        crosses = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
-        sums = self.vertex_from_face @ crosses
+        return np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
+
+    def smooth(self, of_faces: Float32[np.ndarray, "face 3"]) -> Float32[np.ndarray, "vertex 3"]:
+        """Unit normals of the vertices from the result of `of_faces`."""
+        sums = self.vertex_from_face @ of_faces
         lengths = np.sqrt(np.einsum("vc,vc->v", sums, sums))
         return sums / np.maximum(lengths, 1e-20)[:, None]
 
@@ -88,6 +95,12 @@ class Surface:
             alpha=_alpha(head)[source],
             iris=_iris(head)[source] * np.isin(regions, EYE_REGIONS)[:, None].astype(np.float32),
         )
+
+    def hidden_vertices(self) -> Bool[np.ndarray, "vertex"]:
+        """Whether no light reaches a vertex, neither with the mouth closed nor with it open."""
+        hidden = np.ones(self.source.max() + 1, bool)
+        hidden[self.source[self.ambient_occlusion > 0]] = False
+        return hidden
 
     def colours(self, appearance: Appearance) -> Float32[np.ndarray, "corner 4"]:
         """Linear RGB, darkened by ambient occlusion, and alpha; the mesh's faces decide what is iris."""

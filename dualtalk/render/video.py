@@ -1,7 +1,7 @@
 """Rendering a conversation to a video or to still images.
 
-One thread poses the vertices of the next frames and another writes frames to ffmpeg while this one renders. Memory
-use does not grow with the length of the conversation.
+One thread poses the vertices of the next frames and another writes frames to ffmpeg while this one renders; the
+renderer draws two frames at a time. Memory use does not grow with the length of the conversation.
 """
 
 import os
@@ -16,12 +16,13 @@ from dualtalk.core import PARTY, Conversation
 from dualtalk.errors import InputError
 from dualtalk.head import Head
 from dualtalk.progress import Progress
-from dualtalk.render.encode import open_video
+from dualtalk.render.encode import DRAFT_STEP, open_video
 from dualtalk.render.overlay import name_plates, speaking_levels
 from dualtalk.render.renderer import Renderer, RendererName, open_renderer
 from dualtalk.render.scene import APPEARANCES, Appearance, Scene, ViewName, camera_layout
 
 PosedVertices = Float32[np.ndarray, "frame vertex 3"]
+SIZE, DRAFT_SIZE = (1024, 512), (512, 256)
 CHUNK_FRAMES = 50
 
 
@@ -31,9 +32,10 @@ def render_conversation(
     path: str | os.PathLike,
     *,
     view: ViewName = "split",
-    size: tuple[int, int] = (1024, 512),
+    size: tuple[int, int] = SIZE,
     renderer: RendererName = "auto",
     appearances: tuple[Appearance, Appearance] = APPEARANCES,
+    draft: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Render both participants to a video: H.264 at 25 frames a second, A's voice left and B's right.
@@ -49,6 +51,8 @@ def render_conversation(
     size : (width, height) in pixels
     renderer : "auto", "moderngl" or "pyrender"
     appearances : (Appearance, Appearance)
+    draft : bool
+        Draw every second frame only, and encode for speed instead of quality; best with `DRAFT_SIZE`.
     progress : callable
         Called after each frame with the number of finished frames and of all frames.
 
@@ -62,7 +66,7 @@ def render_conversation(
     _check(conversation, head)
     scene = Scene(head, camera_layout(view), appearances, size)
     with closing(open_renderer(scene, renderer)) as opened:
-        draw_video(conversation, opened, path, progress=progress)
+        draw_video(conversation, opened, path, draft=draft, progress=progress)
 
 
 def render_stills(
@@ -71,7 +75,7 @@ def render_stills(
     frames: Sequence[int],
     *,
     view: ViewName = "split",
-    size: tuple[int, int] = (1024, 512),
+    size: tuple[int, int] = SIZE,
     renderer: RendererName = "auto",
     appearances: tuple[Appearance, Appearance] = APPEARANCES,
 ) -> list[UInt8[np.ndarray, "height width 3"]]:
@@ -99,20 +103,21 @@ def draw_video(
     renderer: Renderer,
     path: str | os.PathLike,
     *,
+    draft: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Draw a video with a renderer that is open and stays open; see `render_conversation`."""
-    scene = renderer.scene
-    _check(conversation, scene.head)
+    _check(conversation, renderer.scene.head)
     voices = np.stack([person.audio for person in conversation.participants])
-    with ThreadPoolExecutor(1) as writer, open_video(path, scene.size, voices) as write:
+    frames = range(0, conversation.frames, DRAFT_STEP if draft else 1)
+    with ThreadPoolExecutor(1) as writer, open_video(path, renderer.scene.size, voices, draft=draft) as write:
         pending: Future[None] | None = None
-        for done, image in enumerate(_rendered_frames(conversation, renderer), start=1):
+        for done, image in enumerate(_rendered_frames(conversation, renderer, frames), start=1):
             if pending:
                 pending.result()
             pending = writer.submit(write, image)
             if progress:
-                progress(done, conversation.frames)
+                progress(done, len(frames))
         if pending:
             pending.result()
 
@@ -127,7 +132,7 @@ def draw_stills(
     add_name_plates = _name_plate_painter(conversation, scene)
     images = []
     for frame in frames:
-        a, b = (vertices[0] for vertices in _posed_vertices(conversation, scene.head, slice(frame, frame + 1)))
+        a, b = (vertices[0] for vertices in _posed_vertices(conversation, scene.head, range(frame, frame + 1)))
         images.append(add_name_plates(renderer.frame(a, b), frame))
     return images
 
@@ -153,25 +158,31 @@ def _check(conversation: Conversation, head: Head) -> None:
             )
 
 
-def _posed_vertices(conversation: Conversation, head: Head, frames: slice) -> tuple[PosedVertices, PosedVertices]:
-    a, b = (head.vertices(person.required_motion[frames]) for person in conversation.participants)
+def _posed_vertices(conversation: Conversation, head: Head, frames: range) -> tuple[PosedVertices, PosedVertices]:
+    span = slice(frames.start, frames.stop, frames.step)
+    a, b = (head.vertices(person.required_motion[span]) for person in conversation.participants)
     return a, b
 
 
 def _rendered_frames(
-    conversation: Conversation, renderer: Renderer
+    conversation: Conversation, renderer: Renderer, frames: range
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    scene = renderer.scene
-    add_name_plates = _name_plate_painter(conversation, scene)
-    chunks = [slice(first, first + CHUNK_FRAMES) for first in range(0, conversation.frames, CHUNK_FRAMES)]
+    add_name_plates = _name_plate_painter(conversation, renderer.scene)
+    posed = _posed_ahead(conversation, renderer.scene.head, frames)
+    for frame, image in zip(frames, renderer.frames(posed), strict=True):
+        yield add_name_plates(image, frame)
+
+
+def _posed_ahead(conversation: Conversation, head: Head, frames: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The posed heads of each of `frames`; a thread poses the next chunk."""
+    chunks = [frames[first : first + CHUNK_FRAMES] for first in range(0, len(frames), CHUNK_FRAMES)]
     with ThreadPoolExecutor(1) as ahead:
-        next_chunk = ahead.submit(_posed_vertices, conversation, scene.head, chunks[0])
-        for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+        next_chunk = ahead.submit(_posed_vertices, conversation, head, chunks[0])
+        for following in [*chunks[1:], None]:
             posed = next_chunk.result()
             if following:
-                next_chunk = ahead.submit(_posed_vertices, conversation, scene.head, following)
-            for frame, (a, b) in enumerate(zip(*posed, strict=True), start=chunk.start):
-                yield add_name_plates(renderer.frame(a, b), frame)
+                next_chunk = ahead.submit(_posed_vertices, conversation, head, following)
+            yield from zip(*posed, strict=True)
 
 
 def _name_plate_painter(conversation: Conversation, scene: Scene) -> Callable:

@@ -27,6 +27,8 @@ class SimulationOptions:
     view : "split" or "face-to-face"
         One portrait per person, or both in one scene.
     renderer : "auto", "moderngl" or "pyrender"
+    draft : bool
+        A quick look: a video of half the size and half the frame rate.
     diarizer : str
         "default", or a pyannote.audio pipeline by path or hub name; for mono recordings.
     video : bool
@@ -43,6 +45,7 @@ class SimulationOptions:
     seed: int = 0
     view: ViewName = "split"
     renderer: RendererName = "auto"
+    draft: bool = False
     diarizer: str = "default"
     video: bool = True
     channels: tuple[int, ...] | None = None

@@ -48,7 +48,8 @@ def write_results(
             head = load_head(options.head)
             renderer = None
             if options.video:
-                scene = Scene(head, camera_layout(options.view))
+                size = video.DRAFT_SIZE if options.draft else video.SIZE
+                scene = Scene(head, camera_layout(options.view), size=size)
                 renderer = opened.enter_context(closing(open_renderer(scene, options.renderer)))
             model = simulator.load_model_or_rules(options.model, head)
             recorded, notes = recording.conversation_from_recording(
@@ -67,7 +68,7 @@ def write_results(
         if renderer:
             with stages("Rendering") as progress:
                 highlights = select_highlights(conversation, head, turns)
-                video.draw_video(conversation, renderer, folder / VIDEO, progress=progress)
+                video.draw_video(conversation, renderer, folder / VIDEO, draft=options.draft, progress=progress)
                 images = video.draw_stills(conversation, renderer, [one.frame for one in highlights])
                 stills = list(zip(highlights, images, strict=True))
     with stages("Measuring"):

@@ -1,29 +1,36 @@
-"""Measure the frame rate of each renderer: two heads, 1024 x 512, four samples per pixel, including readback.
+"""Compare the renderer with the multisampled one that it replaced: frames a second, and distance from a reference.
 
-Run: python experiments/render_speed/run.py
+Both take turns in one process, so that other load on the machine meets both.
+
+Run: python experiments/render_speed/run.py [--pictures FOLDER]
 """
 
+import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from multisampled import MultisampledRenderer
+from PIL import Image
 from pyannote.core import Timeline
 
 from dualtalk import Conversation, HeadMotion, Participant, load_head
 from dualtalk.head import Head
-from dualtalk.render import render_conversation
-from dualtalk.render.renderer import open_renderer
+from dualtalk.render import draw_video
+from dualtalk.render.moderngl_renderer import ModernGLRenderer
+from dualtalk.render.renderer import Renderer
 from dualtalk.render.scene import Scene, camera_layout
-from dualtalk.render.surface import Surface
+from dualtalk.render.video import DRAFT_SIZE, SIZE
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
-FRAMES = 250
-RENDERERS = ("moderngl", "pyrender")
+FRAMES, ROUNDS = 100, 3
 VIEWS = ("split", "face-to-face")
+# Frames with closed, half-open and open mouths.
+STILLS = (12, 30, 37, 41)
 
 
 def moving(phase_rad: float) -> HeadMotion:
@@ -44,71 +51,99 @@ def a_talk() -> Conversation:
     return Conversation(*(Participant(voice, Timeline(), moving(phase)) for phase in (0.0, 1.5)))
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Mean frames per second, and over the fastest 25 frames, which other load disturbs least. CPU time is summed
-    over the threads of this process, without ffmpeg's."""
-
-    mean_fps: float
-    best_fps: float
-    cpu_ms: float
-
-    @classmethod
-    def of(cls, work: Callable[[Callable[[], None]], None]) -> "Speed":
-        """`work` calls its argument after each frame."""
-        cpu_s = time.process_time()
-        stamps = [time.perf_counter()]
-        work(lambda: stamps.append(time.perf_counter()))
-        frames, spent = len(stamps) - 1, np.array(stamps)
-        best_s = (spent[MOTION_FPS:] - spent[:-MOTION_FPS]).min()
-        cpu_ms = 1000 * (time.process_time() - cpu_s) / frames
-        return cls(frames / (spent[-1] - spent[0]), MOTION_FPS / best_s, cpu_ms)
+def posed(talk: Conversation, head: Head) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(*(head.vertices(person.required_motion) for person in talk.participants), strict=True))
 
 
-def rendered(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
-    """Vertices, normals, rendering and readback."""
-    renderer = open_renderer(Scene(head, camera_layout(view)), renderer_name)
-    renderer.frame(head.template, head.template)
-
-    def work(frame_done: Callable[[], None]) -> None:
-        for first in range(0, FRAMES, MOTION_FPS):
-            span = slice(first, first + MOTION_FPS)
-            for pair in zip(*(head.vertices(person.motion[span]) for person in talk.participants), strict=True):
-                renderer.frame(*pair)
-                frame_done()
-
-    speed = Speed.of(work)
-    renderer.close()
-    return speed
-
-
-def encoded(talk: Conversation, head: Head, view: str, renderer_name: str) -> Speed:
-    """The complete video: rendering, name plates, H.264 and AAC."""
-    with tempfile.TemporaryDirectory() as folder:
+def speeds(talk: Conversation, head: Head, view: str) -> None:
+    """Print frames a second, as medians over the rounds, and the CPU time of this process (without ffmpeg)."""
+    pairs = posed(talk, head)
+    scene = Scene(head, camera_layout(view), size=SIZE)
+    small = Scene(head, camera_layout(view), size=DRAFT_SIZE)
+    fps, cpu_ms = defaultdict(list), defaultdict(list)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(MultisampledRenderer(scene)) as before,
+        closing(ModernGLRenderer(scene)) as after,
+        closing(ModernGLRenderer(small)) as draft,
+    ):
         path = Path(folder) / "film.mp4"
+        work = {
+            ("drawn", "before"): lambda: list(map(len, before.frames(pairs))),
+            ("drawn", "after"): lambda: list(map(len, after.frames(pairs))),
+            ("filmed", "before"): lambda: draw_video(talk, before, path),
+            ("filmed", "after"): lambda: draw_video(talk, after, path),
+            ("filmed", "draft"): lambda: draw_video(talk, draft, path, draft=True),
+        }
+        for round_number in range(ROUNDS + 1):
+            for key, task in work.items():
+                wall_s, cpu_s = time.perf_counter(), time.process_time()
+                task()
+                if round_number:
+                    fps[key].append(FRAMES / (time.perf_counter() - wall_s))
+                    cpu_ms[key].append(1000 * (time.process_time() - cpu_s) / FRAMES)
+    for what, which in work:
+        ratio = np.median(np.divide(fps[what, which], fps[what, "before"]))
+        figures = f"{np.median(fps[what, which]):.0f} | {np.median(cpu_ms[what, which]):.0f} | {ratio:.2f}"
+        print(f"| {what} | {view} | {which} | {figures} |", flush=True)
 
-        def work(frame_done: Callable[[], None]) -> None:
-            options = {"view": view, "renderer": renderer_name}
-            render_conversation(talk, head, path, **options, progress=lambda *_: frame_done())
 
-        return Speed.of(work)
+def reference(pairs: list[tuple[np.ndarray, np.ndarray]], head: Head, view: str) -> list[np.ndarray]:
+    """Frames drawn four times as large with four samples a pixel, averaged."""
+    width, height = SIZE
+    with closing(MultisampledRenderer(Scene(head, camera_layout(view), size=(4 * width, 4 * height)))) as large:
+        return [large.frame(*pairs[frame]).reshape(height, 4, width, 4, 3).mean(axis=(1, 3)) for frame in STILLS]
+
+
+class WithoutSmoothing(ModernGLRenderer):
+    """One sample a pixel, edges as they are."""
+
+    def _smooth(self, *args) -> None:
+        pass
+
+
+def distances(talk: Conversation, head: Head, view: str, pictures: Path | None) -> None:
+    """Print the difference of each renderer's frames from the reference and from the multisampled frames."""
+    pairs = posed(talk, head)
+    expected = reference(pairs, head, view)
+    images = {}
+    for which, renderer in (
+        ("before", MultisampledRenderer),
+        ("none", WithoutSmoothing),
+        ("after", ModernGLRenderer),
+    ):
+        opened: Renderer = renderer(Scene(head, camera_layout(view), size=SIZE))
+        with closing(opened):
+            images[which] = np.array([opened.frame(*pairs[frame]) for frame in STILLS], np.float32)
+        away, old = images[which] - expected, images[which] - images["before"]
+        rms = np.sqrt((away**2).mean())
+        far = (np.abs(away).max(axis=-1) > 24).mean()
+        print(
+            f"| {view} | {which} | {np.abs(away).mean():.2f} | {rms:.2f} | {far:.2%} | {np.abs(old).mean():.2f} |"
+        )
+    if pictures:
+        for which, frames in images.items():
+            Image.fromarray(frames[-1].astype(np.uint8)).save(pictures / f"{view}_{which}.png")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pictures", type=Path)
+    pictures = parser.parse_args().pictures
     head, talk = load_head("open"), a_talk()
-    Surface.of(head)
-    load = os.getloadavg()[0]
+    print(f"{len(head.template)} vertices, {len(head.faces)} faces a head; {os.cpu_count()} cores, ", end="")
     print(
-        f"{len(head.template)} vertices, {len(head.faces)} faces a head; {os.cpu_count()} cores, load {load:.1f}\n"
+        f"load {os.getloadavg()[0]:.1f}\n\n| what | view | renderer | frames/s | CPU ms a frame | times before |"
     )
-    print("| what | view | renderer | frames/s | frames/s, best second | CPU ms per frame |")
     print("|---|---|---|---|---|---|")
-    for measure in (rendered, encoded):
-        for view in VIEWS:
-            for renderer_name in RENDERERS:
-                speed = measure(talk, head, view, renderer_name)
-                figures = f"{speed.mean_fps:.0f} | {speed.best_fps:.0f} | {speed.cpu_ms:.0f}"
-                print(f"| {measure.__name__} | {view} | {renderer_name} | {figures} |", flush=True)
+    for view in VIEWS:
+        speeds(talk, head, view)
+    print(
+        "\n| view | smoothing | mean difference from the reference | RMS | pixels off by > 24 | mean from before |"
+    )
+    print("|---|---|---|---|---|---|")
+    for view in VIEWS:
+        distances(talk, head, view, pictures)
 
 
 if __name__ == "__main__":
