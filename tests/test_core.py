@@ -1,11 +1,14 @@
 """The shared types: round trips through files, layouts, and refused values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pyannote.core import Segment, Timeline
 
 from dualtalk.core import DUALTALK56, FULL62, Conversation, HeadMotion, Participant
 from dualtalk.errors import InputError
+from dualtalk.metrics.conversation_summary import spread_sample
 from dualtalk.timebase import SAMPLES_PER_FRAME
 
 
@@ -114,3 +117,24 @@ def test_swapping_roles_twice_is_the_identity():
     talk = Conversation(participant(seed=1), participant(seed=2))
     assert talk.swap_roles().a is talk.b
     assert talk.swap_roles().swap_roles().a is talk.a
+
+
+def test_an_excerpt_keeps_what_lies_in_it_at_times_from_its_start():
+    people = [replace(participant(seed=seed), motion=motion(seed=seed)) for seed in (0, 1)]
+    part = Conversation(*people).excerpt(0.2, 0.6)
+    assert part.frames == 10
+    assert np.array_equal(part.a.audio, people[0].audio[5 * SAMPLES_PER_FRAME : 15 * SAMPLES_PER_FRAME])
+    assert np.array_equal(part.b.motion.coefficients, people[1].motion.coefficients[5:15])
+    assert part.a.speech_segments == [[0.0, 0.3]]
+    assert Conversation(*people).excerpt(0.5).frames == 8
+    with pytest.raises(InputError, match=r"lasts 0\.8 s"):
+        Conversation(*people).excerpt(5.0)
+
+
+def test_the_speech_that_is_measured_is_spread_over_the_conversation():
+    speech = Timeline([Segment(second, second + 0.5) for second in range(100)])
+    chosen = spread_sample(speech, 10.0)
+    assert sum(span.duration for span in chosen) == pytest.approx(10.0)
+    assert chosen[0].start < 10
+    assert chosen[-1].start > 90
+    assert spread_sample(speech, 1000.0) == speech

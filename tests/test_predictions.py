@@ -17,6 +17,7 @@ from dualtalk.models.audio_encoders import CausalLogMel
 from dualtalk.models.baselines import Mirror, StaticPose
 from dualtalk.models.checkpoint import PretrainedModel, save_model
 from dualtalk.models.duet import Duet, DuetConfig
+from dualtalk.models.interface import roll_out
 from dualtalk.models.peng2025 import Peng2025, Peng2025Config, load_peng2025
 from dualtalk.simulation import simulate
 from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
@@ -62,6 +63,22 @@ def test_partner_given_prediction_equals_teacher_forcing(store, coefficients):
         whole = trained.model(torch.from_numpy(audio)[None], torch.from_numpy(known)[None])[0].numpy()
     for person, wanted in zip(answered.participants, whole, strict=True):
         assert np.allclose(person.motion.coefficients, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["mean", "sample"])
+def test_a_closed_loop_that_reads_block_by_block_is_the_roll_out_of_the_whole(store, mode, monkeypatch):
+    monkeypatch.setattr("dualtalk.simulation.closed_loop.ENCODER_CHUNK_FRAMES", 7)
+    talk, trained = store.conversation("test000"), small_duet()
+    blocks = predict_closed_loop(talk, trained, mode, seed=3)
+    audio = torch.from_numpy(np.stack([person.audio for person in talk.participants]))[None]
+    noise = None
+    if mode == "sample":
+        streams = [np.random.default_rng(own) for own in talk.participant_seeds(3)]
+        noise = torch.from_numpy(np.stack([rng.standard_normal((30, 62), np.float32) for rng in streams]))[None]
+    with torch.inference_mode():
+        whole = roll_out(trained.model, audio, noise=noise)[0].numpy()
+    for person, expected in zip(blocks.participants, whole, strict=True):
+        np.testing.assert_allclose(person.motion.coefficients, expected, atol=1e-5)
 
 
 def test_a_non_causal_network_predicts_by_both_protocols(store):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 from pyannote.core import Annotation, Segment, Timeline
+from scipy.io import wavfile
 
 from dualtalk.audio.crosstalk import without_crosstalk
 from dualtalk.audio.diarization import THIRD_VOICE
@@ -12,7 +13,7 @@ from dualtalk.audio.speaker_masking import separate
 from dualtalk.audio.voice_activity import detect_speech
 from dualtalk.core import speaking_frames
 from dualtalk.errors import InputError
-from dualtalk.io.audio_file import read_wave
+from dualtalk.io.audio_file import map_wave, read_wave, write_wave
 from dualtalk.io.audio_map import audio_blocks, map_audio
 from dualtalk.io.rttm import read_rttm
 from dualtalk.timebase import AUDIO_RATE_HZ, sample_at
@@ -187,6 +188,13 @@ def test_long_audio_is_passed_over_in_blocks_without_a_change():
     assert passed == [(0, [3, 3, 3]), (3, [5, 5, 5]), (6, [5, 5])]
     assert one.tolist() == [3, 3, 3, 5, 5, 5, 5, 5]
     assert not len(map_audio(iter([]), 1)[0])
+
+
+def test_a_wave_file_has_the_bytes_that_scipy_writes(tmp_path):
+    write_wave(tmp_path / "ours.wav", voice(0.1))
+    wavfile.write(tmp_path / "scipy.wav", AUDIO_RATE_HZ, voice(0.1))
+    assert (tmp_path / "ours.wav").read_bytes() == (tmp_path / "scipy.wav").read_bytes()
+    assert np.array_equal(map_wave(tmp_path / "ours.wav"), voice(0.1))
 
 
 def test_two_files_of_different_length_are_padded_with_a_note(tmp_path):

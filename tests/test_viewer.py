@@ -7,8 +7,11 @@ import re
 import shutil
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from dualtalk.render.scene import Scene, camera_layout
 from dualtalk.webpages.viewer import write_viewer
 from dualtalk.webpages.viewer_audio import encode_stereo_aac
 from dualtalk.webpages.viewer_presets import preset_data, presets
+from dualtalk.webpages.viewer_server import viewer_server
 
 FRAMES = 50
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -236,6 +240,46 @@ def test_flame_motion_needs_its_head_file_and_has_no_blendshape_curves(talk, fla
     data = data_of((tmp_path / "flame" / "viewer.html").read_text())
     assert not {curve["title"] for curve in data["curves"]} & set(ARKIT_UNITS)
     assert data["notes"]
+
+
+def test_long_conversations_are_shown_in_part_with_a_note(talk, folder, monkeypatch):
+    monkeypatch.setattr("dualtalk.webpages.viewer.LONGEST_PAGE_S", 1.0)
+    result = view(folder)
+    assert "shows the first 0:01 of 0:02" in result.stdout
+    assert data_of((folder / "viewer.html").read_text())["frames"] == 25
+    result = view(folder, "--overwrite", "--from", "0.4", "--to", "1.6")
+    assert "shows the first" not in result.stdout
+    data = data_of((folder / "viewer.html").read_text())
+    assert data["frames"] == 30
+    assert data["speech"] == {"a": [[0.0, 0.5]], "b": [[0.6, 1.2]]}
+    refused(view(folder, "--overwrite", "--from", "3"), "lasts 2.0 s")
+
+
+def test_parts_of_a_conversation_are_served_to_this_machine_only(talk, head, monkeypatch):
+    monkeypatch.setattr("dualtalk.webpages.viewer_server.PART_S", 1.2)
+    with viewer_server(talk, head, silent=True) as server, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.serve_forever)
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            with urlopen(f"{address}/") as answer:
+                first = answer.read().decode()
+            with urlopen(f"{address}/part/2") as answer:
+                second = answer.read().decode()
+            assert [data_of(page)["frames"] for page in (first, second)] == [30, 20]
+            assert '<a href="/part/2" aria-current="page">0:01</a>' in second
+            for path, host, status in (
+                ("/part/3", "localhost", 404),
+                ("/../secret", "localhost", 404),
+                ("/", "x", 403),
+            ):
+                request = Request(address + path, headers={"Host": f"{host}:{server.server_port}"})
+                with pytest.raises(HTTPError) as refusal:
+                    urlopen(request)
+                assert refusal.value.code == status
+                refusal.value.close()
+        finally:
+            server.shutdown()
+            running.result()
 
 
 def test_failed_write_leaves_the_previous_page(talk, head, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
+from dualtalk.io.audio_map import audio_blocks
 from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
 
 QUIETEST_DB = -80.0
@@ -35,10 +36,13 @@ def loudness_db(audio: Float32[np.ndarray, "sample"]) -> Float32[np.ndarray, "fr
 
     The power is smoothed over three frames. A partial last frame is padded with silence.
     """
-    power = _padded(audio, frames_for_samples(len(audio)) * SAMPLES_PER_FRAME).reshape(-1, SAMPLES_PER_FRAME)
-    mean_power = (power.astype(np.float64) ** 2).mean(axis=1)
-    if not len(mean_power):
+    if not len(audio):
         return np.zeros(0, np.float32)
+    powers = []
+    for _, (block,) in audio_blocks(audio):
+        whole = _padded(block, frames_for_samples(len(block)) * SAMPLES_PER_FRAME).reshape(-1, SAMPLES_PER_FRAME)
+        powers.append((whole.astype(np.float64) ** 2).mean(axis=1))
+    mean_power = np.concatenate(powers)
     edged = np.pad(mean_power, 1, mode="edge")
     smooth = sum(weight * edged[shift : shift + len(mean_power)] for shift, weight in enumerate(SMOOTHING))
     return (10 * np.log10(np.maximum(smooth, 10 ** (QUIETEST_DB / 10)))).astype(np.float32)

@@ -15,9 +15,10 @@ from dualtalk.choices import PARTY
 from dualtalk.core.motion import HeadMotion
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import write_wave
+from dualtalk.io.audio_map import audio_blocks
 from dualtalk.io.clip_files import ClipFiles, speech_of
 from dualtalk.io.rttm import write_rttm
-from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
+from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME, frame_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +136,7 @@ class Conversation:
         Exchanging the participants therefore exchanges their random numbers. The position only matters if both
         audios are equal.
         """
-        digests = [
-            int.from_bytes(hashlib.blake2b(person.audio.tobytes(), digest_size=8).digest(), "big")
-            for person in self.participants
-        ]
+        digests = [int.from_bytes(_digest(person.audio), "big") for person in self.participants]
         places = (0, 1) if digests[0] == digests[1] else (0, 0)
         return [seed, digests[0], places[0]], [seed, digests[1], places[1]]
 
@@ -154,6 +152,24 @@ class Conversation:
     def with_motion(self, a: HeadMotion | None, b: HeadMotion | None) -> "Conversation":
         """The same conversation with other motion."""
         return replace(self, a=replace(self.a, motion=a), b=replace(self.b, motion=b))
+
+    def excerpt(self, start_s: float = 0.0, end_s: float | None = None) -> "Conversation":
+        """The part from `start_s` to `end_s`, in whole frames; times begin at 0 again.
+
+        Raises
+        ------
+        InputError
+            The part is empty, or begins past the end.
+        """
+        first = frame_at(start_s)
+        end = self.frames if end_s is None else min(math.ceil(end_s * MOTION_FPS - 1e-6), self.frames)
+        if first >= end:
+            to = "the end" if end_s is None else f"{end_s:g} s"
+            raise InputError(
+                f"{self.name} has nothing from {start_s:g} s to {to}; it lasts {self.duration_s:.1f} s"
+            )
+        a, b = (_part(person, first, end) for person in self.participants)
+        return replace(self, a=a, b=b)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write `a.wav b.wav turns.rttm`, and `a.npz b.npz` where there is motion."""
@@ -205,3 +221,21 @@ class Conversation:
         a, b = participants
         uri = None if annotation is None else annotation.uri
         return cls(a, b, name=uri or files.clip)
+
+
+def _digest(audio: Float32[np.ndarray, "sample"]) -> bytes:
+    digest = hashlib.blake2b(digest_size=8)
+    for _, (block,) in audio_blocks(audio):
+        digest.update(np.ascontiguousarray(block).data)
+    return digest.digest()
+
+
+def _part(person: Participant, first: int, end: int) -> Participant:
+    """One person from frame `first` to frame `end`."""
+    span = Segment(first / MOTION_FPS, end / MOTION_FPS)
+    spoken = [segment & span for segment in person.speech if segment & span]
+    return Participant(
+        person.audio[first * SAMPLES_PER_FRAME : end * SAMPLES_PER_FRAME],
+        Timeline([Segment(part.start - span.start, part.end - span.start) for part in spoken]),
+        None if person.motion is None else person.motion[first:end],
+    )

@@ -2,6 +2,7 @@
 wav."""
 
 import os
+import struct
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -11,8 +12,13 @@ from jaxtyping import Float32
 
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
+from dualtalk.io.audio_map import audio_blocks, map_audio
 from dualtalk.io.audio_stream import AudioStream, open_audio
 from dualtalk.timebase import AUDIO_RATE_HZ
+
+# The format chunk of 32-bit float, mono, 16 kHz (RFC 2361: WAVE_FORMAT_IEEE_FLOAT), with an empty extension.
+_FLOAT_FORMAT = b"fmt " + struct.pack("<IHHIIHHH", 18, 3, 1, AUDIO_RATE_HZ, 4 * AUDIO_RATE_HZ, 4, 32, 0)
+LONGEST_RIFF_BYTES = 2**32 - 1
 
 
 def check_audio_file(path: str | os.PathLike) -> None:
@@ -43,6 +49,16 @@ def read_wave(path: str | os.PathLike) -> Float32[np.ndarray, "channel sample"]:
     return np.ascontiguousarray(samples.T, np.float32)
 
 
+def map_wave(path: str | os.PathLike) -> Float32[np.ndarray, "sample"]:
+    """The first channel of a long file, mapped into memory (see `dualtalk.io.audio_map`); errors as
+    `read_wave`."""
+    with open_audio(path) as stream:
+        (audio,) = map_audio((require_finite(stream, block[:, :1]) for block in stream.resampled()), 1)
+        if stream.damage:
+            raise InputError(f"{Path(path).parent / stream.damage}")
+    return audio
+
+
 def require_finite(
     stream: AudioStream, block: Float32[np.ndarray, "sample channel"]
 ) -> Float32[np.ndarray, "sample channel"]:
@@ -55,13 +71,19 @@ def require_finite(
 def write_wave(path: str | os.PathLike, audio: Float32[np.ndarray, "sample"]) -> None:
     """Write 16 kHz mono 32-bit float wav, the published corpora's format. Equal samples give equal bytes.
 
-    scipy writes the file, since libsndfile stores the time of writing in every float wav.
+    libsndfile would store the time of writing in every float wav.
     """
-    # Deferred: scipy takes a third of a second to import, which reading does not need.
-    from scipy.io import wavfile
-
-    with written_whole(path) as partial:
-        wavfile.write(partial, AUDIO_RATE_HZ, audio)
+    data_bytes = 4 * len(audio)
+    if data_bytes + len(_FLOAT_FORMAT) + 20 > LONGEST_RIFF_BYTES:
+        raise InputError(
+            f"{path} would last {len(audio) / AUDIO_RATE_HZ / 3600:.1f} h; a wav holds at most 18.6 h"
+        )
+    fact = b"fact" + struct.pack("<II", 4, len(audio))
+    chunks = b"WAVE" + _FLOAT_FORMAT + fact + b"data" + struct.pack("<I", data_bytes)
+    with written_whole(path) as partial, open(partial, "wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", len(chunks) + data_bytes) + chunks)
+        for _, (block,) in audio_blocks(audio):
+            file.write(np.ascontiguousarray(block, "<f4").data)
 
 
 def read_wave_span(

@@ -16,10 +16,12 @@ from pyannote.core import Annotation, Timeline
 
 from dualtalk.choices import PARTY
 from dualtalk.errors import InputError
-from dualtalk.io.audio_file import read_wave
+from dualtalk.io.audio_file import map_wave, read_wave
 from dualtalk.io.names import check_name
 from dualtalk.io.rttm import read_rttm
 
+# About 17 minutes of a voice.
+LONG_FILE_BYTES = 64_000_000
 Pair = tuple[Path | None, Path | None]
 # The published corpus cuts a video into clips named VIDEO_sub_video_N_M.
 SUB_VIDEO_SUFFIX = re.compile(r"_sub_video_.*$")
@@ -92,7 +94,7 @@ class ClipFiles:
 
     def read_audio(self) -> list[Float32[np.ndarray, "sample"] | None]:
         """The audio of each person, 16 kHz; None without a file."""
-        return [None if path is None else read_wave(path)[0] for path in self.waves]
+        return [None if path is None else _read_voice(path) for path in self.waves]
 
     def read_annotation(self) -> Annotation | None:
         """The speech of both people, with the recording's name as uri; None without a file.
@@ -108,6 +110,11 @@ class ClipFiles:
         if foreign := set(annotation.labels()) - set(PARTY):
             raise InputError(f"{self.turns} names {min(foreign)}; wanted {' and '.join(PARTY)}")
         return annotation
+
+
+def _read_voice(path: Path) -> Float32[np.ndarray, "sample"]:
+    """The first channel; of a long file it is mapped into memory."""
+    return read_wave(path)[0] if path.stat().st_size < LONG_FILE_BYTES else map_wave(path)
 
 
 def published_session(clip: str) -> str:

@@ -2,15 +2,22 @@
 
 from typing import TypedDict
 
+from pyannote.core import Timeline
+
 from dualtalk.audio.phonemes import recognise_phonemes
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.core import PARTY, Conversation, Participant
 from dualtalk.errors import InputError
 from dualtalk.head import Head
+from dualtalk.io.audio_map import release
 from dualtalk.metrics import kinematics, lips
 
 # The tracked ranges are widened by this factor, because two people are a small sample.
 TOLERANCE = 1.5
+
+# Phonemes are recognised in at most this much of each person's speech, spread over the conversation: more takes
+# minutes an hour and changes no rate by more than its own standard error.
+MEASURED_SPEECH_S = 120.0
 
 # int too: the checks of shapes and types do not accept an int as a float.
 Range = tuple[float | int, float | int] | None
@@ -50,7 +57,8 @@ def _values_of(own: Participant, partner: Participant, head: Head) -> dict[str, 
         raise InputError("a participant has no motion; wanted motion of both: run simulate first?")
     frames = motion.frames
     gap_m = head.lip_gap(motion)
-    phonemes = recognise_phonemes(own.audio, own.speech)
+    phonemes = recognise_phonemes(own.audio, spread_sample(own.speech, MEASURED_SPEECH_S))
+    release(own.audio)
     speaking = own.speaking(frames)
     loudness = loudness_db(own.audio)[:frames]
     ratio, p = kinematics.response_ratio(
@@ -73,6 +81,17 @@ def _values_of(own: Participant, partner: Participant, head: Head) -> dict[str, 
         lids = motion.expression[:, head.blendshape_names.index("eyeBlinkLeft")]
         values["blinks"] = (kinematics.blinks_a_minute(lids), "1/min", (8.0, 35.0))
     return values
+
+
+def spread_sample(speech: Timeline, longest_s: float) -> Timeline:
+    """Segments of `speech` that last about `longest_s` together, evenly chosen; all of them if they are
+    shorter."""
+    segments = list(speech)
+    share = longest_s / max(sum(span.duration for span in segments), 1e-9)
+    if share >= 1:
+        return speech
+    # A segment is chosen where the running count of chosen segments reaches the next whole number.
+    return Timeline([span for n, span in enumerate(segments) if int((n + 1) * share) > int(n * share)])
 
 
 def _kinematics_of(own: Participant) -> dict[str, Value]:

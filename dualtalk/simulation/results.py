@@ -23,7 +23,7 @@ from dualtalk.simulation import simulator
 from dualtalk.simulation.options import RECORD, REPORT, TURNS, VIDEO, VIEWER, SimulationOptions
 from dualtalk.webpages import conversation_report
 from dualtalk.webpages.conversation_data import select_highlights
-from dualtalk.webpages.viewer import write_viewer
+from dualtalk.webpages.viewer import light_excerpt, write_viewer
 
 # The packages whose versions decide the results.
 RECORDED_PACKAGES = (
@@ -75,7 +75,8 @@ def write_results(
         summary = motion_summary(conversation, head)
     record = _record(paths, options, notes, stages.timings_s)
     write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
-    write_viewer(conversation, head, folder / VIEWER)
+    page, page_notes = light_excerpt(conversation)
+    write_viewer(page, head, folder / VIEWER, notes=page_notes)
     conversation_report.write_report(
         conversation,
         head,
@@ -87,7 +88,7 @@ def write_results(
         viewer=folder / VIEWER,
         stills=stills,
     )
-    return conversation, notes
+    return conversation, (*notes, *page_notes)
 
 
 def _record(

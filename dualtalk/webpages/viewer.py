@@ -38,6 +38,8 @@ SHADERS = ("light.glsl", "head.vert.glsl", "head.frag.glsl", "eye.vert.glsl", "e
 MAX_INT16 = 2**15 - 1
 # The fastest level whose files are within a few percent of the smallest.
 GZIP_LEVEL = 6
+# A longer conversation makes a page that browsers open slowly: a minute takes 1.7 MB.
+LONGEST_PAGE_S = 600.0
 NO_BLENDSHAPES = "FLAME expressions are not ARKit blendshapes, so the page has no blendshape curves"
 
 
@@ -48,6 +50,7 @@ def write_viewer(
     *,
     silent: bool = False,
     notes: Sequence[str] = (),
+    parts: Sequence[tuple[str, str, bool]] = (),
 ) -> list[str]:
     """Write the page and return the notes that it shows, one line each.
 
@@ -61,6 +64,8 @@ def write_viewer(
         Whether to leave out the sound.
     notes : sequence of str
         Shown before the notes that arise here.
+    parts : sequence of (str, str, bool)
+        Links to the parts of a longer conversation: address, start time, and whether it is this page.
 
     Raises
     ------
@@ -102,11 +107,30 @@ def write_viewer(
         title=f"{retargeted.name} – 3D viewer",
         data=data,
         has_loop=True,
+        parts=parts,
         arrays=_gzip_base64(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())),
         glb=_gzip_base64(_glb(export)),
         sound="" if silent else base64.b64encode(encode_stereo_aac(voices)).decode(),
     )
     return all_notes
+
+
+def light_excerpt(conversation: Conversation) -> tuple[Conversation, tuple[str, ...]]:
+    """The beginning of a conversation that is too long for one page, and a note that says so."""
+    if conversation.duration_s <= LONGEST_PAGE_S:
+        return conversation, ()
+    note = (
+        f"viewer.html shows the first {clock_text(LONGEST_PAGE_S)} of {clock_text(conversation.duration_s)}; "
+        "dualtalk view DIR --from 10:00 --to 20:00 writes another part, and dualtalk view DIR --serve shows all"
+    )
+    return conversation.excerpt(0.0, LONGEST_PAGE_S), (note,)
+
+
+def clock_text(seconds: float) -> str:
+    """Minutes and seconds, and hours where there are any."""
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
 
 
 def _arrays(head: Head, series: Sequence[TimeSeries]) -> dict[str, np.ndarray]:
