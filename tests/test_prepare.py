@@ -137,7 +137,7 @@ def test_duplicate_clip_names_are_rejected(corpus, tmp_path):
     assert found.to_numpy().tolist() == [["twin", "the corpus has 2 clips of this name"]]
 
 
-def test_nan_frames_become_invalid_and_repeat_the_nearest_valid_one(corpus, tmp_path):
+def test_nan_frames_become_invalid_and_are_interpolated(corpus, tmp_path):
     holed = arrays()
     holed["exp"][10:13, 4] = np.nan
     holed["pose"][99] = np.inf
@@ -146,7 +146,9 @@ def test_nan_frames_become_invalid_and_repeat_the_nearest_valid_one(corpus, tmp_
     store = open_store(tmp_path / "store")
     motion = store.conversation("holed").a.motion
     assert np.flatnonzero(~motion.valid).tolist() == [10, 11, 12, 99]
-    assert np.array_equal(motion.coefficients[[10, 12, 99]], motion.coefficients[[9, 13, 98]])
+    before, after = motion.coefficients[[9, 13]]
+    np.testing.assert_allclose(motion.expression[11], (before[:50] + after[:50]) / 2, atol=1e-6)
+    np.testing.assert_allclose(motion.coefficients[99], motion.coefficients[98], atol=1e-6)
     assert np.array_equal(motion.expression[motion.valid], holed["exp"][motion.valid])
     assert "4 of 100 frames are invalid" in store.manifest.iloc[0]["notes"]
 

@@ -30,11 +30,22 @@ def render(
     view: ViewOption = "split",
     renderer: RendererOption = "auto",
     draft: DraftOption = False,
+    layout: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="What the numbers of a row are, in files that do not say it."),
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(show_default="declared, or 25", help="Frame rate of the motion files.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Render the motion of two people as a video.
 
     Example: [bold]dualtalk render a.npz b.npz --audio a.wav b.wav --out dialogue.mp4[/]
+
+    Reads FLAME motion of other tools too, at any frame rate; docs/motion-files.md
+    lists the layouts. Frames in which a tracker lost the face are bridged and
+    counted.
     """
     locked = output_file(out, (".mp4",), overwrite=overwrite)
     check_head(head)
@@ -44,18 +55,23 @@ def render(
         check_audio_file(path)
     from dualtalk.audio.voice_activity import detect_speech
     from dualtalk.cli.progress import Stages
-    from dualtalk.core import Conversation, HeadMotion, Participant
+    from dualtalk.core import Conversation, Participant
     from dualtalk.errors import InputError
     from dualtalk.head import load_head
+    from dualtalk.preprocess.reading import read_motion
     from dualtalk.render import render_conversation
     from dualtalk.render.video import DRAFT_SIZE, SIZE
 
-    motions = [HeadMotion.load(path) for path in (a, b)]
+    read = [read_motion(path, layout, fps) for path in (a, b)]
+    motions = [checked.required_motion for checked in read]
     if motions[0].frames != motions[1].frames:
         raise InputError(
             f"{a} has {motions[0].frames} frames, {b} has {motions[1].frames}; are they of one conversation?"
         )
-    voices = [_voice(path, motions[0].frames) for path in audio or (None, None)]
+    voices = [
+        _voice(path, motions[0].frames, checked.frames_read)
+        for path, checked in zip(audio or (None, None), read, strict=True)
+    ]
     first, second = (
         Participant(voice, detect_speech(voice), motion) for voice, motion in zip(voices, motions, strict=True)
     )
@@ -71,15 +87,21 @@ def render(
             progress=progress,
         )
     print(f"{motions[0].duration_s:.1f} s in {out}")
+    for path, checked in zip((a, b), read, strict=True):
+        print(*(f"note: {path.name}: {note}\n" for note in checked.notes), sep="", end="")
 
 
-def _voice(path: Path | None, frames: int) -> "np.ndarray":
-    """(sample,) mono audio, exactly as long as the motion; silence without a file."""
+def _voice(path: Path | None, frames: int, frames_read: int) -> "np.ndarray":
+    """(sample,) mono audio, exactly as long as the motion of `frames`; silence without a file.
+
+    `frames_read` is the number of frames of the motion file, at its own rate.
+    """
     import numpy as np
 
     from dualtalk.errors import InputError
     from dualtalk.io.audio_file import read_wave
-    from dualtalk.timebase import SAMPLES_PER_FRAME, frames_for_samples
+    from dualtalk.preprocess.reading import fitting_fps
+    from dualtalk.timebase import AUDIO_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
 
     voice = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
     if path is None:
@@ -87,9 +109,14 @@ def _voice(path: Path | None, frames: int) -> "np.ndarray":
     channels = read_wave(path)
     # Encoders pad or cut the last frame, and trackers lose it.
     if abs(frames_for_samples(channels.shape[1]) - frames) > 1:
+        fitting = fitting_fps(frames_read, channels.shape[1] / AUDIO_RATE_HZ)
+        slip = (
+            f"does the motion have {fitting[0]:.5g} frames a second (--fps)?"
+            if fitting
+            else "are they of one conversation?"
+        )
         raise InputError(
-            f"{path} lasts {frames_for_samples(channels.shape[1])} frames, the motion {frames}; "
-            "are they of one conversation?"
+            f"{path} lasts {frames_for_samples(channels.shape[1])} frames, the motion {frames}; {slip}"
         )
     mono = channels.mean(axis=0)[: len(voice)]
     voice[: len(mono)] = mono

@@ -15,6 +15,7 @@ from dualtalk.io.audio_file import read_wave
 from dualtalk.io.clip_files import published_session
 from dualtalk.io.names import file_safe_name
 from dualtalk.io.npz import read_npz
+from dualtalk.timebase import MOTION_FPS
 
 SPLITS = ("train", "test", "ood")
 
@@ -71,5 +72,6 @@ class DualTalkCorpus(Corpus):
             motion = read_npz(motions[wave.stem]) if wave.stem in motions else None
             if motion is None:
                 notes.append(f"{wave.stem} has no motion")
-            tracks.append(PersonTrack(channels[0], motion))
+            declared = MOTION_FPS if motion is None else motion.get("fps", MOTION_FPS)
+            tracks.append(PersonTrack(channels[0], motion, float(declared)))
         return ClipData((tracks[0], tracks[1]), notes=tuple(notes))

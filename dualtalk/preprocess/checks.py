@@ -1,7 +1,8 @@
 """Validation of a corpus's motion arrays and their conversion to a `HeadMotion`.
 
 Arrays that are certainly wrong are refused. Defects that can be repaired are repaired and noted. Frames with NaN
-or infinity become invalid: they repeat the nearest valid frame, and neither training nor metrics use them.
+or infinity, and frames in which the tracker lost the face, become invalid: they are interpolated, and neither
+training nor metrics use them.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import numpy as np
 from dualtalk.core import EXPRESSION_COEFFICIENTS, IDENTITY_COEFFICIENTS, HeadMotion, Space, require_radians
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import resample_curves, resample_rotations
+from dualtalk.geometry.tracking import bridge, lost_frames
 from dualtalk.timebase import MOTION_FPS
 
 # A jaw hardly turns about y and z: in eight tracks of two face trackers, the jaw's standard deviation about these
@@ -36,11 +38,27 @@ class CheckedMotion:
         Unchanged per-frame arrays that a `HeadMotion` does not store; empty if the motion was resampled.
     notes : list of str
         Repairs, one sentence each.
+    frames_read : int
+        Frames of the arrays, at their own rate.
     """
 
     motion: HeadMotion | None
     further_arrays: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    frames_read: int = 0
+
+    @property
+    def required_motion(self) -> HeadMotion:
+        """`motion`, where it must not be None.
+
+        Raises
+        ------
+        InputError
+            No frame is valid.
+        """
+        if self.motion is None:
+            raise InputError("no frame of the motion is valid")
+        return self.motion
 
 
 def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> CheckedMotion:
@@ -61,6 +79,7 @@ def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> 
     """
     notes: list[str] = []
     exp, pose, eyes = _required_arrays(arrays, notes)
+    frames_read = len(exp)
     for part, rotvecs in (("head", pose[:, :3]), ("jaw", pose[:, 3:]), ("eyes", eyes)):
         if rotvecs is not None:
             require_radians(part, rotvecs)
@@ -69,6 +88,7 @@ def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> 
     }
     if exp.shape[1] > EXPRESSION_COEFFICIENTS:
         further["exp"] = exp
+    exp, pose, eyes = _without_lost_frames(exp, pose, eyes, fps, notes)
     if fps != MOTION_FPS:
         notes.append(f"resampled from {fps:g} frames a second")
         further = {}
@@ -81,11 +101,11 @@ def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> 
     if "valid" in arrays and fps == MOTION_FPS:
         valid &= np.asarray(arrays["valid"], bool)
     if not valid.any():
-        return CheckedMotion(None, notes=[*notes, "no frame of the motion is valid"])
+        return CheckedMotion(None, notes=[*notes, "no frame of the motion is valid"], frames_read=frames_read)
     if not valid.all():
         notes.append(f"{int((~valid).sum())} of {len(valid)} frames are invalid")
-        exp, pose = _fill_invalid(exp, valid), _fill_invalid(pose, valid)
-        eyes = None if eyes is None else _fill_invalid(eyes, valid)
+        exp, pose = bridge(exp, valid), bridge(pose, valid, rotations=True)
+        eyes = None if eyes is None else bridge(eyes, valid, rotations=True)
     _refuse_swapped_pose(pose[valid])
     largest = float(np.abs(exp[valid]).max())
     if largest > MAX_EXPRESSION:
@@ -99,7 +119,7 @@ def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> 
         identity=_mean_identity(arrays.get("shape")),
         valid=valid,
     )
-    return CheckedMotion(motion, further, notes)
+    return CheckedMotion(motion, further, notes, frames_read)
 
 
 def _required_arrays(
@@ -149,14 +169,19 @@ def _resample_rotations(rotvecs: np.ndarray, fps: float) -> np.ndarray:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _fill_invalid(array: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Replace each invalid row by the nearest valid one."""
-    good = np.flatnonzero(valid)
-    rows = np.arange(len(array))
-    after = np.minimum(np.searchsorted(good, rows), len(good) - 1)
-    before = np.maximum(after - 1, 0)
-    nearest = np.where(np.abs(good[before] - rows) <= np.abs(good[after] - rows), good[before], good[after])
-    return array[nearest]
+def _without_lost_frames(
+    exp: np.ndarray, pose: np.ndarray, eyes: np.ndarray | None, fps: float, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The arrays with NaN where the tracker lost the face, and a note that counts these frames."""
+    others = [exp, pose[:, 3:]] if eyes is None else [exp, pose[:, 3:], eyes]
+    masks = lost_frames(pose[:, :3], np.concatenate(others, axis=1), fps)
+    counts = [f"{int(mask.sum())} {kind}" for kind, mask in masks.items() if kind != "missing" and mask.any()]
+    if not counts:
+        return exp, pose, eyes
+    notes.append(f"the tracker lost the face: {', '.join(counts)} frames")
+    lost = (masks["frozen"] | masks["jumping"])[:, None]
+    exp, pose = np.where(lost, np.nan, exp), np.where(lost, np.nan, pose)
+    return exp, pose, None if eyes is None else np.where(lost, np.nan, eyes)
 
 
 def _mean_identity(shape: np.ndarray | None) -> np.ndarray | None:
