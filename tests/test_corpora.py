@@ -22,6 +22,7 @@ from dualtalk.corpora.contract import contract_errors
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack
 from dualtalk.corpora.l2l import audio_from_mel
 from dualtalk.errors import InputError
+from dualtalk.head import LIPS_CLOSED_M, load_head
 from dualtalk.head.blendshapes import ARKIT_UNITS, motion_from_arkit
 from dualtalk.head.live_link import write_live_link
 from dualtalk.io.audio_file import write_wave
@@ -427,6 +428,27 @@ def test_audio_reconstructed_from_mel_has_the_right_frequency():
     spectrum = np.abs(np.fft.rfft(audio_from_mel(mel)))
     peak_hz = spectrum.argmax() / len(spectrum) * 8000
     assert 900 < peak_hz < 1300
+
+
+def test_read_sentences_become_dialogues_of_adults(tmp_path):
+    """The store has the aligned phonemes of the words, events of the animator, and the faces of no child."""
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_speechocean762(corpus)
+    prepare(corpus, "speechocean762", tmp_path / "store", workers=0)
+    store = open_store(tmp_path / "store")
+    assert set(store.manifest["person_a"]) == {f"speechocean762_00{number}" for number in ("01", "02", "11", "12")}
+    assert sorted(store.manifest["split"]) == ["test", "test", "train", "train"]
+    assert len(store.events)
+    for clip in store.manifest["clip"]:
+        details = store.details(clip)
+        left_out = {line for line, _ in details["provenance"]["left_out"]}
+        assert len(left_out) <= 2
+        sounds = "".join(ipa for label in "ab" for ipa, _, _ in details["phonemes"][label])
+        assert sum(sounds.count(symbol) for symbol in "pbm") >= 10
+        for person in store.conversation(clip).participants:
+            gap = load_head("open").lip_gap(person.motion)
+            assert (gap <= LIPS_CLOSED_M).any()
 
 
 def test_voice_activity_of_seamless_is_used_if_present(tmp_path):
