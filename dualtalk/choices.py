@@ -3,6 +3,7 @@
 They are in a separate module that imports nothing heavy, so that `dualtalk VERB --help` answers at once.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 # Labels of the two participants, in files, tables and messages.
@@ -12,6 +13,25 @@ PARTY = ("a", "b")
 Mode = Literal["mean", "sample"]
 ViewName = Literal["split", "face-to-face"]
 RendererName = Literal["auto", "moderngl", "pyrender"]
+# Where units of work run: processes of this machine, or the workers of a Ray cluster.
+EngineName = Literal["local", "ray"]
 # Input of a model besides both voices: the partner's true motion up to the frame before, or nothing.
 Protocol = Literal["partner-given", "closed-loop"]
 SplitScheme = Literal["official", "speaker-disjoint"]
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster as the place of work, in place of a number of processes.
+
+    Attributes
+    ----------
+    address : str, optional
+        Address of the cluster's head node, such as "10.0.0.1:6379"; "auto" for the cluster of this machine. By
+        default the one of the variable RAY_ADDRESS, or a new one on this machine.
+    """
+
+    address: str | None = None
+
+
+Workers = int | RayCluster

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from dualtalk.choices import Protocol
+from dualtalk.choices import Protocol, Workers
 from dualtalk.errors import InputError, SetupError
 from dualtalk.io.atomic import write_text
 from dualtalk.io.result_folder import result_folder
@@ -63,7 +63,7 @@ def evaluate_to_folder(
     out: str | os.PathLike,
     options: EvaluationOptions = EvaluationOptions(),
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     overwrite: bool = False,
     stage: StageContext = log_stage,
 ) -> "Evaluation":
@@ -82,8 +82,8 @@ def evaluate_to_folder(
     out : path
         Folder for the results.
     options : EvaluationOptions
-    workers : int, optional
-        Processes, which do not change the results; by default as many as there are cores.
+    workers : int or RayCluster, optional
+        Processes or a cluster, which do not change the results; by default as many as there are cores.
     overwrite : bool
         Replace the results of an earlier run.
     stage : callable
@@ -110,7 +110,7 @@ def _write_results(
     reference: Path,
     folder: Path,
     options: EvaluationOptions,
-    workers: int | None,
+    workers: Workers | None,
     stage: StageContext,
 ) -> "Evaluation":
     # Deferred: they load scipy and torch.

@@ -1,9 +1,10 @@
-"""Work spread over processes, with the same results for any number of them.
+"""Units of work spread over processes or over a Ray cluster, with the same results for any number of workers.
 
 Every process, this one included, computes in one thread, because linear algebra libraries round differently with
 the number of their threads. A worker process ends when its parent ends, even if the parent was killed.
 """
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -12,16 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import wait as wait_for_process
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from dualtalk.errors import SetupError
+from dualtalk.choices import RayCluster, Workers
+from dualtalk.errors import SetupError, missing_extra
 
 # Jobs submitted per worker: enough to keep it busy, few enough to keep memory flat.
 QUEUED_PER_WORKER = 4
+# How often a unit whose worker or node was lost is done again. A unit that kills every worker ends the run.
+LOST_WORKER_RETRIES = 5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Job = TypeVar("Job")
@@ -33,6 +39,11 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def worker_pool(workers: Workers) -> "WorkerPool | RayPool":
+    """A pool of this many processes (0 works in this one), or of a cluster's workers; a context manager."""
+    return RayPool(workers) if isinstance(workers, RayCluster) else WorkerPool(workers)
 
 
 class WorkerPool:
@@ -103,6 +114,104 @@ class WorkerPool:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
+
+
+class RayPool:
+    """The workers of a Ray cluster, each single-threaded; a context manager.
+
+    A unit whose worker or node is lost is done again. Functions, jobs and results must be picklable. Every node
+    has the package installed, and reaches the paths that a job names: on a shared file system, or behind URLs.
+
+    Raises
+    ------
+    SetupError
+        Ray is not installed, there is no cluster at the address, or a unit has lost its worker too often.
+    """
+
+    def __init__(self, cluster: RayCluster) -> None:
+        self._cluster = cluster
+        self._ray: Any = None
+        self._connected_here = False
+
+    def __enter__(self) -> "RayPool":
+        self._ray = _import_ray()
+        if not self._ray.is_initialized():
+            try:
+                self._ray.init(
+                    address=self._cluster.address,
+                    runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            except (ConnectionError, ValueError, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise SetupError(
+                    f"no Ray cluster at {self._cluster.address or 'this machine'}: {reason}"
+                ) from error
+            self._connected_here = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connected_here:
+            self._ray.shutdown()
+
+    def map(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Results in the order of `jobs`; only a few jobs are queued at a time."""
+        submit = self._submitter(function)
+        pending: deque[Any] = deque()
+        for job in jobs:
+            pending.append(submit(job))
+            if len(pending) >= self._queue_length():
+                yield self._result(pending.popleft())
+        while pending:
+            yield self._result(pending.popleft())
+
+    def map_unordered(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Results as soon as they are ready; only a few jobs are queued at a time."""
+        submit = self._submitter(function)
+        pending: list[Any] = []
+        for job in jobs:
+            pending.append(submit(job))
+            if len(pending) >= self._queue_length():
+                done, pending = self._ray.wait(pending)
+                yield from map(self._result, done)
+        while pending:
+            done, pending = self._ray.wait(pending)
+            yield from map(self._result, done)
+
+    def _submitter(self, function: Callable[[Job], Result]) -> Callable[[Job], Any]:
+        """A function that submits one job. The cluster's workers read `function` from the object store."""
+        remote = self._ray.remote(max_retries=LOST_WORKER_RETRIES)(_run_one)
+        return partial(remote.remote, self._ray.put(function))
+
+    def _queue_length(self) -> int:
+        """Nodes may come and go."""
+        return QUEUED_PER_WORKER * max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+
+    def _result(self, reference: Any) -> Any:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        except self._ray.exceptions.RayError as error:
+            raise SetupError(
+                f"the workers of a unit were lost {LOST_WORKER_RETRIES + 1} times, perhaps for lack of memory "
+                f"({' '.join(str(error).split())[:200]})"
+            ) from error
+
+
+def _import_ray() -> ModuleType:
+    # Ray reports usage to its makers unless this is set before it starts.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise missing_extra("--engine ray", "ray", error) from error
+    return ray
+
+
+def _run_one(function: Callable[[Job], Result], job: Job) -> Result:
+    return next(_run_here(function, [job]))
 
 
 @contextmanager

@@ -7,14 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from dualtalk.errors import SetupError
-from dualtalk.parallel import WorkerPool
+from dualtalk.choices import RayCluster
+from dualtalk.errors import InputError, SetupError
+from dualtalk.parallel import WorkerPool, worker_pool
 
 JOBS = """
 import os
 import signal
 
 import torch
+
+from dualtalk.errors import InputError
 
 
 def square(number):
@@ -27,6 +30,17 @@ def threads(_):
 
 def kill_self(_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_self_once(path):
+    if not path.exists():
+        path.touch()
+        kill_self(path)
+    return "done"
+
+
+def refuse(_):
+    raise InputError("no such clip")
 """
 
 
@@ -60,3 +74,38 @@ def test_the_environment_is_restored(monkeypatch):
 def test_a_killed_worker_is_a_setup_error(jobs, method):
     with WorkerPool(1) as pool, pytest.raises(SetupError, match="worker process was killed"):
         list(getattr(pool, method)(jobs.kill_self, range(2)))
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster of this machine with two workers, which all tests of this module share."""
+    ray = pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_ray_cluster_gives_the_results_of_one_process(ray, jobs):
+    # The nodes of a real cluster have the package installed; this module they get by value.
+    ray.cloudpickle.register_pickle_by_value(jobs)
+    with worker_pool(RayCluster()) as pool:
+        assert list(pool.map(jobs.square, range(20))) == [number * number for number in range(20)]
+        assert sorted(pool.map_unordered(jobs.square, range(20))) == [number * number for number in range(20)]
+        assert list(pool.map(jobs.threads, range(2))) == [1, 1]
+        with pytest.raises(InputError, match="no such clip"):
+            list(pool.map(jobs.refuse, range(1)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_unit_whose_ray_worker_is_lost_is_done_again(ray, jobs, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(jobs)
+    with worker_pool(RayCluster()) as pool:
+        assert list(pool.map(jobs.kill_self_once, [tmp_path / "killed"])) == ["done"]
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SetupError, match=r"--engine ray needs the package ray: pip install 'dualtalk\[ray\]'"):
+        worker_pool(RayCluster()).__enter__()

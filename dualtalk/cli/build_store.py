@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ from dualtalk.store import BuildReport, Store, open_store, validate_store
 from dualtalk.store.schema import REJECTED, SPLITS
 
 
-def build(what: str, out: Path, make: Callable[[Progress], BuildReport]) -> list[str]:
+def build(what: str, out: str, make: Callable[[Progress], BuildReport]) -> list[str]:
     """Run `make`, validate the store `out` that it wrote, and return lines that summarize it.
 
     Raises
@@ -35,14 +34,14 @@ def build(what: str, out: Path, make: Callable[[Progress], BuildReport]) -> list
     ]
     if built.rejected:
         first = built.rejected[0]
-        lines.append(f"{len(built.rejected)} left out, listed in {out / REJECTED}; the first:")
+        lines.append(f"{len(built.rejected)} left out, listed in {out}/{REJECTED}; the first:")
         lines.append(f"  {first.clip}: {first.reason}")
     count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}" if errors else "validated: no errors"
     return [*lines, *(f"error: {error}" for error in errors[:LISTED_ERRORS]), count]
 
 
 @contextmanager
-def _resumable(out: Path) -> Iterator[None]:
+def _resumable(out: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dualtalk.cli.options import HeadOption, OverwriteOption, ResultFolder, WorkersOption
+from dualtalk.cli.options import (
+    EngineOption,
+    HeadOption,
+    OverwriteOption,
+    RayAddressOption,
+    ResultFolder,
+    WorkersOption,
+)
+from dualtalk.cli.workers import chosen_workers
 
 if TYPE_CHECKING:
     from dualtalk.evaluation.runner import Evaluation
@@ -50,6 +58,8 @@ def evaluate(
     head: HeadOption = "open",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of confidence intervals and baselines.")] = 0,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     no_stills: Annotated[
         bool, typer.Option("--no-stills", help="Render no stills of the worst transitions.")
     ] = False,
@@ -74,9 +84,10 @@ def evaluate(
         seed=seed,
         stills=not no_stills,
     )
+    chosen = chosen_workers(workers, engine, ray_address)
     with Stages() as stages:
         evaluation = evaluate_to_folder(
-            predicted, reference, out, options, workers=workers, overwrite=overwrite, stage=stages.stage
+            predicted, reference, out, options, workers=chosen, overwrite=overwrite, stage=stages.stage
         )
     print(
         *_summary(evaluation),

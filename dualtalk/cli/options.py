@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dualtalk.choices import Mode, RendererName, ViewName
+from dualtalk.choices import EngineName, Mode, RendererName, ViewName
 from dualtalk.errors import InputError
 
 HeadOption = Annotated[
@@ -45,6 +45,18 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(min=0, show_default="all cores", help="Worker processes; the result is the same for any number."),
 ]
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Processes of this machine, or the workers of a [bold]ray[/] cluster.")
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS",
+        show_default=False,
+        metavar="HOST:PORT",
+        help="Head node of the cluster, for --engine ray; by default a new cluster on this machine.",
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 StartOption = Annotated[
     str | None,
@@ -56,7 +68,9 @@ EndOption = Annotated[
 ResultFolder = Annotated[
     Path, typer.Option(show_default=False, metavar="DIR", help="Folder to write the results to.")
 ]
-StoreFolder = Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder of the new store.")]
+StoreFolder = Annotated[
+    str, typer.Option(show_default=False, metavar="DIR|URL", help="Folder or URL of the new store.")
+]
 SimulatedFolder = Annotated[
     Path, typer.Argument(metavar="DIR", show_default=False, help="A folder that dualtalk simulate wrote.")
 ]

@@ -7,10 +7,18 @@ from typing import Annotated
 import typer
 
 import dualtalk
-from dualtalk.choices import Protocol
-from dualtalk.cli.options import ModelOption, ModeOption, MotionSeedOption, OverwriteOption
+from dualtalk.choices import Protocol, RayCluster
+from dualtalk.cli.options import (
+    EngineOption,
+    ModelOption,
+    ModeOption,
+    MotionSeedOption,
+    OverwriteOption,
+    RayAddressOption,
+)
 from dualtalk.io.atomic import write_text
 from dualtalk.io.given_files import check_model, check_store
+from dualtalk.io.remote import is_url
 from dualtalk.io.result_folder import result_folder
 
 RECORD = "prediction.json"
@@ -19,7 +27,9 @@ RESULTS = (RECORD, "*_speaker[12].npz", "sample*")
 
 
 def predict(
-    store: Annotated[Path, typer.Argument(metavar="STORE", show_default=False, help="A store with motion.")],
+    store: Annotated[
+        str, typer.Argument(metavar="STORE", show_default=False, help="Folder or URL of a store with motion.")
+    ],
     out: Annotated[Path, typer.Option(show_default=False, metavar="DIR", help="Folder for the predictions.")],
     model: ModelOption = "default",
     protocol: Annotated[
@@ -33,6 +43,8 @@ def predict(
     samples: Annotated[int, typer.Option(min=1, help="Number of samples per clip.")] = 1,
     split: Annotated[str, typer.Option(help="The split to predict.")] = "test",
     seed: MotionSeedOption = 0,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Predict the motion of every clip of a store, for [bold]evaluate[/].
@@ -41,7 +53,7 @@ def predict(
     """
     check_store(store)
     check_model(model)
-    inputs = [store, Path(model)]
+    inputs = [path for path in (store, model) if not is_url(path)]
     with result_folder(out, overwrite=overwrite, record=RECORD, results=RESULTS, inputs=inputs) as folder:
         from dualtalk.cli.progress import Stages
         from dualtalk.simulation.predictions import predict_split
@@ -59,6 +71,7 @@ def predict(
                 mode=mode,
                 seed=seed,
                 samples=samples,
+                cluster=RayCluster(ray_address) if engine == "ray" else None,
                 progress=progress,
             )
         record = {

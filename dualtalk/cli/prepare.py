@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from dualtalk.choices import SplitScheme
-from dualtalk.cli.options import DiarizerOption, OverwriteOption, StoreFolder, TokenOption, WorkersOption
+from dualtalk.cli.options import (
+    DiarizerOption,
+    EngineOption,
+    OverwriteOption,
+    RayAddressOption,
+    StoreFolder,
+    TokenOption,
+    WorkersOption,
+)
+from dualtalk.cli.workers import chosen_workers
 from dualtalk.corpora import ALIASES, CORPORA, corpora_help
 from dualtalk.io.given_files import check_diarizer, check_folder, check_new_folder
 
@@ -28,6 +37,8 @@ def prepare(
         typer.Option(help="The corpus's official splits, or new ones without shared speakers or sessions."),
     ] = "official",
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     diarizer: DiarizerOption = "default",
     token: TokenOption = None,
     overwrite: OverwriteOption = False,
@@ -44,6 +55,7 @@ def prepare(
     check_folder(source, "the folder of a corpus")
     check_diarizer(diarizer)
     check_new_folder(out)
+    chosen = chosen_workers(workers, engine, ray_address)
     from dualtalk.cli.build_store import build
     from dualtalk.parallel import available_cores
     from dualtalk.preprocess import prepare as preparation
@@ -56,7 +68,7 @@ def prepare(
             corpus,
             out,
             splits=splits,
-            workers=available_cores() if workers is None else workers,
+            workers=available_cores() if chosen is None else chosen,
             diarizer=diarizer,
             token=token,
             overwrite=overwrite,

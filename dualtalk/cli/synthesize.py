@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from dualtalk.cli.options import OverwriteOption, StoreFolder, WorkersOption
+from dualtalk.cli.options import EngineOption, OverwriteOption, RayAddressOption, StoreFolder, WorkersOption
+from dualtalk.cli.workers import chosen_workers
 from dualtalk.io.given_files import check_folder, check_new_folder, check_store
 
 
@@ -16,7 +17,7 @@ def synthesize(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
     animate: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             show_default=False,
             metavar="STORE",
@@ -44,6 +45,8 @@ def synthesize(
     ] = None,
     speech_rate: Annotated[float, typer.Option(help="Factor on the speech rate of all voices.")] = 1.0,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Generate two-person training data: dialogue text, speech, timing, room acoustics and motion.
@@ -57,6 +60,7 @@ def synthesize(
     if kokoro_dir is not None:
         check_folder(kokoro_dir, "the folder of Kokoro's voices, which scripts/fetch_kokoro.py makes")
     check_new_folder(out)
+    chosen = chosen_workers(workers, engine, ray_address)
     from dualtalk import synthesis
     from dualtalk.cli.build_store import build
     from dualtalk.parallel import available_cores
@@ -74,7 +78,7 @@ def synthesize(
             kokoro_dir=kokoro_dir,
             vocabulary=vocabulary,
             speech_rate=speech_rate,
-            workers=available_cores() if workers is None else workers,
+            workers=available_cores() if chosen is None else chosen,
             overwrite=overwrite,
             progress=progress,
         ),

@@ -12,7 +12,7 @@ LISTED_ERRORS = 20
 
 def validate(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", show_default=False, help="A store, or a corpus with --corpus.")
+        str, typer.Argument(metavar="DIR|URL", show_default=False, help="A store, or a corpus with --corpus.")
     ],
     corpus: Annotated[
         str | None, typer.Option(show_default=False, help="DIR is this corpus, as published.")
@@ -32,7 +32,7 @@ def validate(
     from dualtalk.store import open_store, validate_store
 
     with Stages() as stages, stages.stage("validating") as progress:
-        errors = validate_store(folder, progress) if corpus is None else get_corpus(corpus).validate(folder)
+        errors = validate_store(folder, progress) if corpus is None else get_corpus(corpus).validate(Path(folder))
     if errors:
         more = [f"and {len(errors) - LISTED_ERRORS} more"] if len(errors) > LISTED_ERRORS else []
         print(*errors[:LISTED_ERRORS], *more, sep="\n")

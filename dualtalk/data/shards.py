@@ -15,14 +15,15 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from io import BufferedIOBase
-from pathlib import Path
 
 import fsspec
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from dualtalk.choices import Workers
 from dualtalk.core import MotionLayout
 from dualtalk.data import distributed
 from dualtalk.data.shard_index import INDEX, Shard, read_index
@@ -35,8 +36,9 @@ from dualtalk.data.windows import (
     window_starts,
 )
 from dualtalk.errors import InputError, missing_extra
-from dualtalk.io.atomic import write_text, written_whole
+from dualtalk.io.remote import RemoteFolder, is_url, written_in
 from dualtalk.io.result_folder import result_folder
+from dualtalk.parallel import worker_pool
 from dualtalk.store import Store
 from dualtalk.store.formats import FORMAT
 from dualtalk.store.schema import clip_path, parse_speech
@@ -53,18 +55,25 @@ PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
 
 
 def write_shards(
-    store: Store, out: str | os.PathLike, clips_per_shard: int = CLIPS_PER_SHARD, *, overwrite: bool = False
+    store: Store,
+    out: str | os.PathLike,
+    clips_per_shard: int = CLIPS_PER_SHARD,
+    *,
+    overwrite: bool = False,
+    workers: Workers = 0,
 ) -> list[str]:
     """Copy a store into shards; the same store gives the same bytes.
 
     Parameters
     ----------
     store : Store
-    out : path
-        Folder of the shards. It appears as a whole or not at all.
+    out : path or URL
+        Folder of the shards. A local one appears as a whole or not at all; behind a URL, the index comes last.
     clips_per_shard : int
     overwrite : bool
         Replace shards of an earlier run.
+    workers : int or RayCluster
+        Processes; 0 works in this one. Or a cluster, whose nodes reach the store and `out`.
 
     Returns
     -------
@@ -76,21 +85,32 @@ def write_shards(
     InputError
         `out` holds other files, is the store or cannot be written, or the store mixes spaces.
     """
+    if is_url(out):
+        _clear_url(str(out), overwrite=overwrite)
+        return _write_shards(store, str(out), clips_per_shard, workers)
     with result_folder(
         out, overwrite=overwrite, record=INDEX, results=(INDEX, "*.tar"), inputs=[store.root]
     ) as folder:
-        return _write_shards(store, folder, clips_per_shard)
+        return _write_shards(store, str(folder), clips_per_shard, workers)
 
 
-def _write_shards(store: Store, folder: Path, clips_per_shard: int) -> list[str]:
+def _clear_url(url: str, *, overwrite: bool) -> None:
+    """Remove the shards of an unfinished run, or of a finished one if they may be replaced."""
+    remote = RemoteFolder(url)
+    held = remote.names()
+    if others := [name for name in held if name != INDEX and not ("/" not in name and name.endswith(".tar"))]:
+        raise InputError(f"{url} holds {others[0]}, which is no shard; give a folder of its own")
+    if INDEX in held and not overwrite:
+        raise InputError(f"{url} holds shards; --overwrite replaces them")
+    remote.remove(held)
+
+
+def _write_shards(store: Store, folder: str, clips_per_shard: int, workers: Workers) -> list[str]:
     index: dict[str, list[dict]] = {}
     for split, rows in store.manifest.groupby("split", sort=True):
         for number, first in enumerate(range(0, len(rows), clips_per_shard)):
             some = rows.iloc[first : first + clips_per_shard]
             name = f"{split}-{number:06d}.tar"
-            with written_whole(folder / name) as partial, webdataset.TarWriter(str(partial), mtime=0) as writer:
-                for number_in_shard, clip in enumerate(some["clip"]):
-                    writer.write(_sample(store, str(split), str(clip), number_in_shard))
             entry = {"name": name, "clips": list(some["clip"]), "frames": [int(one) for one in some["frames"]]}
             index.setdefault(str(split), []).append(entry)
     content = {
@@ -99,12 +119,25 @@ def _write_shards(store: Store, folder: Path, clips_per_shard: int) -> list[str]
         "metadata": store.metadata,
         "splits": index,
     }
-    write_text(folder / INDEX, json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
-    return [shard["name"] for shards in index.values() for shard in shards]
+    jobs = [(split, shard["name"], shard["clips"]) for split, shards in index.items() for shard in shards]
+    with worker_pool(workers) as pool:
+        for _ in pool.map_unordered(partial(_write_shard, store, folder), jobs):
+            pass
+    with written_in(folder, INDEX) as path:
+        path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    return [name for _, name, _ in jobs]
+
+
+def _write_shard(store: Store, folder: str, job: tuple[str, str, list[str]]) -> None:
+    split, name, clips = job
+    with written_in(folder, name) as path, webdataset.TarWriter(str(path), mtime=0) as writer:
+        for number, clip in enumerate(clips):
+            writer.write(_sample(store, split, clip, number))
 
 
 def _sample(store: Store, split: str, clip: str, number: int) -> dict:
     """One clip as a WebDataset sample. Keys are numbers, because WebDataset splits names at the first dot."""
+    store.fetch(clip, split)
     sample: dict = {"__key__": f"{number:06d}"}
     for file in PERSON_FILES:
         person, suffix = int(file[7]) - 1, file[8:]

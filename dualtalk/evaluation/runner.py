@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dualtalk.choices import Protocol
+from dualtalk.choices import Protocol, Workers
 from dualtalk.core import Space
 from dualtalk.errors import InputError
 from dualtalk.evaluation.baselines import BASELINES, surrogate_partners
@@ -22,7 +22,7 @@ from dualtalk.evaluation.preflight import Job, check_clip, measurable
 from dualtalk.evaluation.registry import METRICS, Metric, available_metrics
 from dualtalk.io.clip_files import ClipFiles
 from dualtalk.metrics.bootstrap import Estimate, pooled_estimates
-from dualtalk.parallel import WorkerPool
+from dualtalk.parallel import worker_pool
 from dualtalk.progress import Progress
 
 WORST_TRANSITIONS = 3
@@ -87,7 +87,7 @@ def evaluate(
     systems: Sequence[System],
     *,
     head: str | os.PathLike = "open",
-    workers: int = 0,
+    workers: Workers = 0,
     seed: int = 0,
     metrics: Sequence[Metric] | None = None,
     progress: Progress = lambda done, total: None,
@@ -101,7 +101,7 @@ def evaluate(
         From `find_reference` and `find_system`.
     head : str
         "open", or the path of a FLAME file; not used if it is of another expression space than the motion.
-    workers : int
+    workers : int or RayCluster
         Processes; the results are the same for any number.
     seed : int
         Of bootstrap intervals and of surrogate partners.
@@ -131,7 +131,7 @@ def evaluate(
         for (files, people), others in zip(pairs, surrogates, strict=True)
     ]
     steps = 2 * len(jobs)
-    with WorkerPool(workers if workers > 1 else 0) as pool:
+    with worker_pool(0 if workers == 1 else workers) as pool:
         checks = []
         for done, check in enumerate(pool.map(check_clip, jobs), start=1):
             checks.append(check)

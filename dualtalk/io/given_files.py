@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from dualtalk.errors import InputError, SetupError
+from dualtalk.io.remote import is_url
 
 OPEN_HEAD = "open"
 DEFAULT_MODEL, RULES_MODEL = "default", "rules"
@@ -58,7 +59,9 @@ def check_folder(path: str | os.PathLike, wanted: str) -> None:
 
 
 def check_store(root: str | os.PathLike) -> None:
-    """Raise `InputError` unless this is a folder that `prepare` or `synthesize` began."""
+    """Raise `InputError` unless this is a folder that `prepare` or `synthesize` began, or a URL."""
+    if is_url(root):
+        return
     if not Path(root).is_dir():
         raise InputError(f"no store at {root}; dualtalk prepare or dualtalk synthesize makes one")
     if not (Path(root) / STORE_METADATA).is_file():
@@ -66,7 +69,9 @@ def check_store(root: str | os.PathLike) -> None:
 
 
 def check_new_folder(path: str | os.PathLike) -> None:
-    """Raise `InputError` unless a folder is at `path` or can be made there."""
+    """Raise `InputError` unless a folder is at `path` or can be made there, or it is a URL."""
+    if is_url(path):
+        return
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file; wanted a folder for the results")

@@ -15,9 +15,11 @@ from dualtalk import __version__
 from dualtalk.audio.diarization import Diarizer, load_diarizer
 from dualtalk.audio.phonemes import Phoneme
 from dualtalk.audio.recording import conversation_from_recording
+from dualtalk.choices import Workers
 from dualtalk.corpora import get_corpus
 from dualtalk.corpora.corpus import Clip, PersonTrack, require_folder
 from dualtalk.errors import InputError
+from dualtalk.io.remote import is_url
 from dualtalk.preprocess.alignment import AlignedClip, align_tracks
 from dualtalk.preprocess.splits import SplitScheme, split_clips
 from dualtalk.progress import Progress
@@ -33,7 +35,7 @@ def prepare(
     splits: SplitScheme = "official",
     diarizer: str = "default",
     token: str | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
@@ -45,7 +47,7 @@ def prepare(
         Folder of the corpus, as published.
     corpus : str
         Name or alias of a corpus; see `dualtalk.corpora`.
-    out : path
+    out : path or URL
         Folder of the store. An interrupted run resumes.
     splits : "official" or "speaker-disjoint"
         Keep the corpus's official splits, or make new ones in which no person and no session is in two splits;
@@ -54,7 +56,7 @@ def prepare(
         Speaker-diarization pipeline for mixed recordings; see `dualtalk.audio.diarization.load_diarizer`.
     token : str, optional
         Access token for a pipeline from the Hugging Face hub.
-    workers : int
+    workers : int or RayCluster
         Processes; 0 works in this one. The result does not depend on it.
     overwrite : bool
         Replace a store at `out` that was made with other settings.
@@ -68,7 +70,7 @@ def prepare(
     """
     reader = get_corpus(corpus)
     root = require_folder(source).resolve()
-    if Path(out).resolve() == root or root in Path(out).resolve().parents:
+    if not is_url(out) and root in (Path(out).resolve(), *Path(out).resolve().parents):
         raise InputError(f"{out} is inside {source}; choose another folder, so that the corpus stays unchanged")
     clips = reader.index(root)
     split_of = split_clips(clips, splits=splits)

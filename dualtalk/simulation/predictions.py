@@ -1,15 +1,18 @@
 """Predictions of a whole split as files: a model's motion for every clip of a store, which `evaluate` reads."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from dualtalk.animator import animate
-from dualtalk.choices import Mode, Protocol
+from dualtalk.choices import Mode, Protocol, RayCluster
 from dualtalk.core import Conversation, Participant
 from dualtalk.errors import InputError
 from dualtalk.models.checkpoint import PretrainedModel
+from dualtalk.parallel import worker_pool
 from dualtalk.progress import Progress
 from dualtalk.simulation.closed_loop import predict_closed_loop, predict_partner_given
 from dualtalk.store import Store
@@ -27,6 +30,7 @@ def predict_split(
     seed: int = 0,
     samples: int = 1,
     seconds: float | None = None,
+    cluster: RayCluster | None = None,
     progress: Progress = lambda done, total: None,
 ) -> int:
     """Write `CLIP_speaker1.npz` and `CLIP_speaker2.npz` for every clip of a split.
@@ -49,6 +53,8 @@ def predict_split(
     samples : int
     seconds : float or None
         Length of the beginning of each clip that is used; None for all.
+    cluster : RayCluster, optional
+        Whose nodes share the store and `out`; by default this process does all the work.
     progress : callable
         Called with the clips done and the clips in all.
 
@@ -72,14 +78,34 @@ def predict_split(
     folders = [Path(out) / f"sample{number}" for number in range(samples)] if samples > 1 else [Path(out)]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    for done, clip in enumerate(clips):
-        progress(done, len(clips))
-        conversation = truncate(store.conversation(clip), seconds)
-        for number, folder in enumerate(folders):
-            predicted = predict(conversation, model, protocol, mode, seed + number)
-            for person, participant in enumerate(predicted.participants, start=1):
-                participant.required_motion.save(folder / f"{clip}_speaker{person}.npz")
+    predict_clip = partial(_predict_clip, store, model, folders, protocol, mode, seed, seconds)
+    if cluster is None:
+        for done, clip in enumerate(clips):
+            progress(done, len(clips))
+            predict_clip(clip)
+    else:
+        with worker_pool(cluster) as pool:
+            for done, _ in enumerate(pool.map_unordered(predict_clip, clips), start=1):
+                progress(done, len(clips))
     return len(clips)
+
+
+def _predict_clip(
+    store: Store,
+    model: PretrainedModel | Literal["rules"],
+    folders: Sequence[Path],
+    protocol: Protocol,
+    mode: Mode,
+    seed: int,
+    seconds: float | None,
+    clip: str,
+) -> None:
+    """Write the predictions of one clip, one sample into each folder."""
+    conversation = truncate(store.conversation(clip), seconds)
+    for number, folder in enumerate(folders):
+        predicted = predict(conversation, model, protocol, mode, seed + number)
+        for person, participant in enumerate(predicted.participants, start=1):
+            participant.required_motion.save(folder / f"{clip}_speaker{person}.npz")
 
 
 def predict(

@@ -14,6 +14,7 @@ from dualtalk.errors import InputError
 from dualtalk.io.clip_files import ClipFiles
 from dualtalk.io.json_file import read_json_object
 from dualtalk.io.names import check_name
+from dualtalk.io.remote import is_url
 from dualtalk.store.formats import check_format, current_columns, current_metadata
 from dualtalk.store.schema import (
     EVENTS,
@@ -84,18 +85,24 @@ class Store:
         speech = self._speech(clip, split)
         return read_span(waves.__getitem__, motions.__getitem__, speech, first, frames, layout)
 
+    def fetch(self, clip: str, split: str) -> None:
+        """Make the files of a clip present in `root`, where they are already unless the store is behind a URL."""
+
     def _speech(self, clip: str, split: str) -> np.ndarray:
         """Who speaks in every frame of a clip. An RTTM is parsed once; its mask is kept, one bit per frame."""
         frames = self._frames[clip]
         if clip not in self._packed_speech:
+            self.fetch(clip, split)
             mask = speech_mask(read_speech(clip_path(self.root, split, clip, ".rttm")), frames)
             self._packed_speech[clip] = np.packbits(mask, axis=1)
         return np.unpackbits(self._packed_speech[clip], axis=1, count=frames).astype(bool)
 
     def _pair(self, clip: str, split: str, suffix: str) -> list[Path]:
+        self.fetch(clip, split)
         return [clip_path(self.root, split, clip, suffix, person) for person in (0, 1)]
 
     def _path(self, clip: str, suffix: str, person: int | None = None) -> Path:
+        self.fetch(clip, self._splits[clip])
         return clip_path(self.root, self._splits[clip], clip, suffix, person)
 
     @cached_property
@@ -114,20 +121,34 @@ class Store:
 def open_store(root: str | os.PathLike) -> Store:
     """Open a finished store, of this format or an older one.
 
+    Parameters
+    ----------
+    root : path or URL
+        Of a store behind a URL, the tables are downloaded, and a clip's files when they are first used.
+
     Raises
     ------
     InputError
         There is no store, it is not finished, it has a newer format, or its manifest leads out of it.
     """
-    root = Path(root)
-    if not root.is_dir():
+    if is_url(root):
+        # Deferred: it imports this module.
+        from dualtalk.store.remote import open_remote_store
+
+        return open_remote_store(str(root))
+    if not Path(root).is_dir():
         raise InputError(f"no store at {root}; dualtalk prepare or dualtalk synthesize makes one")
+    return read_store(Path(root), root)
+
+
+def read_store(root: Path, name: str | os.PathLike) -> Store:
+    """Open the store in a folder; errors call it `name`."""
     if not (root / METADATA).is_file():
-        raise InputError(f"{root} is not a store (it has no {METADATA}); dualtalk prepare makes one of it")
+        raise InputError(f"{name} is not a store (it has no {METADATA}); dualtalk prepare makes one of it")
     metadata = read_json_object(root / METADATA)
-    check_format(metadata.get("format"), f"the store {root}")
+    check_format(metadata.get("format"), f"the store {name}")
     if not (root / MANIFEST).is_file():
-        raise InputError(f"{root} is not finished; run the command that makes it again: it resumes")
+        raise InputError(f"{name} is not finished; run the command that makes it again: it resumes")
     manifest = _read_table(root / MANIFEST)
     manifest.columns = pd.Index(current_columns([str(name) for name in manifest.columns]))
     _check_manifest(root / MANIFEST, manifest)

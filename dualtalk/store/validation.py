@@ -60,6 +60,7 @@ def _unlisted_files(store: Store) -> Iterator[str]:
 
 def _clip_errors(store: Store, row) -> Iterator[str]:
     """Errors of the clip of one manifest row; the clip is read only if its files are as they were written."""
+    store.fetch(row.clip, row.split)
     files = {"sha256_turns": clip_path(store.root, row.split, row.clip, ".rttm")}
     for index, label in enumerate(PARTY):
         files[f"sha256_audio_{label}"] = clip_path(store.root, row.split, row.clip, ".wav", index)

@@ -16,14 +16,17 @@ import pandas as pd
 from pyannote.core import Timeline
 
 from dualtalk.audio.turns import turn_table
+from dualtalk.choices import Workers
 from dualtalk.errors import DualTalkError, InputError, SetupError, WriteError
 from dualtalk.io.atomic import DISK_ERRORS, write_error, written_whole
 from dualtalk.io.json_file import read_json_object
 from dualtalk.io.lock import write_lock
 from dualtalk.io.names import check_name
-from dualtalk.parallel import WorkerPool
+from dualtalk.io.remote import is_url
+from dualtalk.parallel import worker_pool
 from dualtalk.progress import Progress
 from dualtalk.store.formats import FORMAT, check_format
+from dualtalk.store.remote import StoreMirror, make_and_upload
 from dualtalk.store.schema import (
     EVENT_COLUMNS,
     EVENTS,
@@ -101,7 +104,7 @@ def build_store(
     make: Make,
     *,
     rejected: Sequence[Rejected] = (),
-    workers: int = 1,
+    workers: Workers = 1,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
@@ -109,7 +112,7 @@ def build_store(
 
     Parameters
     ----------
-    root : path
+    root : path or URL
         A folder; it may hold an unfinished or smaller store with the same metadata, which is completed.
     metadata : mapping
         JSON for `store.json`: corpus, licence, and under `generator` the settings that the clips depend on.
@@ -118,8 +121,8 @@ def build_store(
         Turns a task into a `ClipDraft`; it must be picklable. An `InputError` rejects the clip.
     rejected : sequence of Rejected
         Clips that were rejected before any work.
-    workers : int
-        Number of processes; 0 works in this one.
+    workers : int or RayCluster
+        Number of processes; 0 works in this one. Or a cluster, whose nodes reach `root`.
     overwrite : bool
         Replace a store with other metadata.
     progress : callable
@@ -133,24 +136,47 @@ def build_store(
     SetupError
         `make` needs something that this machine lacks.
     """
-    root = Path(root)
+    build = partial(_build, metadata, tasks, make, tuple(rejected), workers, overwrite, progress)
+    if is_url(root):
+        with StoreMirror(str(root)) as mirror:
+            return build(mirror.root, mirror)
+    _make_folder(Path(root))
+    with write_lock(root, Path(root) / LOCK):
+        return build(Path(root), None)
+
+
+def _build(
+    metadata: Mapping[str, Any],
+    tasks: Sequence[Task],
+    make: Make,
+    rejected: tuple[Rejected, ...],
+    workers: Workers,
+    overwrite: bool,
+    progress: Progress,
+    root: Path,
+    mirror: StoreMirror | None,
+) -> BuildReport:
+    """`build_store` in a folder, which is the mirror of a store behind a URL if there is a `mirror`."""
     named, misnamed = _with_usable_names(tasks)
-    _make_folder(root)
-    with write_lock(root, root / LOCK):
-        try:
-            # `metadata` may come from a store of an older format.
-            _claim(root, {"format": FORMAT, **metadata} | {"format": FORMAT}, overwrite=overwrite)
-            _sweep(root, named)
-            built, records = _make_all(root, named, make, workers, progress)
-            left_out = tuple(sorted((*rejected, *misnamed, *built.rejected), key=lambda one: one.clip))
-            if not records:
-                reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
-                raise InputError(f"none of {len(tasks) + len(rejected)} clips could be used{reason}")
-            _write_tables(root, records, left_out)
-        except OSError as error:
-            raise WriteError(f"{write_error(root, error)}: the store resumes") from error
-        except WriteError as error:
-            raise WriteError(f"{error}: the store resumes") from error
+    try:
+        # `metadata` may come from a store of an older format.
+        _claim(root, {"format": FORMAT, **metadata} | {"format": FORMAT}, overwrite=overwrite)
+        _sweep(root, named)
+        if mirror:
+            mirror.sweep()
+        built, records = _make_all(root, named, partial(_results, mirror, make, workers), progress)
+        left_out = tuple(sorted((*rejected, *misnamed, *built.rejected), key=lambda one: one.clip))
+        if not records:
+            reason = f"; the first of them: {left_out[0].clip}: {left_out[0].reason}"
+            raise InputError(f"none of {len(tasks) + len(rejected)} clips could be used{reason}")
+        _write_tables(root, records, left_out)
+        if mirror:
+            mirror.sweep()
+            mirror.upload_tables()
+    except OSError as error:
+        raise WriteError(f"{write_error(root, error)}: the store resumes") from error
+    except WriteError as error:
+        raise WriteError(f"{error}: the store resumes") from error
     return BuildReport(built.made, built.kept, left_out)
 
 
@@ -228,7 +254,10 @@ def _sweep(root: Path, tasks: Sequence[Task]) -> None:
 
 
 def _make_all(
-    root: Path, tasks: Sequence[Task], make: Make, workers: int, progress: Progress
+    root: Path,
+    tasks: Sequence[Task],
+    results: Callable[[Path, list[Task]], Iterator[ClipRecord | Rejected]],
+    progress: Progress,
 ) -> tuple[BuildReport, list[ClipRecord]]:
     records: list[ClipRecord] = []
     missing: list[Task] = []
@@ -241,7 +270,7 @@ def _make_all(
             missing.append(task)
     kept = len(records)
     progress(kept, len(tasks))
-    for result in _results(root, missing, make, workers):
+    for result in results(root, missing):
         if isinstance(result, Rejected):
             rejected.append(result)
         else:
@@ -263,14 +292,24 @@ def _complete_clip(root: Path, task: Task) -> ClipRecord | None:
     return record if content.get("input_hash") == task.input_hash else None
 
 
-def _results(root: Path, tasks: list[Task], make: Make, workers: int) -> Iterator[ClipRecord | Rejected]:
+def _results(
+    mirror: StoreMirror | None, make: Make, workers: Workers, root: Path, tasks: list[Task]
+) -> Iterator[ClipRecord | Rejected]:
     if not tasks:
         return
-    with WorkerPool(workers) as pool:
-        yield from pool.map_unordered(partial(_make_one, root, make=make), tasks)
+    make_one = partial(_make_one, make=make)
+    with worker_pool(workers) as pool:
+        if mirror is None:
+            yield from pool.map_unordered(partial(make_one, root), tasks)
+            return
+        for result, files in pool.map_unordered(partial(make_and_upload, mirror.remote.url, make_one), tasks):
+            if isinstance(result, Rejected):
+                mirror.forget(result.clip)
+            mirror.keep(files)
+            yield result
 
 
-def _make_one(root: Path, task: Task, make: Make) -> ClipRecord | Rejected:
+def _make_one(root: Path, task: Task, *, make: Make) -> ClipRecord | Rejected:
     """Make and write a clip; what is wrong with it rejects it, unless it would hit every other clip."""
     try:
         return write_clip(root, make(task), task.input_hash)

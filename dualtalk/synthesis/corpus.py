@@ -13,6 +13,7 @@ from dualtalk import __version__
 from dualtalk.animator import Transcript
 from dualtalk.animator import animate as animate_conversation
 from dualtalk.audio.phonemes import Phoneme
+from dualtalk.choices import Workers
 from dualtalk.core import PARTY, HeadMotion
 from dualtalk.errors import InputError, SetupError
 from dualtalk.head.identity import draw_identity
@@ -41,7 +42,7 @@ def synthesize(
     kokoro_dir: str | os.PathLike | None = None,
     vocabulary: str | os.PathLike | None = None,
     speech_rate: float = 1.0,
-    workers: int = 1,
+    workers: Workers = 1,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
@@ -51,13 +52,13 @@ def synthesize(
 
     Parameters
     ----------
-    out : path
+    out : path or URL
         Folder of the store. If it holds fewer hours of the same corpus, the missing clips are added.
     hours : float, optional
         Duration of all conversations, rounded up to whole clips.
     seed : int
         The same seed gives the same files, for any number of workers.
-    animate : path, optional
+    animate : path or URL, optional
         A store whose audio is kept and whose motion is generated, from the store's phonemes where it has them.
         The options from `clip_seconds` to `speech_rate` concern generated speech and cannot be combined with it.
     clip_seconds : int
@@ -71,7 +72,7 @@ def synthesize(
         sense.
     speech_rate : float
         Factor on the speech rate of all voices, 0.5 to 2. People speak faster than synthesisers.
-    workers : int
+    workers : int or RayCluster
         Processes; 0 works in this one.
     overwrite : bool
         Replace a store at `out` that was made with other settings.
@@ -155,7 +156,7 @@ def _animate_store(
 ) -> BuildReport:
     """Write the clips of `source` with the animator's motion in place of their own."""
     store = open_store(source)
-    if Path(out).resolve() == Path(source).resolve():
+    if str(out) == str(source) or Path(out).resolve() == Path(source).resolve():
         raise InputError(f"{out} is the store whose audio is animated; wanted another folder")
     tasks = [
         Task(row.clip, row.split, f"{row.sha256_audio_a}{row.sha256_audio_b}{row.sha256_turns}")
