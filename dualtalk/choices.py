@@ -35,3 +35,16 @@ class RayCluster:
 
 
 Workers = int | RayCluster
+# Other systems whose outputs can be read; `dualtalk.head.system_outputs` reads them.
+SystemName = Literal[
+    "diffposetalk",
+    "emote",
+    "artalk",
+    "unitalker",
+    "vertices",
+    "said",
+    "emotalk",
+    "audio2face",
+    "lam",
+    "live-link",
+]

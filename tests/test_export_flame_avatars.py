@@ -36,7 +36,7 @@ def motion(lively):
     return HeadMotion(own.coefficients, "flame", identity=own.identity)
 
 
-def seen(points_m):
+def in_front(points_m):
     """Pixels of points of the head in front of the camera: x to the right of the image, y down."""
     camera = FrontCamera()
     depth_m = camera.distance_m - points_m[..., 2:]
@@ -109,7 +109,7 @@ def test_vhap_folder_has_a_camera_and_the_parameters_of_every_frame(flame, motio
     content = json.loads((folder / "transforms.json").read_text())
     assert [frame["timestep_index"] for frame in content["frames"]] == list(range(FRAMES))
     assert set(np.load(folder / "canonical_flame_param.npz")) >= {"shape", "jaw_pose", "expr"}
-    expected = seen(flame.vertices(motion))
+    expected = in_front(flame.vertices(motion))
     for number, frame in enumerate(content["frames"]):
         with np.load(folder / frame["flame_param_path"]) as param:
             assert param["static_offset"].shape == (1, 5143, 3)
@@ -130,7 +130,7 @@ def test_vhap_folder_has_a_camera_and_the_parameters_of_every_frame(flame, motio
 def test_metrical_frames_turn_both_cameras_about_the_neck(flame, motion, exported):
     folder = exported("metrical", motion, flame) / "b" / "checkpoint"
     assert sorted(path.name for path in folder.iterdir()) == [f"{frame:05d}.frame" for frame in range(FRAMES)]
-    expected, rigid = seen(flame.vertices(motion)), rigid_part(flame)
+    expected, rigid = in_front(flame.vertices(motion)), rigid_part(flame)
     for number in range(FRAMES):
         frame = torch.load(folder / f"{number:05d}.frame", weights_only=False)
         own = frame["flame"]
@@ -152,7 +152,7 @@ def test_hravatar_scales_the_head_by_4_in_front_of_its_camera(flame, motion, exp
     content = json.loads((exported("hravatar", motion, flame) / "a" / "tracked_params.json").read_text())
     fx, fy, cx, cy = content["intrinsics"]
     shape = np.array(content["shapecode"])[0]
-    expected = seen(flame.vertices(motion))
+    expected = in_front(flame.vertices(motion))
     for number in range(FRAMES):
         own = content[f"{number:05d}"]
         full = np.array(own["fullposecode"])
@@ -170,7 +170,7 @@ def test_pointavatar_flips_its_camera_where_the_focal_length_is_negative(flame, 
     content = json.loads((exported("pointavatar", motion, flame) / "a" / "flame_params.json").read_text())
     fx, fy, cx, cy = content["intrinsics"]
     assert fx < 0
-    expected = seen(flame.vertices(motion)) / FrontCamera().size_px
+    expected = in_front(flame.vertices(motion)) / FrontCamera().size_px
     for number, frame in enumerate(content["frames"]):
         assert int(frame["file_path"].split("/")[-1]) == number
         full = np.array(frame["pose"])[None]
@@ -207,7 +207,7 @@ def test_cap4d_moves_the_head_rigidly_about_the_neck(flame, motion, exported):
     points = (posed * [1, -1, -1]) @ fit["extr"][0, :3, :3].T + fit["extr"][0, :3, 3]
     fx, fy, cx, cy = (fit[name][0, 0] for name in ("fx", "fy", "cx", "cy"))
     points_px = pixels(points, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    np.testing.assert_allclose(points_px[:, rigid], seen(expected)[:, rigid], atol=RIGID_PX)
+    np.testing.assert_allclose(points_px[:, rigid], in_front(expected)[:, rigid], atol=RIGID_PX)
 
 
 def test_gaussian_head_avatar_has_59_codes_and_an_image_for_each_frame(flame, motion, exported):

@@ -15,6 +15,7 @@ import typer
 
 import dualtalk
 from dualtalk.cli import (
+    convert,
     doctor,
     evaluate,
     export,
@@ -96,7 +97,9 @@ VERBS: tuple[Callable[..., None], ...] = (
     *(simulate.simulate, render.render, view.view, export.export),
     *(prepare.prepare, synthesize.synthesize, validate.validate, shard.shard),
 )
-EVALUATION_VERBS: tuple[Callable[..., None], ...] = (predict.predict, evaluate.evaluate, doctor.doctor)
+EVALUATION_VERBS: tuple[Callable[..., None], ...] = (
+    *(predict.predict, convert.convert, evaluate.evaluate, doctor.doctor),
+)
 for verb in VERBS:
     app.command()(verb)
 # The fields of a config are options too; LightningCLI parses them.

@@ -77,11 +77,11 @@ def keypoint_displacements(motion: HeadMotion) -> Float32[np.ndarray, "frame 21 
     eyes_degrees = np.degrees(motion.eyes_rotvec_rad.reshape(-1, 2, 3).mean(axis=1))
     values["gaze right"] = GAZE_RIGHT_PER_DEGREE * eyes_degrees[:, 1]
     values["gaze up"] = -GAZE_UP_PER_DEGREE * eyes_degrees[:, 0]
-    moved = np.zeros((motion.frames, KEYPOINTS, 3), np.float32)
+    exp = np.zeros((motion.frames, KEYPOINTS, 3), np.float32)
     for slider, displacements in SLIDERS.items():
         for keypoint, axis, gain in displacements:
-            moved[:, keypoint, axis] += gain * values[slider]
-    return moved
+            exp[:, keypoint, axis] += gain * values[slider]
+    return exp
 
 
 def _image_rotations(motion: HeadMotion) -> Float[np.ndarray, "frame 3 3"]:
@@ -110,16 +110,16 @@ def _template(motion: HeadMotion) -> dict[str, Any]:
     # LivePortrait multiplies row vectors, so R is the transpose. Only differences from the first frame matter, so
     # the canonical keypoints may be anything: they are zero.
     rotations = _image_rotations(motion).transpose(0, 2, 1).astype(np.float32)
-    moved, shifts = keypoint_displacements(motion), _image_shifts(motion, head).astype(np.float32)
+    exp, shifts = keypoint_displacements(motion), _image_shifts(motion, head).astype(np.float32)
     scale, canonical = np.ones((1, 1), np.float32), np.zeros((1, KEYPOINTS, 3), np.float32)
     frames = [
         {
             "scale": scale,
             "R": rotations[frame : frame + 1],
-            "exp": moved[frame : frame + 1],
+            "exp": exp[frame : frame + 1],
             "t": shifts[frame : frame + 1],
             "kp": canonical,
-            "x_s": moved[frame : frame + 1] + shifts[frame],
+            "x_s": exp[frame : frame + 1] + shifts[frame],
         }
         for frame in range(motion.frames)
     ]

@@ -98,7 +98,7 @@ class _ExpressionFit(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _expression_fit(source: Head, target: Head) -> _ExpressionFit:
-    aligned, scale = _align(source, target)
+    aligned, scale = align_templates(source, target)
     nearest_m, counterpart = cKDTree(aligned).query(target.template)
     skin = np.zeros(len(target.template), bool)
     skin[target.faces[np.isin(target.regions, (Region.SKIN, Region.LIPS, Region.BROW))].ravel()] = True
@@ -111,8 +111,8 @@ def _expression_fit(source: Head, target: Head) -> _ExpressionFit:
     weight = np.ones(len(paired))
     lips = np.unique(target.faces[target.regions == Region.LIPS])
     weight[np.isin(paired, lips)] = LIP_WEIGHT
-    desired = scale * _expression_basis(source)[counterpart[paired]]
-    basis = _expression_basis(target)[paired]
+    desired = scale * expression_basis(source)[counterpart[paired]]
+    basis = expression_basis(target)[paired]
     rows = np.sqrt(weight)[:, None, None]
     a = (rows * basis).reshape(-1, basis.shape[-1])
     b = (rows * desired).reshape(-1, desired.shape[-1])
@@ -122,7 +122,7 @@ def _expression_fit(source: Head, target: Head) -> _ExpressionFit:
     return _ExpressionFit(matrix, desired, basis)
 
 
-def _align(source: Head, target: Head) -> tuple[np.ndarray, float]:
+def align_templates(source: Head, target: Head) -> tuple[np.ndarray, float]:
     """Scale and translate the source's template so that its eyes and jaw match the target's; return both."""
     marks = [np.stack([head.eyes[0].centre_m, head.eyes[1].centre_m, head.jaw_m]) for head in (source, target)]
     middles = [mark.mean(axis=0) for mark in marks]
@@ -131,7 +131,7 @@ def _align(source: Head, target: Head) -> tuple[np.ndarray, float]:
     return (source.template - middles[0]) * scale + middles[1], scale
 
 
-def _expression_basis(head: Head) -> Float[np.ndarray, "vertex 3 coef"]:
+def expression_basis(head: Head) -> Float[np.ndarray, "vertex 3 coef"]:
     """Displacement of each vertex for each expression coefficient at 1."""
     count = FULL62.widths["expression"]
     units = np.zeros((count + 1, FULL62.width), np.float32)
