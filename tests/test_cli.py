@@ -35,6 +35,7 @@ def test_version():
         "shard",
         "train",
         "view",
+        "convert",
         "evaluate",
         "doctor",
     ],

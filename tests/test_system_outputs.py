@@ -130,7 +130,7 @@ def test_json_of_weights_states_its_rate_and_names(tmp_path, weights, system):
     expected = weights[:, [ARKIT_UNITS.index(unit) for unit in KEPT]]
     motion = read_system_output(tmp_path / "x.json", system)
     np.testing.assert_allclose(weights_of(motion), resampled(expected, 60), atol=1e-6)
-    faster = read_system_output(tmp_path / "x.json", system, ReadOptions(fps=30))
+    faster = read_system_output(tmp_path / "x.json", system, ReadOptions(fps=30.0))
     np.testing.assert_allclose(weights_of(faster), resampled(expected, 30), atol=1e-6)
 
 
@@ -153,7 +153,7 @@ def test_meshes_are_fitted_by_jaw_and_expressions(tmp_path, flame):
     vertices = template + flame.vertices(motion) - flame.template
     np.save(tmp_path / "x.npy", vertices.reshape(30, -1))
     np.save(tmp_path / "template.npy", template)
-    options = ReadOptions(fps=25, head=flame, template=tmp_path / "template.npy")
+    options = ReadOptions(fps=25.0, head=flame, template=tmp_path / "template.npy")
     fitted = read_system_output(tmp_path / "x.npy", "vertices", options)
     np.testing.assert_allclose(fitted.jaw_rotvec_rad[:, 0], motion.jaw_rotvec_rad[:, 0], atol=0.02)
     error_m = np.linalg.norm(flame.vertices(fitted) - flame.vertices(motion), axis=2)

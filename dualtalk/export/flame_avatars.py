@@ -30,6 +30,7 @@ IMAVATAR_SCALE = 4.0
 # Portrait4D's camera in front of a head scaled by 5, and its intrinsics for a field of view of 12 degrees.
 PORTRAIT4D_DISTANCE, PORTRAIT4D_FOCAL = 4.2, 4.2647
 STYLE_FRAMES = 50
+CAP4D_SHAPES, CAP4D_EXPRESSIONS = 150, 65
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,10 @@ def _pointavatar(folder: Path, track: FlameTrack) -> None:
 def _cap4d(folder: Path, track: FlameTrack) -> None:
     """CAP4D, flowface/flame/{flame,utils}.py and gaussianavatars/scene/dataset_readers.py. The last expression
     closes both eyes, both eyes share one rotation, and the camera's world has FLAME's y and z with the opposite
-    sign, as OpenCV's camera has."""
+    sign, as OpenCV's camera has. Avatars have 150 shapes and 65 expressions. They do not read `jaw_rot`, which
+    flowface does."""
     turned, shift_m = about_joint(track.head_rotvec_rad, track.neck_m)
-    expression = track.expression.copy()
+    expression = track.expression[:, :CAP4D_EXPRESSIONS].copy()
     expression[:, -1] = track.eyelids.mean(axis=1)
     extrinsics = np.eye(4, dtype=np.float32)[None].copy()
     extrinsics[0, 2, 3] = CAMERA.distance_m
@@ -233,7 +235,7 @@ def _cap4d(folder: Path, track: FlameTrack) -> None:
     }
     np.savez(
         folder / "fit.npz",
-        shape=track.shape,
+        shape=track.shape[:CAP4D_SHAPES],
         expr=expression,
         rot=Rotation.from_matrix(turned).as_rotvec().astype(np.float32),
         tra=shift_m.astype(np.float32),
@@ -307,7 +309,10 @@ FORMATS = {
         _cap4d,
         eyelids=True,
         needs_neck=True,
-        losses=("both eyes share one rotation and one closure of the lids: their means",),
+        losses=(
+            "both eyes share one rotation and one closure of the lids: their means",
+            "CAP4D's avatars read no jaw rotation: the mouth opens as far as the expressions do",
+        ),
     ),
     "gaussian-head-avatar": AvatarFormat(_gaussian_head_avatar, needs_neck=True),
     "cvthead": AvatarFormat(_cvthead, losses=("eye rotations are not in this format",)),

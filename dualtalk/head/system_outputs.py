@@ -89,10 +89,10 @@ def read_system_output(path: Path, system: str, options: ReadOptions = ReadOptio
 
 def _flame(
     fps: float,
-    expression: Float[np.ndarray, "frame coef"],
+    expression: Float[np.ndarray, "frame expression"],
     jaw_rotvec_rad: Float[np.ndarray, "frame 3"],
     head_rotvec_rad: Float[np.ndarray, "frame 3"] | None = None,
-    shape: Float[np.ndarray, "frame coef"] | None = None,
+    shape: Float[np.ndarray, "frame identity"] | None = None,
 ) -> HeadMotion:
     """Motion in FLAME's space from curves at another rate; missing expression coefficients are 0."""
     curves = np.zeros((len(expression), EXPRESSION_COEFFICIENTS))
@@ -215,14 +215,14 @@ def _live_link(path: Path, _fps: float, _options: ReadOptions) -> HeadMotion:
 
 
 SYSTEMS = {
-    "diffposetalk": SystemFormat("exp, pose, shape", (".npz",), 25, _diffposetalk),
-    "emote": SystemFormat("exp and jaw", (".npz", ".npy"), 25, _emote),
-    "artalk": SystemFormat("106 numbers a frame", (".pt",), 25, _artalk),
-    "unitalker": SystemFormat("413 numbers a frame", (".npy",), 25, _unitalker),
-    "vertices": SystemFormat("meshes of VOCA, FaceFormer, CodeTalker", (".npy",), 30, _vertices),
-    "said": SystemFormat("BlendVOCA's table", (".csv",), 60, _said),
-    "emotalk": SystemFormat("52 weights a frame", (".npy",), 30, _emotalk),
-    "audio2face": SystemFormat("facsNames and weightMat", (".json",), 30, _weight_json),
-    "lam": SystemFormat("names and frames", (".json",), 30, _weight_json),
-    "live-link": SystemFormat("Live Link Face", (".csv",), 60, _live_link),
+    "diffposetalk": SystemFormat("exp, pose, shape", (".npz",), 25.0, _diffposetalk),
+    "emote": SystemFormat("exp and jaw", (".npz", ".npy"), 25.0, _emote),
+    "artalk": SystemFormat("106 numbers a frame", (".pt",), 25.0, _artalk),
+    "unitalker": SystemFormat("413 numbers a frame", (".npy",), 25.0, _unitalker),
+    "vertices": SystemFormat("meshes of VOCA, FaceFormer, CodeTalker", (".npy",), 30.0, _vertices),
+    "said": SystemFormat("BlendVOCA's table", (".csv",), 60.0, _said),
+    "emotalk": SystemFormat("52 weights a frame", (".npy",), 30.0, _emotalk),
+    "audio2face": SystemFormat("facsNames and weightMat", (".json",), 30.0, _weight_json),
+    "lam": SystemFormat("names and frames", (".json",), 30.0, _weight_json),
+    "live-link": SystemFormat("Live Link Face", (".csv",), 60.0, _live_link),
 }
