@@ -186,7 +186,7 @@ def test_files_of_another_kind_are_refused(tmp_path, flame):
     np.savez(tmp_path / "x.npz", exp=np.zeros((5, 50)), pose=np.full((5, 6), 57.0), shape=np.zeros((5, 100)))
     refused("were degrees passed", tmp_path / "x.npz", "diffposetalk")
     np.savez(tmp_path / "x.npz", exp=np.zeros((5, 50)))
-    refused("no pose and no shape", tmp_path / "x.npz", "diffposetalk")
+    refused("has no pose, jaw_pose", tmp_path / "x.npz", "diffposetalk")
     (tmp_path / "x.json").write_text('{"names": ["a"], "frames": [{"weights": [1, 2]}]}')
     refused("1 names and rows", tmp_path / "x.json", "lam")
     (tmp_path / "x.json").write_text("[]")

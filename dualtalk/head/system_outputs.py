@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from dualtalk.core import EXPRESSION_COEFFICIENTS, HeadMotion, require_radians
 from dualtalk.errors import InputError
@@ -22,7 +21,8 @@ from dualtalk.head.live_link import read_live_link
 from dualtalk.head.skinned import SkinnedHead
 from dualtalk.head.vertex_fitting import motion_from_vertices
 from dualtalk.io.arkit import ALPHABETICAL_UNITS, ARKIT_UNITS
-from dualtalk.io.system_outputs import read_arrays, read_rows, read_weight_json, read_weight_table
+from dualtalk.io.flame_layouts import read_flame_arrays
+from dualtalk.io.system_outputs import read_rows, read_weight_json, read_weight_table
 from dualtalk.timebase import MOTION_FPS
 
 # FLAME's vertices, three coordinates each.
@@ -121,20 +121,17 @@ def _columns(rows: np.ndarray, width: int, system: str) -> np.ndarray:
     return rows
 
 
-def _diffposetalk(path: Path, fps: float, _options: ReadOptions) -> HeadMotion:
-    """`exp`, `pose` (head, jaw) and `shape`."""
-    arrays = read_arrays(path, "exp", "pose", "shape")
-    pose = _columns(arrays["pose"], 6, "DiffPoseTalk")
-    return _flame(fps, arrays["exp"], pose[:, 3:], pose[:, :3], arrays["shape"])
+def _flame_file(path: Path, fps: float, _options: ReadOptions, layout: str | None = None) -> HeadMotion:
+    """Named arrays, or rows of a layout of `dualtalk.io.flame_layouts`."""
+    arrays = read_flame_arrays(path, layout)
+    pose = np.asarray(arrays["pose"], float)
+    shape = np.atleast_2d(arrays["shape"]) if "shape" in arrays else None
+    return _flame(fps, np.asarray(arrays["exp"], float), pose[:, 3:], pose[:, :3], shape)
 
 
-def _emote(path: Path, fps: float, _options: ReadOptions) -> HeadMotion:
-    """`exp` and `jaw`, or an array of both."""
-    if path.suffix == ".npz":
-        arrays = read_arrays(path, "exp", "jaw")
-        return _flame(fps, arrays["exp"], _columns(arrays["jaw"], 3, "EMOTE"))
-    rows = _columns(read_rows(path), EXPRESSION_COEFFICIENTS + 3, "EMOTE")
-    return _flame(fps, rows[:, :-3], rows[:, -3:])
+def _emote(path: Path, fps: float, options: ReadOptions) -> HeadMotion:
+    """`exp` and `jaw`, or rows of both."""
+    return _flame_file(path, fps, options, "emote53" if path.suffix == ".npy" else None)
 
 
 def _artalk(path: Path, fps: float, _options: ReadOptions) -> HeadMotion:
@@ -143,19 +140,8 @@ def _artalk(path: Path, fps: float, _options: ReadOptions) -> HeadMotion:
     return _flame(fps, rows[:, :100], rows[:, 103:], rows[:, 100:103])
 
 
-def _unitalker(path: Path, fps: float, _options: ReadOptions) -> HeadMotion:
-    """Shape 300, expression 100, head rotation as the first two rows of a matrix, jaw 3, translation 3, scale."""
-    rows = _columns(read_rows(path), 413, "UniTalker")
-    first, second = np.split(rows[:, 400:406], 2, axis=1)
-    first = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
-    second = second - (first * second).sum(axis=1, keepdims=True) * first
-    lengths = np.linalg.norm(second, axis=1, keepdims=True)
-    if len(rows) and lengths.min() < 1e-6:
-        raise InputError("columns 400 to 405 are no rotation; wanted two rows of its matrix")
-    second = second / lengths
-    matrices = np.stack([first, second, np.cross(first, second)], axis=1)
-    head = Rotation.from_matrix(matrices).as_rotvec() if len(rows) else np.zeros((0, 3))
-    return _flame(fps, rows[:, 300:400], rows[:, 406:409], head, rows[:, :300])
+def _unitalker(path: Path, fps: float, options: ReadOptions) -> HeadMotion:
+    return _flame_file(path, fps, options, "unitalker413")
 
 
 def _vertices(path: Path, fps: float, options: ReadOptions) -> HeadMotion:
@@ -215,7 +201,7 @@ def _live_link(path: Path, _fps: float, _options: ReadOptions) -> HeadMotion:
 
 
 SYSTEMS = {
-    "diffposetalk": SystemFormat("exp, pose, shape", (".npz",), 25.0, _diffposetalk),
+    "diffposetalk": SystemFormat("exp, pose, shape", (".npz",), 25.0, _flame_file),
     "emote": SystemFormat("exp and jaw", (".npz", ".npy"), 25.0, _emote),
     "artalk": SystemFormat("106 numbers a frame", (".pt",), 25.0, _artalk),
     "unitalker": SystemFormat("413 numbers a frame", (".npy",), 25.0, _unitalker),

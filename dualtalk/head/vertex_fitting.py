@@ -21,7 +21,9 @@ MOST_VERTICES = 1500
 
 
 def motion_from_vertices(
-    vertices_m: Float[np.ndarray, "frame vertex 3"], template_m: Float[np.ndarray, "own_vertex 3"], head: SkinnedHead
+    vertices_m: Float[np.ndarray, "frame vertex 3"],
+    template_m: Float[np.ndarray, "own_vertex 3"],
+    head: SkinnedHead,
 ) -> tuple[HeadMotion, float]:
     """Fit a FLAME head to a sequence of meshes of FLAME's topology without head motion.
 

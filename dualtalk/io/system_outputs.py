@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from dualtalk.errors import InputError
 from dualtalk.io.arkit import ARKIT_UNITS
-from dualtalk.io.npz import read_npz
 
 Rows = Float[np.ndarray, "frame coef"]
 
@@ -41,25 +40,6 @@ def read_rows(path: Path) -> Rows:
     if array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     return _checked(path, array.reshape(len(array), -1) if array.ndim > 1 else array)
-
-
-def read_arrays(path: Path, *wanted: str) -> dict[str, Rows]:
-    """Read named arrays of an npz file, each (frame, coef).
-
-    Raises
-    ------
-    InputError
-        No such file, an array is missing, or their numbers of frames differ.
-    """
-    arrays = read_npz(path)
-    missing = [name for name in wanted if name not in arrays]
-    if missing:
-        raise InputError(f"{path} has no {' and no '.join(missing)}; its arrays are {sorted(arrays)}")
-    rows = {name: _checked(path, arrays[name].reshape(len(arrays[name]), -1)) for name in wanted}
-    if len({len(array) for array in rows.values()}) > 1:
-        sizes = ", ".join(f"{name} {len(array)}" for name, array in rows.items())
-        raise InputError(f"{path}: {sizes} frames; wanted equally many")
-    return rows
 
 
 def read_weight_table(path: Path) -> Float[np.ndarray, "frame 52"]:
