@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
+from dualtalk.audio.av_sync import drift_by_mouth, offset_by_mouth, offset_by_timecode
 from dualtalk.errors import InputError
 
 RATE_HZ = 16_000
@@ -31,6 +31,22 @@ def test_the_offset_is_estimated_to_a_fraction_of_a_frame(late_s):
     offset_s, correlation = offset_by_mouth(mouth + rng.normal(0, 0.0005, len(mouth)), audio)
     assert offset_s == pytest.approx(late_s, abs=0.02)
     assert correlation > 0.5
+
+
+@pytest.mark.parametrize("drift_s", [0.3, -0.2, 0.0])
+def test_a_lag_that_grows_is_measured(drift_s):
+    """A minute in which the face starts 0.1 s late and ends later by `drift_s`."""
+    seconds = 60.0
+    envelope, rng = syllables(seconds), np.random.default_rng(1)
+    audio = (0.1 * envelope * rng.standard_normal(len(envelope)) + 0.001).astype(np.float32)
+    face_s = (np.arange(round(25 * seconds)) + 0.5) / 25
+    sound_s = (face_s - 0.1) / (1 + drift_s / seconds)
+    mouth = 0.01 * np.interp(sound_s, np.arange(len(envelope)) / RATE_HZ, envelope)
+    mouth += rng.normal(0, 0.0005, len(mouth))
+    found = drift_by_mouth(mouth, audio, offset_by_mouth(mouth, audio).offset_s)
+    assert found.rate * seconds == pytest.approx(drift_s, abs=0.03)
+    assert found.offset_s == pytest.approx(0.1, abs=0.03)
+    assert drift_by_mouth(mouth[:500], audio[: 20 * RATE_HZ], 0.1) is None
 
 
 def test_audio_of_another_recording_has_a_low_correlation():

@@ -75,3 +75,22 @@ def test_blendshapes_and_placements(stage):
     assert tuple(names[:52]) == ARKIT_UNITS
     placement = UsdGeom.Xformable(stage.GetPrimAtPath("/dialogue/b")).GetLocalTransformation()
     assert Gf.IsClose(placement.ExtractTranslation(), Gf.Vec3d(0.4, 0.1, -0.2), 1e-6)
+
+
+def test_sixty_time_codes_a_second_hold_the_same_samples(motions, tmp_path):
+    from pxr import Usd, UsdSkel
+
+    placements = {name: np.eye(4, dtype=np.float32) for name in motions}
+    short = {name: motion[:6] for name, motion in motions.items()}
+    weights = []
+    for rate in (25, 60):
+        path = tmp_path / f"{rate}.usda"
+        write_usd(path, load_head("open"), short, dict(zip("ab", APPEARANCES, strict=True)), placements, rate)
+        opened = Usd.Stage.Open(str(path))
+        assert opened.GetTimeCodesPerSecond() == opened.GetFramesPerSecond() == rate
+        assert opened.GetEndTimeCode() / rate == pytest.approx(5 / 25)
+        animation = UsdSkel.Animation(opened.GetPrimAtPath("/dialogue/a/skeleton/animation"))
+        samples = animation.GetBlendShapeWeightsAttr().GetTimeSamples()
+        assert np.allclose(np.array(samples) / rate, np.arange(6) / 25)
+        weights.append([np.array(animation.GetBlendShapeWeightsAttr().Get(code)) for code in samples])
+    np.testing.assert_array_equal(*weights)

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import correlate
+from scipy.stats import theilslopes
 
 from dualtalk.audio.prosody import loudness_db
 from dualtalk.errors import InputError
-from dualtalk.timebase import DAY_S, MOTION_FPS, frames_for_samples
+from dualtalk.timebase import DAY_S, MOTION_FPS, SAMPLES_PER_FRAME, frames_for_samples
 
 # Standard deviations of the two Gaussians whose difference passes the syllable rate.
 FINE_S, COARSE_S = 0.04, 0.4
@@ -24,6 +25,8 @@ FINE_S, COARSE_S = 0.04, 0.4
 SPEECH_RANGE_DB = 35.0
 # A shorter overlap gives no reliable correlation.
 SHORTEST_OVERLAP_S = 3.0
+# Windows in which a changing offset is searched, how far from its mean, and from which correlation it is clear.
+DRIFT_WINDOW_S, DRIFT_REACH_S, CLEAR_CORRELATION, FEWEST_WINDOWS = 15.0, 0.5, 0.4, 4
 
 
 class Offset(NamedTuple):
@@ -78,6 +81,64 @@ def offset_by_mouth(
         # Vertex of the parabola through the three points.
         between = 0.5 * (left - right) / min(left - 2 * middle + right, -1e-12)
     return Offset(float(shifts[best] + between) / MOTION_FPS, float(scores[best]))
+
+
+class Drift(NamedTuple):
+    """A lag of the face that grows or shrinks.
+
+    Attributes
+    ----------
+    offset_s : float
+        At the beginning.
+    rate : float
+        Seconds of lag for each second of sound.
+    windows : int
+        Windows that the line is fitted to.
+    """
+
+    offset_s: float
+    rate: float
+    windows: int
+
+
+def drift_by_mouth(
+    lip_gap_m: Float[np.ndarray, "frame"], audio: Float32[np.ndarray, "sample"], offset_s: float
+) -> Drift | None:
+    """Find the line on which the offset changes, from the offsets of overlapping windows of 15 s.
+
+    Two clocks that run at different rates, or a rate of frames that is declared wrongly, give such a line.
+
+    Parameters
+    ----------
+    lip_gap_m, audio
+        As for `offset_by_mouth`.
+    offset_s : float
+        Mean offset, from `offset_by_mouth`: the windows are searched within half a second of it.
+
+    Returns
+    -------
+    Drift or None
+        None if fewer than four windows have a clear offset.
+    """
+    length, hop = round(DRIFT_WINDOW_S * MOTION_FPS), round(DRIFT_WINDOW_S * MOTION_FPS / 2)
+    shift = round(offset_s * MOTION_FPS)
+    times_s, offsets_s = [], []
+    for first in range(0, frames_for_samples(len(audio)) - length + 1, hop):
+        mouth = lip_gap_m[max(first + shift, 0) : max(first + shift + length, 0)]
+        voice = audio[first * SAMPLES_PER_FRAME : (first + length) * SAMPLES_PER_FRAME]
+        try:
+            found = offset_by_mouth(mouth, voice, longest_s=DRIFT_REACH_S)
+        except InputError:
+            continue
+        # A window that begins before the face does is shorter at its front.
+        lead_s = max(-(first + shift), 0) / MOTION_FPS
+        if found.correlation >= CLEAR_CORRELATION:
+            times_s.append((first + length / 2) / MOTION_FPS)
+            offsets_s.append(found.offset_s + shift / MOTION_FPS + lead_s)
+    if len(times_s) < FEWEST_WINDOWS:
+        return None
+    slope, intercept, _, _ = theilslopes(offsets_s, times_s)
+    return Drift(float(intercept), float(slope), len(times_s))
 
 
 def offset_by_timecode(face_start_s: float, sound_start_s: float) -> float:

@@ -47,7 +47,9 @@ def export(
     size: Annotated[
         int, typer.Option(metavar="256|512", help="Width and height of driving-video, in pixels.")
     ] = 512,
-    fps: Annotated[int, typer.Option(metavar="25|60", help="Rows a second of arkit-csv.")] = 25,
+    fps: Annotated[
+        int, typer.Option(metavar="25|60", help="Rows a second of arkit-csv, time codes a second of usd.")
+    ] = 25,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Export a simulated conversation to another program's format.

@@ -71,10 +71,10 @@ def view(
 
 def _serve(conversation: "Conversation", head: "Head", port: int, silent: bool, notes: list[str]) -> None:
     """Serve the conversation until Ctrl-C."""
-    from dualtalk.webpages.viewer_server import viewer_server
+    from dualtalk.webpages.viewer_server import HOST, viewer_server
 
     with viewer_server(conversation, head, port, silent=silent, notes=notes) as server:
-        address = f"http://{server.server_address[0]}:{server.server_port}/"
+        address = f"http://{HOST}:{server.server_port}/"
         print(f"{address} shows {conversation.duration_s:.1f} s; end with Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -8,7 +8,8 @@ sound comes from one of these, in this order:
 * the timecodes, where the other face was aligned by its mouth: both phones record the time of day;
 * otherwise zero: face and sound are assumed to start together.
 
-The clip's notes give each offset and its source.
+An offset that changes over the recording, as that of two clocks does, is measured in windows and compensated. The
+clip's notes give each offset, its source and its drift.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dualtalk.audio.av_sync import offset_by_mouth, offset_by_timecode
+from dualtalk.audio.av_sync import drift_by_mouth, offset_by_mouth, offset_by_timecode
 from dualtalk.core import HeadMotion
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
@@ -25,20 +26,25 @@ from dualtalk.geometry.resampling import interpolate_curves, interpolate_rotatio
 from dualtalk.head.live_link import LiveLinkTake, read_live_link
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.names import file_safe_name
-from dualtalk.timebase import MOTION_FPS, frames_for_samples
+from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS, frames_for_samples
 
 # Below this correlation of mouth opening and loudness, an offset is a guess.
 MIN_CORRELATION = 0.3
 # Mouths open before the sound starts, so a face in sync leads by this much; see `dualtalk.audio.av_sync`.
 MOUTH_LEAD_S = 0.1
+# A lag that changes by less than this over the recording, a frame and a half, is not compensated: it may be an
+# error.
+LEAST_DRIFT_S = 0.06
 SPEAKERS = (1, 2)
 
 
 class FaceAlignment(NamedTuple):
-    """How far a face lags behind its sound, and how the offset was found."""
+    """How far a face lags behind its sound at the beginning, by how much more each second, and how this was
+    found."""
 
     offset_s: float
     method: str
+    drift: float = 0.0
 
 
 class ArkitRecordings(Corpus):
@@ -81,9 +87,14 @@ class ArkitRecordings(Corpus):
         voices = [_read_mono(path) for path in clip.files[2:]]
         tracks, notes = [], []
         for number, take, voice, face in zip(SPEAKERS, takes, voices, _align_faces(takes, voices), strict=True):
-            motion = _resample_face(take, face.offset_s, frames_for_samples(len(voice)))
+            motion = _resample_face(take, face, frames_for_samples(len(voice)))
             tracks.append(PersonTrack(voice, motion.to_numpy()))
             notes.append(f"speaker{number}: face {face.offset_s:+.2f} s against its sound, {face.method}")
+            if face.drift:
+                drift_ms = 1000 * face.drift * len(voice) / AUDIO_RATE_HZ
+                notes.append(
+                    f"speaker{number}: the face drifts by {drift_ms:+.0f} ms against its sound; compensated"
+                )
         return ClipData((tracks[0], tracks[1]), notes=tuple(notes))
 
 
@@ -114,7 +125,10 @@ def _align_by_mouth(take: LiveLinkTake, voice: np.ndarray) -> FaceAlignment | No
     if found.correlation < MIN_CORRELATION:
         return None
     method = f"by mouth and loudness (correlation {found.correlation:.2f})"
-    return FaceAlignment(found.offset_s + MOUTH_LEAD_S, method)
+    drift = drift_by_mouth(jaw_opening_rad, voice, found.offset_s)
+    if drift is None or abs(drift.rate) * len(voice) / AUDIO_RATE_HZ < LEAST_DRIFT_S:
+        return FaceAlignment(found.offset_s + MOUTH_LEAD_S, method)
+    return FaceAlignment(drift.offset_s + MOUTH_LEAD_S, method, drift.rate)
 
 
 def _align_by_timecode(take: LiveLinkTake, other: LiveLinkTake, aligned: FaceAlignment) -> FaceAlignment:
@@ -123,9 +137,9 @@ def _align_by_timecode(take: LiveLinkTake, other: LiveLinkTake, aligned: FaceAli
     return FaceAlignment(offset_s, "by timecode, from the other face")
 
 
-def _resample_face(take: LiveLinkTake, offset_s: float, frames: int) -> HeadMotion:
+def _resample_face(take: LiveLinkTake, face: FaceAlignment, frames: int) -> HeadMotion:
     """The face at each motion frame of the sound. Outside the take the nearest frame repeats and is invalid."""
-    at_s = np.arange(frames) / MOTION_FPS + offset_s
+    at_s = np.arange(frames) / MOTION_FPS * (1 + face.drift) + face.offset_s
     motion, layout = take.motion, take.motion.layout
     coefficients = interpolate_curves(take.times_s, motion.coefficients, at_s)
     for part in ("head", "jaw", "eyes"):

@@ -39,7 +39,7 @@ def write_usd_dialogue(export: Export, folder: Path) -> list[str]:
     """`dialogue.usdc` and the voices."""
     export, notes = export.retargeted()
     path = folder / "dialogue.usdc"
-    write_usd(path, export.skinned_head, export.motions, export.appearances, export.placements)
+    write_usd(path, export.skinned_head, export.motions, export.appearances, export.placements, export.fps)
     export.write_voices(folder)
     return notes
 

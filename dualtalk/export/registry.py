@@ -76,7 +76,7 @@ EXPORTERS: Registry[Exporter] = Registry(
     {
         "arkit-csv": Exporter("Live Link Face", _bundled("write_arkit_csv"), LIVE_LINK_RATES_FPS),
         "glb": Exporter("glTF 2.0", _bundled("write_glb_dialogue")),
-        "usd": Exporter("UsdSkel", _bundled("write_usd_dialogue")),
+        "usd": Exporter("UsdSkel", _bundled("write_usd_dialogue"), rates_fps=(MOTION_FPS, 60)),
         "flame-npz": Exporter("the layout of DualTalk, Peng et al. 2025", _bundled("write_flame_npz")),
         "parquet": Exporter("a table row per frame", _bundled("write_parquet")),
         "csv": Exporter("the same table as text", _bundled("write_csv")),

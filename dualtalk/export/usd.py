@@ -45,6 +45,7 @@ def write_usd(
     motions: Mapping[str, HeadMotion],
     appearances: Mapping[str, Appearance],
     placements: Mapping[str, np.ndarray],
+    time_codes_per_second: int = MOTION_FPS,
 ) -> None:
     """Write the participants.
 
@@ -55,6 +56,9 @@ def write_usd(
     ----------
     motions, appearances, placements : mapping
         By participant label; a placement is the (4, 4) matrix from head to scene coordinates, metres.
+    time_codes_per_second : int
+        Unit of the file's times; the samples stay at 25 frames a second. QuickLook plays 60 time codes a second,
+        whatever the file says.
 
     Raises
     ------
@@ -69,28 +73,37 @@ def write_usd(
         stage = pxr.Usd.Stage.CreateNew(str(partial))
         pxr.UsdGeom.SetStageUpAxis(stage, pxr.UsdGeom.Tokens.y)
         pxr.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
-        stage.SetTimeCodesPerSecond(MOTION_FPS)
-        stage.SetFramesPerSecond(MOTION_FPS)
+        stage.SetTimeCodesPerSecond(time_codes_per_second)
+        stage.SetFramesPerSecond(time_codes_per_second)
+        codes_per_frame = time_codes_per_second / MOTION_FPS
         stage.SetStartTimeCode(0)
-        stage.SetEndTimeCode(max(motion.frames for motion in motions.values()) - 1)
+        stage.SetEndTimeCode((max(motion.frames for motion in motions.values()) - 1) * codes_per_frame)
         world = pxr.UsdGeom.Xform.Define(stage, "/dialogue")
         stage.SetDefaultPrim(world.GetPrim())
         for name, motion in rigged.items():
-            _add_participant(pxr, stage, f"/dialogue/{name}", head, motion, appearances[name], placements[name])
+            at = f"/dialogue/{name}"
+            _add_participant(pxr, stage, at, head, motion, appearances[name], placements[name], codes_per_frame)
         stage.GetRootLayer().Save()
         # The layer keeps the file open under its temporary name.
         del stage
 
 
 def _add_participant(
-    pxr, stage, at: str, head: SkinnedHead, rigged: RiggedMotion, appearance: Appearance, placement: np.ndarray
+    pxr,
+    stage,
+    at: str,
+    head: SkinnedHead,
+    rigged: RiggedMotion,
+    appearance: Appearance,
+    placement: np.ndarray,
+    codes_per_frame: float,
 ) -> None:
     root = pxr.UsdSkel.Root.Define(stage, at)
     # USD matrices multiply row vectors.
     root.AddTransformOp().Set(pxr.Gf.Matrix4d(placement.T.astype(float).tolist()))
     skeleton = _skeleton(pxr, stage, f"{at}/skeleton", rigged)
     shapes = BlendShapes.of(head)
-    animation = _animation(pxr, stage, f"{at}/skeleton/animation", rigged, shapes.names)
+    animation = _animation(pxr, stage, f"{at}/skeleton/animation", rigged, shapes.names, codes_per_frame)
     binding = pxr.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
     binding.CreateAnimationSourceRel().SetTargets([animation.GetPath()])
     mesh = _mesh(pxr, stage, f"{at}/head", head, rigged, appearance)
@@ -119,7 +132,7 @@ def _translation(pxr, place_m: np.ndarray):
     return pxr.Gf.Matrix4d(1).SetTranslate(pxr.Gf.Vec3d(*place_m.tolist()))
 
 
-def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...]):
+def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...], codes_per_frame: float):
     animation = pxr.UsdSkel.Animation.Define(stage, at)
     animation.CreateJointsAttr(_joint_paths())
     animation.CreateBlendShapesAttr(list(shapes))
@@ -127,9 +140,10 @@ def _animation(pxr, stage, at: str, rigged: RiggedMotion, shapes: tuple[str, ...
     rotations, offsets = animation.CreateRotationsAttr(), animation.CreateTranslationsAttr()
     weights = animation.CreateBlendShapeWeightsAttr()
     for frame in range(len(rigged.weights)):
-        rotations.Set([pxr.Gf.Quatf(w, x, y, z) for x, y, z, w in rigged.quaternions_xyzw[frame].tolist()], frame)
-        offsets.Set(pxr.Vt.Vec3fArray.FromNumpy(rigged.offsets_m[frame]), frame)
-        weights.Set(pxr.Vt.FloatArray.FromNumpy(rigged.weights[frame]), frame)
+        code = frame * codes_per_frame
+        rotations.Set([pxr.Gf.Quatf(w, x, y, z) for x, y, z, w in rigged.quaternions_xyzw[frame].tolist()], code)
+        offsets.Set(pxr.Vt.Vec3fArray.FromNumpy(rigged.offsets_m[frame]), code)
+        weights.Set(pxr.Vt.FloatArray.FromNumpy(rigged.weights[frame]), code)
     return animation
 
 
