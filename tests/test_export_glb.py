@@ -177,3 +177,25 @@ def test_motion_in_another_space_or_empty_is_rejected(head, lively, tmp_path):
         with pytest.raises(InputError, match=about):
             write_glb(tmp_path / "none.glb", head, {"a": wrong}, {"a": APPEARANCES[0]}, PLACEMENTS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("label", ["a", "b"])
+def test_weights_of_a_still_person_have_targets(head, tmp_path, label):
+    """A weights channel on a mesh without targets crashes viewers (KhronosGroup/glTF-Blender-IO#1785)."""
+    still = {label: HeadMotion(np.zeros((5, 62), np.float32), "open")}
+    path = tmp_path / "still.glb"
+    write_glb(path, head, still, {label: APPEARANCES["ab".index(label)]}, {label: PLACEMENTS[label]})
+    found = pygltflib.GLTF2().load(str(path))
+    channels = [channel for animation in found.animations for channel in animation.channels]
+    driven = [channel for channel in channels if channel.target.path == "weights"]
+    assert driven
+    for animation in found.animations:
+        for channel in animation.channels:
+            if channel.target.path != "weights":
+                continue
+            mesh = found.meshes[found.nodes[channel.target.node].mesh]
+            targets = {len(primitive.targets) for primitive in mesh.primitives}
+            assert targets == {len(mesh.weights)}
+            sampler = animation.samplers[channel.sampler]
+            frames = found.accessors[sampler.input].count
+            assert found.accessors[sampler.output].count == frames * len(mesh.weights)

@@ -166,7 +166,7 @@ def test_each_voice_is_in_its_own_channel_and_in_time(tmp_path):
     time_s = np.arange(32000) / 16000
     click = np.where((time_s > 1.0) & (time_s < 1.05), 0.5 * np.sin(2 * np.pi * 700 * time_s), 0)
     encoded, wave = tmp_path / "v.m4a", tmp_path / "v.wav"
-    encoded.write_bytes(encode_stereo_aac(np.stack([click, 0 * click]).astype(np.float32)))
+    encoded.write_bytes(encode_stereo_aac((click.astype(np.float32), 0 * click.astype(np.float32))))
     subprocess.run([ffmpeg_path(), "-loglevel", "error", "-i", encoded, wave], check=True)
     decoded, rate_hz = soundfile.read(wave)
     onset_s = np.flatnonzero(np.abs(decoded[:, 0]) > 0.2)[0] / rate_hz

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from dualtalk.errors import DualTalkError, InputError
 from dualtalk.io.atomic import written_whole
+from dualtalk.io.audio_map import audio_blocks
 from dualtalk.io.ffmpeg import ffmpeg_path
 from dualtalk.timebase import AUDIO_RATE_HZ, MOTION_FPS
 
@@ -27,7 +28,7 @@ DRAFT_STEP = 2
 def open_video(
     path: str | os.PathLike,
     size: tuple[int, int],
-    voices: Float32[np.ndarray, "2 sample"],
+    voices: tuple[Float32[np.ndarray, "sample"], Float32[np.ndarray, "sample"]],
     *,
     draft: bool = False,
 ) -> Iterator[Callable[[Image], None]]:
@@ -50,7 +51,7 @@ def open_video(
         raise InputError(f"cannot write {path}: its folder does not exist")
     with written_whole(path) as partial, tempfile.TemporaryDirectory() as folder:
         stereo = Path(folder) / "voices.wav"
-        soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
+        write_stereo(stereo, voices)
         with open(Path(folder) / "messages", "w+", encoding="utf-8") as messages:
             # A new session: Ctrl-C then reaches this process only, which terminates ffmpeg.
             process = subprocess.Popen(
@@ -101,3 +102,10 @@ def _command(size: tuple[int, int], stereo: Path, out: Path, draft: bool) -> lis
         *("-c:v", "libx264", "-preset", preset, "-crf", str(VIDEO_QUALITY_CRF)),
         *("-c:a", "aac", "-b:a", "128k", "-ar", str(AUDIO_OUT_HZ), "-movflags", "+faststart", str(out)),
     ]
+
+
+def write_stereo(path: Path, voices: tuple[Float32[np.ndarray, "sample"], Float32[np.ndarray, "sample"]]) -> None:
+    """Write two 16 kHz voices as the channels of a 16-bit wav, block by block."""
+    with soundfile.SoundFile(path, "w", AUDIO_RATE_HZ, len(voices), "PCM_16") as file:
+        for _, blocks in audio_blocks(*voices):
+            file.write(np.stack(blocks, axis=1))

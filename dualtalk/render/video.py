@@ -108,7 +108,7 @@ def draw_video(
 ) -> None:
     """Draw a video with a renderer that is open and stays open; see `render_conversation`."""
     _check(conversation, renderer.scene.head)
-    voices = np.stack([person.audio for person in conversation.participants])
+    voices = (conversation.a.audio, conversation.b.audio)
     frames = range(0, conversation.frames, DRAFT_STEP if draft else 1)
     with ThreadPoolExecutor(1) as writer, open_video(path, renderer.scene.size, voices, draft=draft) as write:
         pending: Future[None] | None = None

@@ -100,7 +100,7 @@ def write_viewer(
             for name in SHADERS
         },
     }
-    voices = np.stack([person.audio for person in retargeted.participants])
+    voices = (a.audio, b.audio)
     write_page(
         path,
         "viewer/page.html",

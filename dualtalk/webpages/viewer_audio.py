@@ -5,19 +5,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32
 
 from dualtalk.errors import DualTalkError
 from dualtalk.io.ffmpeg import ffmpeg_path
-from dualtalk.render.encode import AUDIO_OUT_HZ
-from dualtalk.timebase import AUDIO_RATE_HZ
+from dualtalk.render.encode import AUDIO_OUT_HZ, write_stereo
 
 BIT_RATE_BPS = 96_000
 MEDIA_TYPE = "audio/mp4"
 
 
-def encode_stereo_aac(voices: Float32[np.ndarray, "2 sample"]) -> bytes:
+def encode_stereo_aac(voices: tuple[Float32[np.ndarray, "sample"], Float32[np.ndarray, "sample"]]) -> bytes:
     """Encode two 16 kHz voices as an m4a file.
 
     Joint stereo is off, so that neither channel leaks into the other when one is muted. The file contains no time
@@ -32,7 +30,7 @@ def encode_stereo_aac(voices: Float32[np.ndarray, "2 sample"]) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         stereo, out = Path(folder) / "voices.wav", Path(folder) / "voices.m4a"
-        soundfile.write(stereo, voices.T, AUDIO_RATE_HZ, subtype="PCM_16")
+        write_stereo(stereo, voices)
         command = [
             *(ffmpeg_path(), "-y", "-loglevel", "error", "-i", str(stereo), "-map_metadata", "-1"),
             *("-c:a", "aac", "-b:a", str(BIT_RATE_BPS), "-ar", str(AUDIO_OUT_HZ)),
