@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 
 from pyannote.core import Annotation
-from pyannote.database.util import load_rttm
 
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import write_text
@@ -79,6 +78,9 @@ def parse_rttm(text: str, source: str | os.PathLike) -> Annotation:
         lines.append(" ".join(fields))
     if not lines:
         return Annotation()
+    # Deferred: it takes a second to import, and only reading needs it.
+    from pyannote.database.util import load_rttm
+
     (parsed,) = load_rttm(StringIO("\n".join(lines))).values()
     parsed.uri = None if recordings[0] == NO_NAME else recordings[0]
     return parsed.rename_labels({number: name for name, number in numbers.items()}, copy=False)
