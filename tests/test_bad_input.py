@@ -71,12 +71,6 @@ def text(folder):
     return path
 
 
-def truncated(folder):
-    path = wave(folder, noise(2))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return path
-
-
 def no_samples(folder):
     return wave(folder, noise(0))
 
@@ -102,7 +96,6 @@ def ten_milliseconds(folder):
         (a_folder, "is a folder"),
         (empty, "0 bytes"),
         (text, "not audio"),
-        (truncated, "cut off"),
         (no_samples, "no samples"),
         (not_a_number, "NaN"),
         (three_channels, "3 channels"),
