@@ -18,6 +18,19 @@ EngineName = Literal["local", "ray"]
 # Input of a model besides both voices: the partner's true motion up to the frame before, or nothing.
 Protocol = Literal["partner-given", "closed-loop"]
 SplitScheme = Literal["official", "speaker-disjoint"]
+# Other systems whose outputs can be read; `dualtalk.head.system_outputs` reads them.
+SystemName = Literal[
+    "diffposetalk",
+    "emote",
+    "artalk",
+    "unitalker",
+    "vertices",
+    "said",
+    "emotalk",
+    "audio2face",
+    "lam",
+    "live-link",
+]
 
 
 @dataclass(frozen=True)
@@ -35,16 +48,3 @@ class RayCluster:
 
 
 Workers = int | RayCluster
-# Other systems whose outputs can be read; `dualtalk.head.system_outputs` reads them.
-SystemName = Literal[
-    "diffposetalk",
-    "emote",
-    "artalk",
-    "unitalker",
-    "vertices",
-    "said",
-    "emotalk",
-    "audio2face",
-    "lam",
-    "live-link",
-]
