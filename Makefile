@@ -13,7 +13,7 @@ READY := $(VENV)/.dualtalk-ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs doctor duet viewer clean help libraries
+.PHONY: demo test attack lint docs doctor duet viewer clean help libraries
 
 demo: $(READY) ## Animate the sample recording of pyannote.audio: demo/dialogue.mp4, demo/report.html, demo/viewer.html
 	@recording=$$($(BIN)/python -c "from importlib.util import find_spec; \
@@ -23,6 +23,10 @@ demo: $(READY) ## Animate the sample recording of pyannote.audio: demo/dialogue.
 test: LIBRARIES += $(VOICES)
 test: $(READY) lint ## Run the linters and all tests
 	$(BIN)/pytest -n auto --dist loadfile
+
+attack: LIBRARIES += $(VOICES)
+attack: $(READY) ## Feed every reader hostile files and inject faults into every verb: takes an hour
+	$(BIN)/pytest -n auto -m "not slow" tests/hostile
 
 lint: $(READY) ## Check formatting, import directions, types and terms
 	$(BIN)/ruff check .

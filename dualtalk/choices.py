@@ -9,6 +9,9 @@ from typing import Literal
 # Labels of the two participants, in files, tables and messages.
 PARTY = ("a", "b")
 
+# Whose expression basis the coefficients of a motion have.
+Space = Literal["flame", "open"]
+
 # `mean` is a model's deterministic prediction, `sample` a stochastic one.
 Mode = Literal["mean", "sample"]
 ViewName = Literal["split", "face-to-face"]

@@ -69,7 +69,7 @@ def test_layout_slices_cover_the_vector_without_overlap():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda x: x[:, :-1], "wants"),
+        (lambda x: x[:, :-1], "wanted"),
         (lambda x: np.where(np.arange(62) == 3, np.nan, x).astype(np.float32), "NaN"),
         (lambda x: np.where(np.arange(62) == 53, 57.3, x).astype(np.float32), "were degrees passed"),
     ],

@@ -1,10 +1,14 @@
 """The command line: one verb, one file. `dualtalk VERB --help` explains each verb.
 
-Exit status: 0 on success; 2 and one line on standard error for an expected error; 130 after Ctrl-C; 1 with a
-traceback for a bug. A verb imports heavy packages inside its function, so that `--help` answers at once.
+Exit status: 0 on success; 2 and one line on standard error for an expected error; 130 after Ctrl-C, 143 after
+SIGTERM, 129 after SIGHUP; 1 with a traceback for a bug. A verb imports heavy packages inside its function, so that
+`--help` answers at once.
 """
 
+import errno
+import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,6 +34,14 @@ from dualtalk.cli import (
     view,
 )
 from dualtalk.errors import DualTalkError, Interrupted
+from dualtalk.io.atomic import DISK_ERRORS
+from dualtalk.signals import exit_status, signals_raised
+
+# Errors of a path that the user gave, wherever it is first looked at.
+PATH_ERRORS = (
+    *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR),
+    *(errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO),
+)
 
 
 class OneLineErrors(typer.core.TyperGroup):
@@ -41,14 +53,39 @@ class OneLineErrors(typer.core.TyperGroup):
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", module="dualtalk")
             warnings.showwarning = lambda message, *_: print(f"dualtalk: {message}", file=sys.stderr)
-            try:
+            with signals_raised(), _one_line_errors():
                 return super().invoke(ctx)
-            except DualTalkError as error:
-                print(f"dualtalk: {' '.join(str(error).split())}", file=sys.stderr)
-                raise typer.Exit(130 if isinstance(error, Interrupted) else 2) from error
-            except KeyboardInterrupt as error:
-                print("dualtalk: interrupted; nothing was kept", file=sys.stderr)
-                raise typer.Exit(130) from error
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Print an expected error as one line, and exit."""
+    try:
+        # File names may hold what the terminal's encoding lacks.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield
+        sys.stdout.flush()
+    except Interrupted as error:
+        raise _exit(str(error), exit_status()) from error
+    except DualTalkError as error:
+        raise _exit(str(error), 2) from error
+    except KeyboardInterrupt as error:
+        raise _exit("interrupted; nothing was kept", exit_status()) from error
+    except MemoryError as error:
+        raise _exit("out of memory; give a shorter recording, fewer --workers, or a smaller batch", 2) from error
+    except OSError as error:
+        if error.errno not in (*DISK_ERRORS, *PATH_ERRORS):
+            raise
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        raise _exit(f"{place}{error.strerror}", 2) from error
+
+
+def _exit(message: str, status: int) -> typer.Exit:
+    """Print a message without the control characters that a file name may bring, and return what exits."""
+    line = "".join(one if one.isprintable() else "?" for one in " ".join(message.split()))
+    print(f"dualtalk: {line}", file=sys.stderr)
+    return typer.Exit(status)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ axis-angle. Axis names of arrays: batch, party (2), frame, sample, coef, vertex.
 Expression coefficients are only meaningful together with their `space`, which names the expression basis.
 """
 
-from dualtalk.choices import PARTY
+from dualtalk.choices import PARTY, Space
 from dualtalk.core.conversation import Conversation, Participant, speaking_frames
 from dualtalk.core.motion import (
     DUALTALK56,
@@ -17,9 +17,8 @@ from dualtalk.core.motion import (
     LAYOUTS,
     HeadMotion,
     MotionLayout,
-    Space,
-    require_radians,
 )
+from dualtalk.core.validation import require_radians
 
 __all__ = [
     "DUALTALK56",

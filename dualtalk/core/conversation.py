@@ -13,6 +13,7 @@ from pyannote.core import Annotation, Segment, Timeline
 
 from dualtalk.choices import PARTY
 from dualtalk.core.motion import HeadMotion
+from dualtalk.core.validation import as_float32, require_audio
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import write_wave
 from dualtalk.io.audio_map import audio_blocks
@@ -33,11 +34,27 @@ class Participant:
         When this person speaks, in seconds.
     motion : HeadMotion or None
         None if it was not observed, or not generated yet.
+
+    Raises
+    ------
+    InputError
+        Audio of another type or scale, a sample that is not finite, or speech or motion of another type.
     """
 
     audio: Float32[np.ndarray, "sample"]
     speech: Timeline
     motion: HeadMotion | None = None
+
+    def __post_init__(self) -> None:
+        # A memory map is not read here; its reader has checked it.
+        if not isinstance(self.audio, np.memmap):
+            audio = as_float32("audio", self.audio, (None,))
+            require_audio("audio", audio)
+            object.__setattr__(self, "audio", audio)
+        if not isinstance(self.speech, Timeline):
+            raise InputError(f"speech is a {type(self.speech).__name__}; wanted a pyannote.core.Timeline")
+        if self.motion is not None and not isinstance(self.motion, HeadMotion):
+            raise InputError(f"motion is a {type(self.motion).__name__}; wanted a HeadMotion")
 
     @property
     def speech_segments(self) -> list[list[float]]:

@@ -6,21 +6,20 @@ Expression coefficients are only meaningful together with their `space`, which n
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from dualtalk.choices import Space
+from dualtalk.core.validation import as_float32, require_coefficients, require_radians
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 from dualtalk.io.npz import read_npz
 from dualtalk.timebase import MOTION_FPS
 
-Space = Literal["flame", "open"]
 IDENTITY_COEFFICIENTS = 300
 EXPRESSION_COEFFICIENTS = 50
-# No joint of a head turns by more than half a turn: a larger norm means that degrees were passed for radians.
-LARGEST_ROTATION_RAD = np.pi
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ class HeadMotion:
     Raises
     ------
     InputError
-        Wrong width, a value that is not finite, or rotations too large to be radians.
+        Wrong width or dtype, a value that is not finite, coefficients that no head has, or rotations too large to
+        be radians.
     """
 
     coefficients: Float32[np.ndarray, "frame coef"]
@@ -85,20 +85,25 @@ class HeadMotion:
     valid: Bool[np.ndarray, "frame"] = None  # type: ignore[assignment]  # None is replaced in __post_init__
 
     def __post_init__(self) -> None:
-        if self.valid is None:
-            object.__setattr__(self, "valid", np.ones(len(self.coefficients), bool))
-        if self.coefficients.ndim != 2 or self.coefficients.shape[1] != self.layout.width:
-            raise InputError(
-                f"motion has shape {self.coefficients.shape}; layout {self.layout.name} wants "
-                f"(frame, {self.layout.width})"
-            )
-        if not np.isfinite(self.coefficients).all():
-            bad = int(np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))[0])
-            raise InputError(f"motion holds a NaN or infinite value, first in frame {bad}")
+        if not isinstance(self.layout, MotionLayout):
+            raise InputError(f"layout is {self.layout!r}; wanted one of {', '.join(LAYOUTS)}")
+        motion = as_float32(f"motion of layout {self.layout.name}", self.coefficients, (None, self.layout.width))
+        object.__setattr__(self, "coefficients", motion)
+        identity = as_float32("identity", self.identity, (IDENTITY_COEFFICIENTS,))
+        object.__setattr__(self, "identity", identity)
         if self.space not in get_args(Space):
             raise InputError(f"motion space is {self.space!r}; wanted one of {', '.join(get_args(Space))}")
-        if len(self.valid) != self.frames:
-            raise InputError(f"valid has {len(self.valid)} frames; the motion has {self.frames}")
+        if self.valid is None:
+            object.__setattr__(self, "valid", np.ones(len(motion), bool))
+        if (
+            not isinstance(self.valid, np.ndarray)
+            or self.valid.dtype != bool
+            or self.valid.shape != (len(motion),)
+        ):
+            found = getattr(self.valid, "shape", type(self.valid).__name__)
+            raise InputError(f"valid is {found}; wanted ({len(motion)},) of bool, one for each frame")
+        require_coefficients("an expression coefficient", self.expression)
+        require_coefficients("identity", identity)
         for part in ("jaw", "head", "eyes"):
             if part in self.layout.widths:
                 require_radians(part, self.coefficients[:, self.layout.slice_of(part)])
@@ -149,8 +154,10 @@ class HeadMotion:
         if eyes_rotvec_rad is not None:
             parts.append(eyes_rotvec_rad)
             layout = FULL62
-        coefficients = np.concatenate(parts, axis=1).astype(np.float32)
-        identity = _no_identity() if identity is None else identity.astype(np.float32)
+        coefficients = as_float32("motion", np.concatenate(parts, axis=1), (None, layout.width))
+        identity = (
+            _no_identity() if identity is None else as_float32("identity", identity, (IDENTITY_COEFFICIENTS,))
+        )
         valid = np.ones(len(coefficients), bool) if valid is None else valid
         return cls(coefficients, space, layout, identity, valid)
 
@@ -216,53 +223,54 @@ class HeadMotion:
         missing = [key for key in ("exp", "pose") if key not in arrays]
         if missing:
             raise InputError(f"{path} has no {' and no '.join(missing)}; its arrays are {sorted(arrays)}")
-        exp, pose = arrays["exp"], arrays["pose"]
+        for key in ("exp", "pose", "eyes", "shape", "fps"):
+            if key in arrays and arrays[key].dtype.kind not in "fiu":
+                raise InputError(f"{path}: {key} is of {arrays[key].dtype}; wanted numbers")
+        exp, pose, eyes = arrays["exp"], arrays["pose"], arrays.get("eyes")
         if exp.ndim != 2 or exp.shape[1] < EXPRESSION_COEFFICIENTS or pose.shape != (len(exp), 6):
             raise InputError(f"{path}: exp {exp.shape} and pose {pose.shape}; wanted (T, 50 or more) and (T, 6)")
-        fps = float(arrays.get("fps", MOTION_FPS))
-        if fps != MOTION_FPS:
-            raise InputError(f"{path} has {fps:g} frames a second; wanted {MOTION_FPS}; resample it first")
-        eyes = arrays.get("eyes")
         if eyes is not None and eyes.shape != (len(exp), 6):
             raise InputError(f"{path}: eyes {eyes.shape}; wanted {(len(exp), 6)}")
-        identity = _no_identity()
-        if "shape" in arrays:
-            shape = np.atleast_2d(arrays["shape"]).mean(axis=0)[:IDENTITY_COEFFICIENTS]
-            identity[: len(shape)] = shape
+        _require_fps(path, arrays.get("fps"))
         # __post_init__ checks that it is a valid space.
         stated = cast(Space, str(arrays["space"])) if "space" in arrays else None
         if space and stated and space != stated:
             raise InputError(f"{path} is in space {stated!r}; wanted {space!r}")
         try:
             return cls.from_parts(
-                expression=exp[:, :EXPRESSION_COEFFICIENTS].astype(np.float32),
-                jaw_rotvec_rad=pose[:, 3:].astype(np.float32),
-                head_rotvec_rad=pose[:, :3].astype(np.float32),
-                eyes_rotvec_rad=None if eyes is None else eyes.astype(np.float32),
+                expression=exp[:, :EXPRESSION_COEFFICIENTS].astype(float),
+                jaw_rotvec_rad=pose[:, 3:].astype(float),
+                head_rotvec_rad=pose[:, :3].astype(float),
+                eyes_rotvec_rad=None if eyes is None else eyes.astype(float),
                 space=stated or space or "flame",
-                identity=identity,
-                valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
+                identity=_mean_identity(arrays.get("shape")),
+                valid=_valid_frames(arrays.get("valid")),
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
 
-def require_radians(part: str, rotvecs_rad: Float[np.ndarray, "frame coef"]) -> None:
-    """Check that rotations are plausible in radians; rows that hold a NaN are skipped.
+def _require_fps(path: str | os.PathLike, stated: np.ndarray | None) -> None:
+    if stated is None:
+        return
+    if stated.size != 1:
+        raise InputError(f"{path}: fps has shape {stated.shape}; wanted one number")
+    if stated.item() != MOTION_FPS:
+        raise InputError(f"{path} has {stated.item():g} frames a second; wanted {MOTION_FPS}; resample it first")
 
-    Parameters
-    ----------
-    part : str
-        Name of the rotation in the error message.
-    rotvecs_rad : (frame, 3 or a multiple of it)
-        Axis-angle vectors, one joint after the other.
 
-    Raises
-    ------
-    InputError
-        A rotation has a norm above pi.
-    """
-    norms = np.linalg.norm(rotvecs_rad.reshape(-1, 3), axis=1)
-    largest = float(norms[np.isfinite(norms)].max(initial=0.0))
-    if largest > LARGEST_ROTATION_RAD:
-        raise InputError(f"{part} rotation has a norm of {largest:.1f} rad; were degrees passed?")
+def _mean_identity(shape: np.ndarray | None) -> np.ndarray | None:
+    """The mean of the shape coefficients of all frames, filled up with zeros."""
+    if shape is None:
+        return None
+    if shape.ndim > 2 or not shape.size:
+        raise InputError(f"shape is {shape.shape}; wanted (coefficients,) or (T, coefficients)")
+    mean = np.atleast_2d(shape).mean(axis=0)[:IDENTITY_COEFFICIENTS]
+    return np.pad(mean, (0, IDENTITY_COEFFICIENTS - len(mean))).astype(float)
+
+
+def _valid_frames(stated: np.ndarray | None) -> np.ndarray | None:
+    """The mask of observed frames, stored as bool or as 0 and 1."""
+    if stated is not None and (stated.dtype.kind not in "biuf" or not np.isin(stated, (0, 1)).all()):
+        raise InputError(f"valid is of {stated.dtype}; wanted bool")
+    return None if stated is None else stated.astype(bool)

@@ -17,6 +17,7 @@ from pyannote.core import Timeline
 
 from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require_folder
 from dualtalk.errors import InputError
+from dualtalk.io.names import file_safe_name
 from dualtalk.timebase import AUDIO_RATE_HZ
 
 FPS, COLUMNS_PER_FRAME, MEL_BANDS = 30.0, 4, 128
@@ -48,16 +49,20 @@ class Learning2Listen(Corpus):
         return clips
 
     def _entries(self, listener_faces: Path) -> list[Clip]:
-        host, split = listener_faces.parents[1].name, listener_faces.parent.name
+        host, split = (file_safe_name(one.name) for one in (listener_faces.parents[1], listener_faces.parent))
         listener = listener_faces.name[:2]
         speaker = "p1" if listener == "p0" else "p0"
         faces, audio = (
             listener_faces.with_name(f"{speaker}_speak_{kind}_clean_deca.npy") for kind in ("faces", "audio")
         )
         errors = tuple(f"{path.name} is missing" for path in (faces, audio) if not path.is_file())
-        count = len(_map_array(listener_faces))
-        if not errors and {len(_map_array(faces)), len(_map_array(audio))} != {count}:
-            errors = (f"{listener_faces.name}, {faces.name} and {audio.name} have different numbers of clips",)
+        count = 1
+        try:
+            count = len(_map_array(listener_faces))
+            if not errors and {len(_map_array(faces)), len(_map_array(audio))} != {count}:
+                errors = (f"{listener_faces.name}, {faces.name} and {audio.name} have different numbers of clips",)
+        except InputError as error:
+            errors = (*errors, str(error))
         return [
             Clip(
                 name=f"{host}_{split}_{listener}_{number:05d}",
@@ -86,9 +91,13 @@ class Learning2Listen(Corpus):
 def _map_array(path: Path) -> np.ndarray:
     """Memory-map the array of a .npy file."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        # A damaged file can raise almost anything.
         raise InputError(f"{path} is not a plain array ({error})") from error
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or not array.size or array.dtype.kind != "f":
+        raise InputError(f"{path} holds no (clip, row, number) array of floating-point numbers")
+    return array
 
 
 def _motion(face: Float32[np.ndarray, "frame coef"]) -> dict[str, np.ndarray]:

@@ -98,11 +98,17 @@ def _read_table(root: Path) -> dict[str, dict]:
     path = root / TABLE
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if "file" not in (reader.fieldnames or ()):
-            raise InputError(f"{path} has columns {reader.fieldnames}; wanted file, session, person_a, person_b")
-        rows = {row["file"]: row for row in reader}
-    if missing := sorted(name for name in rows if not (root / name).is_file()):
-        raise InputError(f"{path} names {missing[0]}, which does not exist")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if "file" not in (reader.fieldnames or ()):
+                raise InputError(
+                    f"{path} has columns {reader.fieldnames}; wanted file, session, person_a, person_b"
+                )
+            rows = {row["file"] or "": row for row in reader}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a text file of comma-separated values ({error})") from error
+    present = {one.relative_to(root).as_posix() for one in root.rglob("*")}
+    if missing := sorted(name for name in rows if name not in present):
+        raise InputError(f"{path} names {missing[0][:80]!r}, which does not exist")
     return rows

@@ -18,6 +18,7 @@ from dualtalk.corpora.corpus import Clip, ClipData, Corpus, PersonTrack, require
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave
 from dualtalk.io.json_file import read_json_object
+from dualtalk.timebase import DAY_S
 
 FILE_NAME = re.compile(r"(V\d+)_(S\d+)_(I\d+)_(P\d+[A-Z]?)\.wav$")
 SPLIT_OF_FOLDER = {"train": "train", "dev": "validation", "test": "test"}
@@ -78,7 +79,7 @@ class SeamlessInteraction(Corpus):
             spans = metadata.get("metadata:vad") or []
             if not spans:
                 notes.append(f"{wave.stem} has no voice activity; speech was detected from the audio")
-            speech = Timeline([Segment(float(span["start"]), float(span["end"])) for span in spans]).support()
+            speech = _speech(spans, wave.stem)
             tracks.append(PersonTrack(read_wave(wave)[0], speech=speech if spans else None))
             transcripts[wave.stem] = [
                 [line.get("start"), line.get("end"), line.get("transcript", "")]
@@ -86,6 +87,17 @@ class SeamlessInteraction(Corpus):
             ]
         kept = {"transcript": transcripts} if any(transcripts.values()) else {}
         return ClipData((tracks[0], tracks[1]), notes=tuple(notes), metadata=kept)
+
+
+def _speech(spans: list[dict], name: str) -> Timeline:
+    try:
+        times_s = [(float(span["start"]), float(span["end"])) for span in spans]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{name}: metadata:vad is not a list of start and end ({error})") from error
+    for start_s, end_s in times_s:
+        if not 0 <= start_s <= end_s <= DAY_S:
+            raise InputError(f"{name}: metadata:vad has a segment from {start_s} to {end_s} s")
+    return Timeline([Segment(*one) for one in times_s]).support()
 
 
 def _read_metadata(path: Path) -> dict:

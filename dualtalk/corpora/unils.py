@@ -22,6 +22,7 @@ from dualtalk.errors import InputError, missing_extra
 from dualtalk.geometry.masks import runs
 from dualtalk.io.json_file import read_json
 from dualtalk.io.names import file_safe_name
+from dualtalk.io.npz import parse_npz
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
 
 INDEX, DATABASE = "seamless_interaction_pairs.json", "data_lmdb"
@@ -99,11 +100,7 @@ def _open_database(root: Path) -> Iterator:
 def _read_track(value: bytes | None, key: str) -> PersonTrack:
     if value is None:
         raise InputError(f"{key} is not in the database")
-    try:
-        with np.load(io.BytesIO(value), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:
-        raise InputError(f"{key} is not an npz of plain arrays: {error}") from error
+    arrays = parse_npz(io.BytesIO(value), key)
     for name in ("audio", "motioncode"):
         if name not in arrays:
             raise InputError(f"{key} has no {name}; its arrays are {sorted(arrays)}")

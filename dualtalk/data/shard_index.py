@@ -1,6 +1,6 @@
 """The index `shards.json` of tar shards: which shards a split has, and the clips of each with their frames.
 
-The index may come from a stranger's server, so every name and number of it is checked before it is used.
+The index may come from an untrusted server, so every name and number of it is checked before it is used.
 """
 
 from dataclasses import dataclass

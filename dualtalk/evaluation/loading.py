@@ -23,6 +23,7 @@ from dualtalk.choices import Protocol
 from dualtalk.core import DUALTALK56, PARTY, HeadMotion, Space
 from dualtalk.errors import InputError
 from dualtalk.io.clip_files import ClipFiles, published_session, speech_of
+from dualtalk.io.npz import read_npy
 from dualtalk.store import open_store
 from dualtalk.store.schema import METADATA, clip_path, read_clip_json
 from dualtalk.timebase import MOTION_FPS, SAMPLES_PER_FRAME
@@ -251,10 +252,7 @@ def read_prediction(path: Path, space: Space) -> HeadMotion:
                 "different expressions: convert one with dualtalk export"
             )
         return motion
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable npy of plain numbers: {error}") from error
+    array = read_npy(path)
     if array.ndim != 2 or array.shape[1] != DUALTALK56.width or array.dtype.kind != "f":
         slip = "was a batch axis left on?" if array.ndim > 2 else "is it expression 50, jaw 3, head 3?"
         raise InputError(

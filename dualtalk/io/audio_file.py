@@ -96,6 +96,13 @@ def read_wave_span(
     int
         Number of samples read, fewer than `len(out)` at the end of the file.
     """
-    with soundfile.SoundFile(path) as file:
-        file.seek(min(first, file.frames))
-        return len(file.read(dtype="float32", out=out))
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels != 1 or file.samplerate != AUDIO_RATE_HZ:
+                raise InputError(
+                    f"{path} has {file.channels} channels at {file.samplerate} Hz; wanted mono at 16 kHz"
+                )
+            file.seek(min(first, file.frames))
+            return len(file.read(dtype="float32", out=out))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"{path} is not audio that can be read ({error})") from error

@@ -33,6 +33,8 @@ TIMECODE_FPS = 60
 POSSIBLE_TIMECODE_FPS = (24, 25, 30, 48, 50, 60, 100, 120)
 # A longer jump between two rows is another take, or a clock that was set.
 LONGEST_JUMP_S = 600.0
+# Gaps are filled, so that a small file of long jumps would need any amount of memory.
+LONGEST_TAKE_S = 4 * 3600.0
 # The app's weights end a little above 1. Values far above are on another scale.
 LARGEST_UNIT = 5.0
 
@@ -184,6 +186,8 @@ def _times_s(path: Path, lines: np.ndarray, codes: list[str]) -> Float64[np.ndar
         if not match:
             raise InputError(f"{path}, line {lines[row]}: timecode is {code!r}; wanted HH:MM:SS:FF.fff")
         hours, minutes, seconds = (int(match[group]) for group in (1, 2, 3))
+        if hours > 23 or minutes > 59 or seconds > 59:
+            raise InputError(f"{path}, line {lines[row]}: timecode is {code!r}; wanted a time of day")
         whole_s[row], frames[row] = 3600 * hours + 60 * minutes + seconds, float(match[4])
     times_s = whole_s + frames / _timecode_fps(whole_s, frames)
     steps_s = np.diff(times_s, prepend=times_s[0])
@@ -196,6 +200,9 @@ def _times_s(path: Path, lines: np.ndarray, codes: list[str]) -> Float64[np.ndar
                 f"{path}, line {lines[row]}: time {what} by {abs(steps_s[row]):g} s to {codes[row]}; "
                 "are these two takes in one file?"
             )
+    if times_s[-1] - times_s[0] > LONGEST_TAKE_S:
+        hours = (times_s[-1] - times_s[0]) / 3600
+        raise InputError(f"{path} lasts {hours:.1f} h; wanted at most {LONGEST_TAKE_S / 3600:g} h")
     return times_s
 
 

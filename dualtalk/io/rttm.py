@@ -1,22 +1,26 @@
 """Speaker diarization as RTTM files: one line per speech segment, in seconds.
 
-pyannote.database parses the lines. It drops incomplete lines silently, fails on comments, and takes names such as
-NA, null or `<NA>` for missing values. So lines are checked here first, and pyannote gets a number for each name.
+The parser is ours. That of pyannote.database drops incomplete lines silently, fails on comments, takes names such
+as NA or null for missing values, and its time grows with the square of the number of lines.
 """
 
-import math
 import os
-from io import StringIO
+import re
 from pathlib import Path
 
-from pyannote.core import Annotation
+from pyannote.core import Annotation, Segment
 
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import write_text
 from dualtalk.io.names import file_safe_name
+from dualtalk.timebase import DAY_S
 
 # type, recording, channel, start, duration, orthography, speaker type, speaker, ...
 RECORDING, START, DURATION, SPEAKER = 1, 3, 4, 7
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+# A year: some tools count from the beginning of a day or of a month.
+LONGEST_RECORDING_S = 366 * DAY_S
+LONGEST_QUOTE = 80
 # The recording of an annotation without a uri.
 NO_NAME = "<NA>"
 
@@ -63,32 +67,31 @@ def parse_rttm(text: str, source: str | os.PathLike) -> Annotation:
 
     Only SPEAKER lines count. A text without any gives an empty annotation.
     """
-    lines: list[str] = []
-    recordings: list[str] = []
-    numbers: dict[str, str] = {}
+    records: list[tuple[Segment, int, str]] = []
+    recordings: set[str] = set()
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
             continue
-        if not _is_complete(fields):
-            raise InputError(f"{source}, line {number}: not an RTTM line: {line!r}")
-        recordings.append(fields[RECORDING])
-        fields[RECORDING] = "recording"
-        fields[SPEAKER] = numbers.setdefault(fields[SPEAKER], f"speaker{len(numbers)}")
-        lines.append(" ".join(fields))
-    if not lines:
-        return Annotation()
-    # Deferred: it takes a second to import, and only reading needs it.
-    from pyannote.database.util import load_rttm
-
-    (parsed,) = load_rttm(StringIO("\n".join(lines))).values()
-    parsed.uri = None if recordings[0] == NO_NAME else recordings[0]
-    return parsed.rename_labels({number: name for name, number in numbers.items()}, copy=False)
+        span = _span(fields)
+        if span is None:
+            raise InputError(f"{source}, line {number}: not an RTTM line: {line[:LONGEST_QUOTE]!r}")
+        recordings.add(fields[RECORDING])
+        # A segment without a length is not speech.
+        if span:
+            records.append((span, len(records), fields[SPEAKER]))
+    if len(recordings) > 1:
+        one, two, *_ = sorted(recordings)
+        raise InputError(f"{source} holds the recordings {one} and {two}; wanted one recording a file")
+    uri = next((name for name in recordings if name != NO_NAME), None)
+    return Annotation.from_records(iter(records), uri=uri)
 
 
-def _is_complete(fields: list[str]) -> bool:
-    try:
-        fields[SPEAKER]
-        return all(math.isfinite(float(fields[field])) for field in (START, DURATION))
-    except (IndexError, ValueError):
-        return False
+def _span(fields: list[str]) -> Segment | None:
+    """The segment of a SPEAKER line; None if the line is incomplete, or its times are not those of a recording."""
+    if len(fields) <= SPEAKER or not all(NUMBER.fullmatch(fields[field]) for field in (START, DURATION)):
+        return None
+    start_s, duration_s = float(fields[START]), float(fields[DURATION])
+    if not 0 <= start_s <= LONGEST_RECORDING_S or not 0 <= duration_s <= LONGEST_RECORDING_S:
+        return None
+    return Segment(start_s, start_s + duration_s)

@@ -165,6 +165,8 @@ class TransformersEncoder(AudioEncoder):
     finetune : bool
         Whether its transformer is trained, too. Its convolutions are always frozen, as in wav2vec 2.0's own
         fine-tuning (Baevski et al. 2020, section 4.2).
+    local_files_only : bool
+        Use no network: the model must be a folder, or in the local cache of the hub.
 
     Raises
     ------
@@ -174,24 +176,27 @@ class TransformersEncoder(AudioEncoder):
 
     causal = False
 
-    def __init__(self, name_or_path: str | os.PathLike, finetune: bool = False) -> None:
+    def __init__(
+        self, name_or_path: str | os.PathLike, finetune: bool = False, *, local_files_only: bool = False
+    ) -> None:
         super().__init__()
         from dualtalk.models.third_party import AutoConfig, AutoModel
 
         self.name = name = os.fspath(name_or_path)
         try:
-            config = AutoConfig.from_pretrained(name)
+            config = AutoConfig.from_pretrained(name, local_files_only=local_files_only)
             # Masked spans and dropped layers belong to its pretraining.
             config.apply_spec_augment, config.layerdrop = False, 0.0
-            self.encoder = AutoModel.from_pretrained(name, config=config)
+            self.encoder = AutoModel.from_pretrained(name, config=config, local_files_only=local_files_only)
         except (OSError, ValueError) as error:
-            raise InputError(f"transformers cannot load {name}: {str(error).splitlines()[0]}") from error
+            fetch = f"; if you trust it, fetch it first: hf download {name}" if local_files_only else ""
+            raise InputError(f"transformers cannot load {name}: {str(error).splitlines()[0]}{fetch}") from error
         if not hasattr(self.encoder, "feature_extractor"):
             raise InputError(
                 f"{name} is a {config.model_type}; wanted wav2vec2, HuBERT, WavLM or one of the same structure"
             )
         self.width = config.hidden_size
-        self.normalizes = _wants_normalized(name)
+        self.normalizes = _wants_normalized(name, local_files_only)
         self.finetune = finetune
         self.encoder.requires_grad_(finetune)
         self.encoder.feature_extractor.requires_grad_(False)
@@ -217,12 +222,13 @@ def freeze_mask_embedding(encoder: nn.Module) -> None:
         vector.requires_grad_(False)
 
 
-def _wants_normalized(name: str) -> bool:
+def _wants_normalized(name: str, local_files_only: bool) -> bool:
     """Whether the encoder was trained on audio of zero mean and unit variance; True where nothing says."""
     from dualtalk.models.third_party import AutoFeatureExtractor
 
     try:
-        return bool(getattr(AutoFeatureExtractor.from_pretrained(name), "do_normalize", True))
+        extractor = AutoFeatureExtractor.from_pretrained(name, local_files_only=local_files_only)
+        return bool(getattr(extractor, "do_normalize", True))
     except (OSError, ValueError):
         return True
 

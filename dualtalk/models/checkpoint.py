@@ -11,20 +11,23 @@ Metadata of format 2, each value a string:
 | `space`, `layout` | whose expression basis the motion has, and the order of its coefficients |
 | `training_info` | JSON: data, steps, versions |
 
-Files of format 1 are read, too (`dualtalk.models.format1`). Reading a file runs no code from it.
+Files of format 1 are read, too (`dualtalk.models.format1`). Reading a file runs no code from it and uses no
+network: a speech encoder of transformers must be on this machine.
 """
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from dualtalk.choices import Space
 from dualtalk.errors import InputError
 from dualtalk.io.atomic import written_whole
 from dualtalk.models.audio_encoders import AudioEncoder, CausalLogMel, TransformersEncoder
@@ -38,6 +41,8 @@ from dualtalk.plugins import Registry
 FORMAT = 2
 # The name of the bundled pretrained model, and its file.
 DEFAULT, BUNDLED = "default", Path(__file__).parent / "duet.safetensors"
+# Sizes of a config that no tensor has, such as a window of frames, are smaller.
+MAX_UNLISTED_SIZE = 1024
 # Suffixes of checkpoints that torch wrote: the released weights of DualTalk (Peng et al. 2025).
 TORCH_SUFFIXES = (".pth", ".pt")
 
@@ -133,17 +138,44 @@ def load_model(path: str | os.PathLike = DEFAULT) -> PretrainedModel:
     if not path.is_file():
         raise InputError(f"no model at {path}")
     if path.suffix in TORCH_SUFFIXES:
-        return PretrainedModel(load_peng2025(path), "flame", "dualtalk56", {"checkpoint": path.name})
+        model: ConversationModel = load_peng2025(path)
+        _require_finite(path, model.state_dict())
+        return PretrainedModel(model, "flame", "dualtalk56", {"checkpoint": path.name})
     metadata, weights = _read(path)
+    _require_finite(path, weights)
     try:
+        _require_sizes(json.loads(metadata["config"]), weights)
         model = _build(metadata)
         model.load_state_dict(weights)
         training_info = json.loads(metadata["training_info"])
         space, layout = metadata["space"], metadata["layout"]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        if space not in get_args(Space):
+            raise ValueError(f"its space is {space[:40]!r}; wanted one of {', '.join(get_args(Space))}")
+        if not isinstance(training_info, dict):
+            raise TypeError("its training_info is no JSON object")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:
+        # A config of a file can fail in any way.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{path} does not fit this version's {metadata.get('model_type')}: {reason}") from error
     return PretrainedModel(model.eval(), space, layout, training_info)
+
+
+def _require_finite(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise InputError(f"{path} holds a weight that is not finite ({name}); did its training diverge?")
+
+
+def _require_sizes(config: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse a config whose sizes no tensor of the file has: the model would take any amount of memory."""
+    tensors = len(weights)
+    largest = max([MAX_UNLISTED_SIZE, tensors, *(size for weight in weights.values() for size in weight.shape)])
+    for name, value in (config if isinstance(config, dict) else {}).items():
+        limit = max(tensors, 1) if re.search("layers|depth", name) else largest
+        if isinstance(value, int) and abs(value) > limit:
+            raise InputError(f"{name} is {value}, but the file has {tensors} tensors of sizes up to {largest}")
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
@@ -185,4 +217,7 @@ def _encoder_config(encoder: AudioEncoder) -> dict[str, Any]:
 
 
 def _build_encoder(type: str, **arguments: Any) -> AudioEncoder:
+    if type == "transformers":
+        # A file must not decide what is fetched from the network.
+        return TransformersEncoder(**arguments, local_files_only=True)
     return ENCODERS[type](**arguments)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dualtalk.core import EXPRESSION_COEFFICIENTS, IDENTITY_COEFFICIENTS, HeadMotion, Space, require_radians
+from dualtalk.core.validation import require_coefficients
 from dualtalk.errors import InputError
 from dualtalk.geometry.resampling import resample_curves, resample_rotations
 from dualtalk.geometry.tracking import bridge, lost_frames
@@ -20,8 +21,6 @@ from dualtalk.timebase import MOTION_FPS
 # axes is 1/6 to 2/5 of the head's. Five times the largest ratio, together with a deviation that no jaw reaches,
 # indicates that head and jaw are swapped.
 SWAPPED_RATIO, SWAPPED_SD_RAD, SWAPPED_MIN_FRAMES = 2.0, 0.02, 50
-# Expression coefficients have about unit variance; 30 standard deviations are no face.
-MAX_EXPRESSION = 30.0
 # Arrays that `HeadMotion` stores itself.
 MOTION_ARRAYS = ("exp", "pose", "eyes", "fps", "space", "layout", "valid")
 
@@ -107,9 +106,7 @@ def check_motion(arrays: Mapping[str, np.ndarray], fps: float, space: Space) -> 
         exp, pose = bridge(exp, valid), bridge(pose, valid, rotations=True)
         eyes = None if eyes is None else bridge(eyes, valid, rotations=True)
     _refuse_swapped_pose(pose[valid])
-    largest = float(np.abs(exp[valid]).max())
-    if largest > MAX_EXPRESSION:
-        raise InputError(f"exp reaches {largest:.0f}; wanted coefficients of about unit variance")
+    require_coefficients("exp", exp[valid])
     motion = HeadMotion.from_parts(
         expression=exp[:, :EXPRESSION_COEFFICIENTS],
         head_rotvec_rad=pose[:, :3],

@@ -1,11 +1,13 @@
 """`simulate`: the audio of two people in, a conversation with the motion of both out."""
 
 import os
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
 
 from dualtalk.animator import animate
 from dualtalk.audio.recording import conversation_from_recording
@@ -55,7 +57,11 @@ def simulate(
     InputError
         A file cannot be read, there is no such model or mode, or the model's motion does not fit the head.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed is {seed!r}; wanted a whole number from 0")
     target = load_head(head) if isinstance(head, str | os.PathLike) else head
+    if not hasattr(target, "vertices"):
+        raise InputError(f"head is {head!r}; wanted open, the path of a FLAME file, or a loaded head")
     loaded = load_model_or_rules(model, target)
     conversation = source if isinstance(source, Conversation) else _read(source)
     return predict_motion(conversation, target, loaded, mode, seed)
@@ -95,6 +101,9 @@ def load_model_or_rules(model: str, head: Head | None = None) -> PretrainedModel
     InputError
         There is no such model, its file cannot be used, or its motion does not fit `head`.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise InputError(f"model is {model!r}; wanted {DEFAULT}, {RULES}, or the path of a model.safetensors")
+    model = os.fspath(model)
     if model == RULES:
         return RULES
     check_model(model)
@@ -120,4 +129,10 @@ def _for_head(motion: HeadMotion, target: Head) -> HeadMotion:
 
 def _read(source: str | os.PathLike | Sequence[str | os.PathLike]) -> Conversation:
     paths = [source] if isinstance(source, str | os.PathLike) else list(source)
-    return conversation_from_recording(paths)[0]
+    # The diarizer's packages seed the generators of the whole process.
+    state = random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return conversation_from_recording(paths)[0]
+        finally:
+            random.setstate(state)

@@ -1,22 +1,25 @@
 """Rows of an array in an npz file, without reading the rest of it.
 
 `np.savez` stores arrays uncompressed, one `.npy` after another in a zip, so rows lie at a known offset. Compressed
-files are read as a whole.
+arrays are read as a whole. The checksums of a file are verified when a process opens it for the first time.
 """
 
-import io
+import math
 import os
 import zipfile
 from functools import lru_cache
 from io import BufferedIOBase
+from pathlib import Path
 from typing import cast
 
 import numpy as np
-from numpy.lib import format as npy
 
 from dualtalk.errors import InputError
+from dualtalk.io.npz import npz_members, read_header
 
 LOCAL_HEADER_BYTES, NAME_LENGTH_AT = 30, 26
+# Files whose verification a process remembers.
+VERIFIED_FILES = 100_000
 
 
 class NpzRows:
@@ -25,16 +28,22 @@ class NpzRows:
     Raises
     ------
     InputError
-        Not an npz file, or one with pickled objects.
+        Not an npz file, a damaged one, or one with pickled objects.
     """
 
     def __init__(self, path: str | os.PathLike | BufferedIOBase) -> None:
         self.path = path
         try:
+            if isinstance(path, BufferedIOBase):
+                _verify(path)
+            else:
+                status = Path(path).stat()
+                _verify_file(os.fspath(path), status.st_mtime_ns, status.st_size)
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+            self._members = npz_members(self._zip)
+        except Exception as error:
+            # A damaged archive can raise almost anything.
             raise InputError(f"{path} is not a readable npz of plain arrays: {error}") from error
-        self._members = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
 
     def __enter__(self) -> "NpzRows":
         return self
@@ -46,37 +55,55 @@ class NpzRows:
         return key in self._members
 
     def rows(self, key: str, first: int = 0, count: int | None = None) -> np.ndarray:
-        """Rows `first` to `first + count` of the array `key`, or as many of them as there are."""
+        """Rows `first` to `first + count` of the array `key`, or as many of them as there are.
+
+        Raises
+        ------
+        InputError
+            There is no such array, it has no rows, or it is not plain numbers.
+        """
+        if key not in self._members:
+            raise InputError(f"{self.path} has no array {key}; its arrays are {sorted(self._members)}")
         member = self._members[key]
-        if member.compress_type != zipfile.ZIP_STORED:
-            with self._zip.open(member) as compressed:
-                whole = npy.read_array(compressed, allow_pickle=False)
-            return whole[first : None if count is None else first + count]
-        file = cast(BufferedIOBase, self._zip.fp)
-        file.seek(member.header_offset + NAME_LENGTH_AT)
-        lengths = file.read(LOCAL_HEADER_BYTES - NAME_LENGTH_AT)
-        skipped = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        file.seek(member.header_offset + LOCAL_HEADER_BYTES + skipped)
-        shape, fortran, dtype = _header(file)
-        if dtype.hasobject or fortran:
-            raise InputError(
-                f"{self.path}: {key} holds pickled objects or is in Fortran order; save it as plain rows"
-            )
-        left = max(shape[0] - first, 0)
-        count = left if count is None else min(count, left)
-        row = int(np.prod(shape[1:]))
-        file.seek(first * row * dtype.itemsize, os.SEEK_CUR)
-        data = file.read(count * row * dtype.itemsize)
-        return np.frombuffer(data, dtype).reshape(-1, *shape[1:])
+        try:
+            if member.compress_type != zipfile.ZIP_STORED:
+                with self._zip.open(member) as compressed:
+                    return _selected(cast(BufferedIOBase, compressed), member, first, count)
+            file = cast(BufferedIOBase, self._zip.fp)
+            file.seek(member.header_offset + NAME_LENGTH_AT)
+            lengths = file.read(LOCAL_HEADER_BYTES - NAME_LENGTH_AT)
+            skipped = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+            file.seek(member.header_offset + LOCAL_HEADER_BYTES + skipped)
+            return _selected(file, member, first, count)
+        except (InputError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self.path}: {key} cannot be read ({error}); save it as plain rows") from error
 
 
-def _header(file: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = npy.read_magic(file)
-    length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
-    return _parsed_header(file.read(length))
+@lru_cache(maxsize=VERIFIED_FILES)
+def _verify_file(path: str, modified_ns: int, size: int) -> None:
+    """Verify the checksums of a file once for each state of it; `modified_ns` and `size` tell the states apart."""
+    if not Path(path).is_file():
+        raise InputError("it is no file")
+    _verify(path)
 
 
-@lru_cache(maxsize=256)
-def _parsed_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Headers are Python literals, which are slow to parse, and most of them are equal."""
-    return npy.read_array_header_2_0(io.BytesIO(len(header).to_bytes(4, "little") + header))
+def _verify(file: str | BufferedIOBase) -> None:
+    with zipfile.ZipFile(file) as archive:
+        npz_members(archive)
+        if damaged := archive.testzip():
+            raise InputError(f"the checksum of {damaged} differs")
+
+
+def _selected(file: BufferedIOBase, member: zipfile.ZipInfo, first: int, count: int | None) -> np.ndarray:
+    """Rows of the `.npy` that begins here."""
+    shape, fortran, dtype = read_header(file)
+    if fortran or not shape:
+        raise InputError(f"it is in Fortran order, or has the shape {shape}")
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
+    if shape[0] * row_bytes > member.file_size:
+        raise InputError(f"it has the shape {shape}, but {member.file_size} bytes")
+    left = max(shape[0] - first, 0)
+    count = left if count is None else min(count, left)
+    file.seek(first * row_bytes, os.SEEK_CUR)
+    data = file.read(count * row_bytes)
+    return np.frombuffer(data, dtype).reshape(count, *shape[1:])

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from pyannote.core import Segment
 
-from dualtalk.core import IDENTITY_COEFFICIENTS, MotionLayout, speaking_frames
+from dualtalk.core import EXPRESSION_COEFFICIENTS, IDENTITY_COEFFICIENTS, MotionLayout, speaking_frames
+from dualtalk.core.validation import require_audio, require_coefficients, require_finite
 from dualtalk.errors import InputError
 from dualtalk.io.audio_file import read_wave_span
 from dualtalk.store.npz_reader import NpzRows
@@ -77,6 +78,7 @@ def read_span(
     for person in (0, 1):
         if read_wave_span(wave(person), first * SAMPLES_PER_FRAME, audio[person]) < audio.shape[1]:
             raise InputError(f"{wave(person)} ends before frame {first + frames}; is the store complete?")
+        require_audio(str(wave(person)), audio[person])
     parts = [_motion(motion(person), first, frames, layout) for person in (0, 1)]
     motions, valid, identities = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     return ClipSpan(audio, motions, valid, speech[:, first : first + frames], identities)
@@ -91,18 +93,39 @@ def _motion(
     if file is None:
         return motion, np.zeros(frames, bool), identity
     with NpzRows(file) as arrays:
-        pose = arrays.rows("pose", first, frames)
-        if len(pose) < frames:
-            raise InputError(f"{file} ends before frame {first + frames}; is the store complete?")
-        parts = {"expression": arrays.rows("exp", first, frames), "head": pose[:, :3], "jaw": pose[:, 3:]}
+        pose = _rows(arrays, "pose", first, frames, 6)
+        parts = {"expression": _rows(arrays, "exp", first, frames, EXPRESSION_COEFFICIENTS)}
+        parts |= {"head": pose[:, :3], "jaw": pose[:, 3:6]}
         if "eyes" in arrays:
-            parts["eyes"] = arrays.rows("eyes", first, frames)
+            parts["eyes"] = _rows(arrays, "eyes", first, frames, 6)
         for part, width in layout.widths.items():
             if part not in parts:
                 raise InputError(f"{file} has no {part}; ask for layout dualtalk56")
             motion[:, layout.slice_of(part)] = parts[part][:, :width]
-        valid = arrays.rows("valid", first, frames) if "valid" in arrays else np.ones(frames, bool)
+        valid = _rows(arrays, "valid", first, frames, None) if "valid" in arrays else np.ones(frames, bool)
         if "shape" in arrays:
-            shape = np.atleast_2d(arrays.rows("shape")).mean(axis=0)[:IDENTITY_COEFFICIENTS]
+            shape = np.atleast_2d(_numbers(arrays, "shape", arrays.rows("shape"))).mean(axis=0)[
+                :IDENTITY_COEFFICIENTS
+            ]
             identity[: len(shape)] = shape
-    return motion, np.array(valid), identity
+    require_coefficients(f"{file}: expression", motion[:, layout.slice_of("expression")])
+    require_finite(f"{file}: rotation", motion)
+    require_coefficients(f"{file}: shape", identity)
+    return motion, valid.astype(bool), identity
+
+
+def _rows(arrays: NpzRows, key: str, first: int, frames: int, width: int | None) -> np.ndarray:
+    """Exactly `frames` rows of a stored array, each of at least `width` numbers, or of one if `width` is None."""
+    rows = _numbers(arrays, key, arrays.rows(key, first, frames))
+    if len(rows) < frames:
+        raise InputError(f"{arrays.path} ends before frame {first + frames}; is the store complete?")
+    if rows.ndim != (1 if width is None else 2) or (width is not None and rows.shape[1] < width):
+        wanted = f"(T, {width})" if width else "(T,)"
+        raise InputError(f"{arrays.path}: {key} has rows of shape {rows.shape[1:]}; wanted {wanted}")
+    return rows
+
+
+def _numbers(arrays: NpzRows, key: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind not in "fiub" or values.ndim > 2 or not values.size:
+        raise InputError(f"{arrays.path}: {key} is {values.dtype} of shape {values.shape}; wanted numbers")
+    return values

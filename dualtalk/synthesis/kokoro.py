@@ -220,12 +220,21 @@ def load_kokoro(folder: str) -> Kokoro:
         session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base class
         raise SetupError(f"{folder}/model.onnx does not run: {str(error).splitlines()[0]}") from error
-    symbol_ids = read_json_object(Path(folder, "config.json"))["vocab"]
-    styles = {
-        name: np.fromfile(Path(folder, "voices", f"{name}.bin"), np.float32).reshape(-1, STYLE_WIDTH)
-        for name in names
-    }
-    return Kokoro(session, symbol_ids, styles)
+    symbol_ids = read_json_object(Path(folder, "config.json")).get("vocab")
+    if not isinstance(symbol_ids, dict):
+        raise InputError(
+            f"{folder}/config.json has no vocab; wanted the folder that scripts/fetch_kokoro.py writes"
+        )
+    return Kokoro(
+        session, symbol_ids, {name: _read_style(Path(folder, "voices", f"{name}.bin")) for name in names}
+    )
+
+
+def _read_style(path: Path) -> np.ndarray:
+    style = np.fromfile(path, np.float32)
+    if not style.size or style.size % STYLE_WIDTH or not np.isfinite(style).all():
+        raise InputError(f"{path} holds {style.size} numbers; wanted finite ones, a multiple of {STYLE_WIDTH}")
+    return style.reshape(-1, STYLE_WIDTH)
 
 
 def add_output(path: Path, value: str) -> bytes:
