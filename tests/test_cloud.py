@@ -11,8 +11,10 @@ from pyannote.core import Segment, Timeline
 from dualtalk.core import FULL62, Conversation, HeadMotion, Participant
 from dualtalk.data import ShardedWindows, write_shards
 from dualtalk.errors import InputError
+from dualtalk.models.checkpoint import load_model
 from dualtalk.store import ClipDraft, Task, build_store, open_store, validate_store
 from dualtalk.timebase import SAMPLES_PER_FRAME
+from dualtalk.training.fit import train
 
 moto_server = pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
@@ -155,3 +157,11 @@ def test_a_bucket_that_does_not_exist_is_one_line(make_store, bucket):
     with pytest.raises(InputError, match=r"cannot write s3://nowhere/shards: \S") as caught:
         write_shards(make_store({"train": [20]}), "s3://nowhere/shards")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::FutureWarning")
+def test_training_reads_shards_behind_a_url(make_store, bucket, tiny_duet, tmp_path):
+    url = f"{bucket}/shards"
+    write_shards(make_store({"train": [20] * 4, "validation": [20]}), url, clips_per_shard=1)
+    options = ["--data.datasets", url, "--output-dir", str(tmp_path / "run"), "--trainer.max_steps", "20"]
+    assert load_model(train([*tiny_duet, *options])).metadata["steps"] == 20
