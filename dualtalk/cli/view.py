@@ -61,10 +61,10 @@ def view(
         _serve(conversation, load_head(head), port, silent, missing)
         return
     # A part that was asked for is written as it is.
-    shown, excerpt_notes = (conversation, ()) if end is not None else light_excerpt(conversation)
+    part, excerpt_notes = (conversation, ()) if end is not None else light_excerpt(conversation)
     with locked:
-        notes = write_viewer(shown, load_head(head), out, silent=silent, notes=[*missing, *excerpt_notes])
-    print(f"{shown.duration_s:.1f} s in {out}, {out.stat().st_size / 1e6:.1f} MB")
+        notes = write_viewer(part, load_head(head), out, silent=silent, notes=[*missing, *excerpt_notes])
+    print(f"{part.duration_s:.1f} s in {out}, {out.stat().st_size / 1e6:.1f} MB")
     for note in notes:
         print(f"note: {note}")
 

@@ -127,7 +127,8 @@ def _read_table(path: Path) -> dict[str, str]:
 
 def _lines_of_adults(root: Path, part: str) -> dict[str, list[str]]:
     """Lines of each adult speaker of "train" or "test", sorted by name."""
-    ages, lines = _read_table(root / part / "spk2age"), {}
+    ages = _read_table(root / part / "spk2age")
+    lines: dict[str, list[str]] = {}
     for line, speaker in sorted(_read_table(root / part / "utt2spk").items()):
         if int(ages.get(speaker, 0)) >= ADULT_AGE:
             lines.setdefault(speaker, []).append(line)

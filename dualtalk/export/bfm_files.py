@@ -149,7 +149,9 @@ class BfmTrack:
         mean = np.zeros_like(motion.identity)
         still_motion = replace(motion, coefficients=still, identity=mean)
         rest_m = head.template[fit.vertices]
-        expression, residuals_m, displacements_m = [], [], []
+        expression: list[np.ndarray] = []
+        residuals_m: list[np.ndarray] = []
+        displacements_m: list[np.ndarray] = []
         for first in range(0, motion.frames, FRAMES_AT_ONCE):
             chunk = still_motion[first : first + FRAMES_AT_ONCE]
             shift_m = (head.vertices(chunk, vertex_ids=fit.vertices) - rest_m).reshape(chunk.frames, -1)
@@ -193,7 +195,7 @@ def write_bfm(export: Export, folder: Path) -> list[str]:
 def _write_programs(folder: Path, track: BfmTrack, bfm: BaselFaceModel) -> None:
     frames = len(track.expression)
     driven = np.concatenate([track.expression, track.angles_rad, track.translation], axis=1)
-    picture = np.tile(np.float32(WHOLE_PICTURE), (frames, 1))
+    picture = np.tile(np.array(WHOLE_PICTURE, np.float32), (frames, 1))
     # SadTalker: in the place of the file that its audio network writes.
     savemat(folder / "sadtalker.mat", {"coeff_3dmm": driven})
     # PIRender and StyleTalk.
