@@ -5,7 +5,7 @@ CMU pronouncing dictionary. Alignment takes two passes: the first one finds the 
 and the silence between them; the second one finds the phones within each word. The best path through the word
 lattice is left out, since it yields words of a single frame, on which the second pass fails.
 
-pocketsphinx normalizes by the mean of the whole line here, so that no line depends on the lines before.
+The decoder's feature extraction starts anew for every line, so that no alignment depends on the lines before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,6 +100,8 @@ class ForcedAligner:
         for text in texts:
             self._require_pronunciation(text)
         sound = sixteen_bits(audio)
+        # Running means of the features would carry over from the line before.
+        self._decoder.reinit_feat()
         try:
             self._decoder.set_align_text(" ".join(texts))
             decode(self._decoder, sound)

@@ -12,7 +12,7 @@ open vowels over 4 mm     share of ɑ, æ, ɔ, aɪ and aʊ at whose middle the l
 closures at other phones  a closure is a run of frames with lips at most 2 mm apart. It belongs to p, b or m if it
                           reaches within a frame of one; else to f or v, likewise; else to a pause of at least
                           0.1 s between phones; else to another phone. The share is of the closures that do not
-                          belong to a pause; one at f or v counts half
+                          belong to a pause; one at f or v counts half. The two parts are listed as well
 frames closed at others   share of the frames of other phones, more than a frame from any p, b, m, f or v, with
                           lips at most 2 mm apart
 silence closed            share of the frames at least 0.3 s from own speech with lips at most 2 mm apart
@@ -110,7 +110,8 @@ def figures(clips: list[Clip], gaps: list[list[np.ndarray]], teacher: list[list[
         "closed at p, b, m": total["bilabials closed"] / total["bilabials"],
         "open vowels over 4 mm": total["vowels open"] / total["vowels"],
         "closures at other phones": (total["at others"] + total["at labiodentals"] / 2) / attributed,
-        "of these, at f and v": total["at labiodentals"] / attributed,
+        "closures at f and v": total["at labiodentals"] / attributed,
+        "closures at neither": total["at others"] / attributed,
         "frames closed at others": total["other frames closed"] / total["other frames"],
         "silence closed": total["silent frames closed"] / total["silent frames"],
         "correlation with the teacher": float(np.nanmean([one["correlation"] for one in people])),
