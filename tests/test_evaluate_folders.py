@@ -144,7 +144,7 @@ def test_two_files_for_one_person_are_refused(tmp_path):
         (np.zeros((1, 30, 56), np.float32), "was a batch axis left on?"),
         (np.zeros((30, 56), int), "of int64; wanted (frame, 56) of float"),
         (np.full((30, 56), np.nan, np.float32), "NaN or infinite value, first in frame 0"),
-        (np.full((30, 56), 50, np.float32), "were degrees passed?"),
+        (np.full((30, 56), 50, np.float32), "an expression coefficient reaches 50"),
     ],
 )
 def test_invalid_motion_files_are_refused_by_path(tmp_path, array, message):

@@ -354,6 +354,10 @@ def test_animate_takes_the_phonemes_of_the_store(tmp_path, monkeypatch):
             assert np.corrcoef(*gaps)[0, 1] > 0.9
 
 
+# A store, which options are refused for before it is read.
+STORE = Path(__file__).parent / "data" / "store_format_1"
+
+
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -365,13 +369,16 @@ def run(*arguments):
         (["--hours", "-1"], "hours is -1"),
         (["--hours", "nan"], "hours is nan"),
         ([], "wanted either hours of conversation to generate, or animate"),
-        (["--hours", "1", "--animate", "x"], "wanted either hours of conversation to generate, or animate"),
+        (["--hours", "1", "--animate", STORE], "wanted either hours of conversation to generate, or animate"),
         (["--animate", "nowhere"], "no store at nowhere"),
-        (["--animate", "x", "--speech-rate", "1.2"], "speech_rate applies to generated speech"),
-        (["--animate", "x", "--vocabulary", "y"], "vocabulary applies to generated speech"),
-        (["--animate", "x", "--clip-seconds", "20"], "clip_seconds applies to generated speech"),
+        (["--animate", STORE, "--speech-rate", "1.2"], "speech_rate applies to generated speech"),
+        (["--animate", STORE, "--vocabulary", "y"], "vocabulary applies to generated speech"),
+        (["--animate", STORE, "--clip-seconds", "20"], "clip_seconds applies to generated speech"),
         (["--hours", "1", "--piper-voice", "joe.onnx"], "no Piper voice at joe.onnx"),
-        (["--hours", "1", "--kokoro-dir", "nowhere"], "nowhere is not a Kokoro folder"),
+        (
+            ["--hours", "1", "--kokoro-dir", "nowhere"],
+            "no folder at nowhere; wanted the folder of Kokoro's voices",
+        ),
         (["--hours", "1", "--vocabulary", "nowhere"], "nowhere cannot be read as a word list"),
         (
             ["--hours", "1", "--vocabulary", os.devnull],

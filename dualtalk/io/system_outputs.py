@@ -74,7 +74,7 @@ def read_weight_json(path: Path) -> tuple[Float[np.ndarray, "frame 52"], float |
     """
     _require_file(path)
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if "weightMat" in content:
             names, rows, fps = content["facsNames"], content["weightMat"], content.get("exportFps")
         else:

@@ -43,6 +43,8 @@ FORMAT = 2
 DEFAULT, BUNDLED = "default", Path(__file__).parent / "duet.safetensors"
 # Sizes of a config that no tensor has, such as a window of frames, are smaller.
 MAX_UNLISTED_SIZE = 1024
+# Buffers that may hold infinity.
+UNBOUNDED = ("motion_min", "motion_max")
 # Suffixes of checkpoints that torch wrote: the released weights of DualTalk (Peng et al. 2025).
 TORCH_SUFFIXES = (".pth", ".pt")
 
@@ -164,7 +166,9 @@ def load_model(path: str | os.PathLike = DEFAULT) -> PretrainedModel:
 
 def _require_finite(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     for name, weight in weights.items():
-        if weight.is_floating_point() and not torch.isfinite(weight).all():
+        # The range of motion of a model that was not fitted is infinite.
+        fit = weight.isnan().logical_not() if name in UNBOUNDED else torch.isfinite(weight)
+        if weight.is_floating_point() and not fit.all():
             raise InputError(f"{path} holds a weight that is not finite ({name}); did its training diverge?")
 
 
