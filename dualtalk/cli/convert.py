@@ -89,7 +89,9 @@ def convert(
             if path.suffix in COMPANIONS and path.stem in names:
                 shutil.copyfile(path, folder / path.name)
         record = {"source": str(source), "system": system, "fps": fps, "head": flame.name, "space": space}
-        (folder / RECORD).write_text(json.dumps(record | {"dualtalk": dualtalk.__version__}, indent=2) + "\n")
+        (folder / RECORD).write_text(
+            json.dumps(record | {"dualtalk": dualtalk.__version__}, indent=2) + "\n", encoding="utf-8"
+        )
     print(
         f"{len(found)} files of {system}, {frames} frames",
         *(f"  {path}" for path in sorted(out.iterdir())),

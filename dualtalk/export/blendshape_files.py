@@ -62,7 +62,7 @@ class WeightFormat:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, separators=(",", ":")))
+    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
 def _rounded(weights: Float[np.ndarray, "..."]) -> list:

@@ -66,7 +66,7 @@ def write(export: Export, folder: Path, name: str) -> list[str]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _vhap(folder: Path, track: FlameTrack) -> None:

@@ -96,7 +96,7 @@ def _write_action_units(path: Path, units: Float[np.ndarray, "frame 52"]) -> Non
         ", ".join([str(frame + 1), "0", f"{frame / MOTION_FPS:.3f}", "1", "1", *(f"{value:.4f}" for value in row)])
         for frame, row in enumerate(np.stack(intensities, axis=1))
     ]
-    path.write_text("\n".join([",".join(names), *rows]) + "\n")
+    path.write_text("\n".join([",".join(names), *rows]) + "\n", encoding="utf-8")
 
 
 def _write_transforms(folder: Path, motion: HeadMotion, head: SkinnedHead) -> None:
@@ -112,7 +112,7 @@ def _write_transforms(folder: Path, motion: HeadMotion, head: SkinnedHead) -> No
     middle_px = CAMERA.size_px / 2
     content = {"focal_len": CAMERA.focal_px, "cx": middle_px, "cy": middle_px, "frames": frames}
     # The training split is the avatar's own.
-    (folder / "transforms_val.json").write_text(json.dumps(content))
+    (folder / "transforms_val.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _write_landmarks(folder: Path, motion: HeadMotion, head: SkinnedHead) -> None:
