@@ -168,11 +168,13 @@ def _read_template(path: Path) -> Float[np.ndarray, "vertex 3"]:
     if not path.is_file():
         raise InputError(f"no template at {path}")
     try:
-        mesh = trimesh.load(path, process=False, maintain_order=True)
-        return np.asarray(mesh.vertices, float)
+        mesh = trimesh.load_mesh(path, process=False, maintain_order=True)
     except Exception as error:
         # A damaged mesh can raise almost anything.
         raise InputError(f"{path} is not a readable mesh ({type(error).__name__}: {error})") from error
+    if not isinstance(mesh, trimesh.Trimesh):
+        raise InputError(f"{path} holds {type(mesh).__name__.lower()}; wanted one mesh")
+    return np.asarray(mesh.vertices, float)
 
 
 def _weights(fps: float, weights: Float[np.ndarray, "frame 52"]) -> HeadMotion:
