@@ -40,7 +40,7 @@ def curves():
     }
 
 
-def same(motion, curves):
+def assert_same(motion, curves):
     assert motion.space == "flame"
     np.testing.assert_allclose(motion.expression, curves["exp"][:, :50], atol=1e-6)
     np.testing.assert_allclose(motion.jaw_rotvec_rad, curves["jaw"], atol=1e-6)
@@ -55,29 +55,29 @@ def test_diffposetalk_archives(tmp_path, curves):
     pose = np.concatenate([curves["head"], curves["jaw"]], axis=1)
     np.savez(tmp_path / "x.npz", shape=curves["shape"][:, :100], exp=curves["exp"][:, :50], pose=pose)
     motion = read_system_output(tmp_path / "x.npz", "diffposetalk")
-    same(motion, curves)
+    assert_same(motion, curves)
     np.testing.assert_allclose(motion.identity[:100], curves["shape"][0, :100], atol=1e-6)
 
 
 def test_emote_archives_and_arrays(tmp_path, curves):
     still = {name: curves[name] for name in ("exp", "jaw")}
     np.savez(tmp_path / "x.npz", exp=curves["exp"][:, :50], jaw=curves["jaw"])
-    same(read_system_output(tmp_path / "x.npz", "emote"), still)
+    assert_same(read_system_output(tmp_path / "x.npz", "emote"), still)
     np.save(tmp_path / "x.npy", np.concatenate([curves["exp"][:, :50], curves["jaw"]], axis=1))
-    same(read_system_output(tmp_path / "x.npy", "emote"), still)
+    assert_same(read_system_output(tmp_path / "x.npy", "emote"), still)
 
 
 def test_artalk_tensors(tmp_path, curves):
     rows = np.concatenate([curves["exp"], curves["head"], curves["jaw"]], axis=1)
     torch.save(torch.from_numpy(rows).float(), tmp_path / "x.pt")
-    same(read_system_output(tmp_path / "x.pt", "artalk"), curves)
+    assert_same(read_system_output(tmp_path / "x.pt", "artalk"), curves)
 
 
 def test_unitalker_rows(tmp_path, curves):
     matrices = Rotation.from_rotvec(curves["head"]).as_matrix()
     parts = (curves["shape"], curves["exp"], matrices[:, :2].reshape(FRAMES, 6), curves["jaw"])
     np.save(tmp_path / "x.npy", np.concatenate([*parts, np.zeros((FRAMES, 3)), np.ones((FRAMES, 1))], axis=1))
-    same(read_system_output(tmp_path / "x.npy", "unitalker"), curves)
+    assert_same(read_system_output(tmp_path / "x.npy", "unitalker"), curves)
 
 
 @pytest.fixture
@@ -147,7 +147,6 @@ def test_meshes_are_fitted_by_jaw_and_expressions(tmp_path, flame):
     identity = np.zeros(300, np.float32)
     identity[:5] = 0.8
     # The person's own shape is in the template.
-    template = flame.vertices(motion[:1], shape=identity)[0]
     still = HeadMotion(np.zeros_like(motion.coefficients[:1]), "flame")
     template = flame.vertices(still, shape=identity)[0]
     vertices = template + flame.vertices(motion) - flame.template
@@ -161,38 +160,38 @@ def test_meshes_are_fitted_by_jaw_and_expressions(tmp_path, flame):
     assert error_m.max() < 4e-3
 
 
-def refused(about, path, system, options=ReadOptions()):
+def assert_refused(about, path, system, options=ReadOptions()):
     with pytest.raises(InputError, match=about):
         read_system_output(path, system, options)
 
 
 def test_files_of_another_kind_are_refused(tmp_path, flame):
-    refused("no file at", tmp_path / "x.npy", "emotalk")
-    refused("ends in .txt; emotalk writes .npy", tmp_path / "x.txt", "emotalk")
+    assert_refused("no file at", tmp_path / "x.npy", "emotalk")
+    assert_refused("ends in .txt; emotalk writes .npy", tmp_path / "x.txt", "emotalk")
     np.save(tmp_path / "x.npy", np.zeros((5, 70110)))
-    refused("BIWI", tmp_path / "x.npy", "vertices", ReadOptions(head=flame))
-    refused("rows of 70110 numbers; EmoTalk writes 52", tmp_path / "x.npy", "emotalk")
+    assert_refused("BIWI", tmp_path / "x.npy", "vertices", ReadOptions(head=flame))
+    assert_refused("rows of 70110 numbers; EmoTalk writes 52", tmp_path / "x.npy", "emotalk")
     np.save(tmp_path / "x.npy", np.zeros((5, 15069)))
-    refused("pass --head with your FLAME file", tmp_path / "x.npy", "vertices")
-    refused("only FLAME's topology", tmp_path / "x.npy", "vertices", ReadOptions(head=flame))
+    assert_refused("pass --head with your FLAME file", tmp_path / "x.npy", "vertices")
+    assert_refused("only FLAME's topology", tmp_path / "x.npy", "vertices", ReadOptions(head=flame))
     np.save(tmp_path / "x.npy", np.full((5, 52), np.nan))
-    refused("NaN", tmp_path / "x.npy", "emotalk")
+    assert_refused("NaN", tmp_path / "x.npy", "emotalk")
     np.save(tmp_path / "x.npy", np.array({"a": 1}, dtype=object), allow_pickle=True)
-    refused("no plain array", tmp_path / "x.npy", "emotalk")
+    assert_refused("no plain array", tmp_path / "x.npy", "emotalk")
     torch.save({"a": torch.zeros(3)}, tmp_path / "x.pt")
-    refused("no plain array", tmp_path / "x.pt", "artalk")
+    assert_refused("no plain array", tmp_path / "x.pt", "artalk")
     (tmp_path / "x.pt").write_bytes(b"nothing")
-    refused("no plain array", tmp_path / "x.pt", "artalk")
+    assert_refused("no plain array", tmp_path / "x.pt", "artalk")
     np.savez(tmp_path / "x.npz", exp=np.zeros((5, 50)), pose=np.full((5, 6), 57.0), shape=np.zeros((5, 100)))
-    refused("were degrees passed", tmp_path / "x.npz", "diffposetalk")
+    assert_refused("were degrees passed", tmp_path / "x.npz", "diffposetalk")
     np.savez(tmp_path / "x.npz", exp=np.zeros((5, 50)))
-    refused("has no pose, jaw_pose", tmp_path / "x.npz", "diffposetalk")
+    assert_refused("has no pose, jaw_pose", tmp_path / "x.npz", "diffposetalk")
     (tmp_path / "x.json").write_text('{"names": ["a"], "frames": [{"weights": [1, 2]}]}')
-    refused("1 names and rows", tmp_path / "x.json", "lam")
+    assert_refused("1 names and rows", tmp_path / "x.json", "lam")
     (tmp_path / "x.json").write_text("[]")
-    refused("not JSON of blendshape weights", tmp_path / "x.json", "audio2face")
+    assert_refused("not JSON of blendshape weights", tmp_path / "x.json", "audio2face")
     (tmp_path / "x.csv").write_text("frame,value\n1,2\n")
-    refused("no blendshape of ARKit", tmp_path / "x.csv", "said")
+    assert_refused("no blendshape of ARKit", tmp_path / "x.csv", "said")
 
 
 def run(*arguments):

@@ -185,11 +185,9 @@ def test_a_frozen_listener_is_ranked_by_its_degree(dialogues):
 
         return figures_of(dialogues, damage)
 
-    found = [frozen(share) for share in (0.0, 0.4, 0.8, 1.0)]
+    found = [frozen(share) for share in (0.0, 0.4, 0.5, 1.0)]
     assert (np.diff([one["listening: head speed ratio"] for one in found]) < 0).all()
-    nod_rates = [one["nod rate"] for one in found]
-    assert (np.diff(nod_rates) <= 0).all()
-    assert nod_rates[3] < nod_rates[0]
+    assert (np.diff([one["nod rate"] for one in found]) < 0).all()
     assert found[3]["listening: head speed ratio"] < 0.03
     assert found[3]["speaking: head speed ratio"] == pytest.approx(
         found[0]["speaking: head speed ratio"], rel=0.01

@@ -61,13 +61,16 @@ def _bundled(function: str, module: str = "formats") -> "Callable[[Export, Path]
     return write
 
 
-def _of_family(module: str, name: str) -> "Callable[[Export, Path], list[str]]":
-    """The writer of one format of a module that writes a family of formats."""
+def _family(module: str, helps: dict[str, str]) -> dict[str, Exporter]:
+    """The formats of a module that writes a family of formats by name."""
 
-    def write(export: "Export", folder: Path) -> list[str]:
-        return import_module(f"dualtalk.export.{module}").write(export, folder, name)
+    def writer(name: str) -> "Callable[[Export, Path], list[str]]":
+        def write(export: "Export", folder: Path) -> list[str]:
+            return import_module(f"dualtalk.export.{module}").write(export, folder, name)
 
-    return write
+        return write
+
+    return {name: Exporter(text, writer(name)) for name, text in helps.items()}
 
 
 EXPORTERS: Registry[Exporter] = Registry(
@@ -82,9 +85,14 @@ EXPORTERS: Registry[Exporter] = Registry(
         "csv": Exporter("the same table as text", _bundled("write_csv")),
         "obj": Exporter("a mesh per frame", _bundled("write_obj")),
         "ply": Exporter("a mesh per frame, with colours", _bundled("write_ply")),
-        "a2f-json": Exporter("Audio2Face", _of_family("blendshape_files", "a2f-json")),
-        "lam-json": Exporter("LAM", _of_family("blendshape_files", "lam-json")),
-        "talkinghead": Exporter("TalkingHead", _of_family("blendshape_files", "talkinghead")),
+        **_family(
+            "blendshape_files",
+            {
+                "a2f-json": "Audio2Face",
+                "lam-json": "LAM",
+                "talkinghead": "TalkingHead",
+            },
+        ),
         "driving-video": Exporter("each head alone, frontal", _bundled("write_driving_video", "driving_video")),
         "landmarks": Exporter("68 and 478 points", _bundled("write_landmarks", "landmark_files")),
         "bfm": Exporter(
@@ -92,24 +100,37 @@ EXPORTERS: Registry[Exporter] = Registry(
             _bundled("write_bfm", "bfm_files"),
             needs_bfm=True,
         ),
-        "synctalk": Exporter("SyncTalk", _of_family("speaker_avatars", "synctalk")),
-        "talkinggaussian": Exporter("TalkingGaussian", _of_family("speaker_avatars", "talkinggaussian")),
+        **_family(
+            "speaker_avatars",
+            {
+                "synctalk": "SyncTalk",
+                "talkinggaussian": "TalkingGaussian",
+            },
+        ),
         "liveportrait": Exporter("LivePortrait template", _bundled("write_liveportrait", "implicit_keypoints")),
         "ditto": Exporter("Ditto control", _bundled("write_ditto", "implicit_keypoints")),
         "vrma": Exporter("VRM animation", _bundled("write_vrma", "vrma")),
-        "emotalk": Exporter("EmoTalk", _of_family("blendshape_files", "emotalk")),
-        "blendvoca": Exporter("SAiD, BlendVOCA", _of_family("blendshape_files", "blendvoca")),
-        "vhap": Exporter("GaussianAvatars, LAM, MeGA", _of_family("flame_avatars", "vhap")),
-        "metrical": Exporter("INSTA, GaussianBlendshapes, FlashAvatar", _of_family("flame_avatars", "metrical")),
-        "hravatar": Exporter("HRAvatar", _of_family("flame_avatars", "hravatar")),
-        "pointavatar": Exporter("PointAvatar, IMavatar", _of_family("flame_avatars", "pointavatar")),
-        "cap4d": Exporter("CAP4D", _of_family("flame_avatars", "cap4d")),
-        "gaussian-head-avatar": Exporter(
-            "Gaussian Head Avatar", _of_family("flame_avatars", "gaussian-head-avatar")
+        **_family(
+            "blendshape_files",
+            {
+                "emotalk": "EmoTalk",
+                "blendvoca": "SAiD, BlendVOCA",
+            },
         ),
-        "cvthead": Exporter("CVTHead", _of_family("flame_avatars", "cvthead")),
-        "portrait4d": Exporter("Portrait4D", _of_family("flame_avatars", "portrait4d")),
-        "artalk": Exporter("ARTalk, GAGAvatar", _of_family("flame_avatars", "artalk")),
+        **_family(
+            "flame_avatars",
+            {
+                "vhap": "GaussianAvatars, LAM, MeGA",
+                "metrical": "INSTA, GaussianBlendshapes, FlashAvatar",
+                "hravatar": "HRAvatar",
+                "pointavatar": "PointAvatar, IMavatar",
+                "cap4d": "CAP4D",
+                "gaussian-head-avatar": "Gaussian Head Avatar",
+                "cvthead": "CVTHead",
+                "portrait4d": "Portrait4D",
+                "artalk": "ARTalk, GAGAvatar",
+            },
+        ),
     },
 )
 

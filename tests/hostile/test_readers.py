@@ -37,7 +37,7 @@ LONGEST_CPU_S, LARGEST_GROWTH_KB = 20.0, 1_000_000
 LONGEST_LINE = 1500
 
 
-def ends_in_one_line(read: Callable[[], object]) -> bool:
+def assert_accepted_or_refused(read: Callable[[], object]) -> bool:
     """Whether `read` accepts its input; fails unless it accepts or refuses it in one line, in time and memory."""
     start_s, start_kb = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = None
@@ -121,7 +121,7 @@ HOSTILE_ARRAYS = {
 def test_motion_of_hostile_values_is_refused(tmp_path, name):
     path = tmp_path / "a.npz"
     np.savez(path, **motion_arrays(**HOSTILE_ARRAYS[name]))
-    assert not ends_in_one_line(lambda: HeadMotion.load(path)), name
+    assert not assert_accepted_or_refused(lambda: HeadMotion.load(path)), name
 
 
 def _zip(members: dict[str, bytes], compression=zipfile.ZIP_STORED) -> bytes:
@@ -158,8 +158,7 @@ def test_arrays_with_lying_headers_are_refused(tmp_path, name):
     np.save(pose, np.zeros((20, 6), np.float32))
     path.write_bytes(_zip({"exp.npy": HEADERS[name], "pose.npy": pose.getvalue()}))
     for read in (lambda: HeadMotion.load(path), lambda: rows(path)):
-        if name != "fortran" or read is not HeadMotion.load:
-            ends_in_one_line(read)
+        assert_accepted_or_refused(read)
     assert not Path("/tmp/dualtalk_was_here").exists()
 
 
@@ -174,7 +173,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
         for _ in range(600):
             member.write(bytes(2**20))
     for read in (lambda: HeadMotion.load(path), lambda: rows(path)):
-        assert not ends_in_one_line(read)
+        assert not assert_accepted_or_refused(read)
 
 
 def test_a_flipped_bit_of_a_stored_motion_is_noticed(tmp_path):
@@ -185,7 +184,7 @@ def test_a_flipped_bit_of_a_stored_motion_is_noticed(tmp_path):
     (tmp_path / "b.npz").write_bytes(content)
     rows(path)
     for read in (lambda: HeadMotion.load(tmp_path / "b.npz"), lambda: rows(tmp_path / "b.npz")):
-        assert not ends_in_one_line(read)
+        assert not assert_accepted_or_refused(read)
 
 
 def pickled(value) -> bytes:
@@ -240,7 +239,7 @@ def hostile_pickles() -> dict[str, bytes]:
 def test_pickles_run_no_code_and_do_not_hang(tmp_path, name):
     path = tmp_path / "flame.pkl"
     path.write_bytes(hostile_pickles()[name])
-    ends_in_one_line(lambda: read_pickled_arrays(path))
+    assert_accepted_or_refused(lambda: read_pickled_arrays(path))
     assert not Path("/tmp/dualtalk_was_here").exists()
 
 
@@ -260,13 +259,13 @@ RTTMS = {
 def test_hostile_rttm_is_refused(tmp_path, name):
     path = tmp_path / "a.rttm"
     path.write_bytes(RTTMS[name])
-    assert not ends_in_one_line(lambda: read_rttm(path))
+    assert not assert_accepted_or_refused(lambda: read_rttm(path))
 
 
 def test_many_segments_take_linear_time(tmp_path):
     path = tmp_path / "a.rttm"
     path.write_text("".join(SPEAKER.format(f"{0.01 * n:.2f}", "0.5", "ab"[n % 2]) for n in range(60_000)))
-    assert ends_in_one_line(lambda: read_rttm(path))
+    assert assert_accepted_or_refused(lambda: read_rttm(path))
 
 
 def live_link(codes: list[str], value: str = "0.1") -> str:
@@ -290,7 +289,7 @@ TAKES = {
 def test_hostile_takes_are_refused(tmp_path, name):
     path = tmp_path / "take.csv"
     path.write_text(TAKES[name])
-    assert not ends_in_one_line(lambda: read_live_link(path))
+    assert not assert_accepted_or_refused(lambda: read_live_link(path))
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +326,7 @@ def test_hostile_model_files_are_refused_without_network(tmp_path, monkeypatch, 
     metadata = {"format": "2", "model_type": "mean_pose", "config": '{"motion_dim": 62}', "audio_encoders": "[]"}
     metadata |= {"space": "open", "layout": "full62", "training_info": "{}"} | METADATA[name]
     save_file({"pose": torch.zeros(62)}, tmp_path / "m.safetensors", metadata)
-    assert not ends_in_one_line(lambda: load_model(tmp_path / "m.safetensors"))
+    assert not assert_accepted_or_refused(lambda: load_model(tmp_path / "m.safetensors"))
 
 
 def test_a_model_with_a_weight_that_is_not_finite_is_refused(tmp_path):
@@ -362,7 +361,7 @@ def test_damaged_files_of_every_kind_are_accepted_or_refused(tmp_path, model_fil
             bad = tmp_path / f"bad{number}{suffix}"
             bad.write_bytes(content)
             for read in own:
-                ends_in_one_line(lambda read=read, bad=bad: read(bad))
+                assert_accepted_or_refused(lambda read=read, bad=bad: read(bad))
 
 
 MANIFESTS = {
@@ -384,14 +383,14 @@ def test_hostile_manifests_are_refused(make_store, name):
     root = make_store({"train": [20]}).root
     table = MANIFESTS[name](pd.read_parquet(root / "manifest.parquet"))
     table.to_parquet(root / "manifest.parquet")
-    assert not ends_in_one_line(lambda: open_store(root))
+    assert not assert_accepted_or_refused(lambda: open_store(root))
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000, "null", '{"format": "x"}', '{"format": 1e999}'])
 def test_hostile_store_metadata_is_refused(make_store, content):
     root = make_store({"train": [20]}).root
     (root / "store.json").write_text(content)
-    assert not ends_in_one_line(lambda: open_store(root))
+    assert not assert_accepted_or_refused(lambda: open_store(root))
 
 
 @pytest.mark.parametrize("name", ["train/train000_speaker1.wav", "train/train000.rttm", "train/train000.json"])
@@ -399,9 +398,9 @@ def test_hostile_store_metadata_is_refused(make_store, content):
 def test_hostile_files_of_a_clip_are_named_by_validation(make_store, name, content):
     store = make_store({"train": [20]})
     (store.root / name).write_bytes(content)
-    ends_in_one_line(lambda: validate_store(store.root))
-    ends_in_one_line(lambda: store.span("train000", "train", 0, 10, FULL62))
-    ends_in_one_line(lambda: store.details("train000"))
+    assert_accepted_or_refused(lambda: validate_store(store.root))
+    assert_accepted_or_refused(lambda: store.span("train000", "train", 0, 10, FULL62))
+    assert_accepted_or_refused(lambda: store.details("train000"))
 
 
 INDICES = {
@@ -428,7 +427,7 @@ def test_hostile_shard_indices_are_refused(make_store, tmp_path, name):
         content["splits"]["train"][0] |= change
         change = json.dumps(content)
     index.write_text(change)
-    assert not ends_in_one_line(lambda: list(ShardedWindows(str(tmp_path / "shards"), "train", 10)))
+    assert not assert_accepted_or_refused(lambda: list(ShardedWindows(str(tmp_path / "shards"), "train", 10)))
 
 
 def test_hostile_tars_are_refused(make_store, tmp_path):
@@ -442,7 +441,7 @@ def test_hostile_tars_are_refused(make_store, tmp_path):
         archive.addfile(member)
     for content in (link.getvalue(), *damaged(good, 15)):
         shard.write_bytes(content)
-        ends_in_one_line(lambda: list(ShardedWindows(str(tmp_path / "shards"), "train", 10)))
+        assert_accepted_or_refused(lambda: list(ShardedWindows(str(tmp_path / "shards"), "train", 10)))
 
 
 @pytest.mark.parametrize(
@@ -459,7 +458,7 @@ def test_hostile_corpora_are_refused_or_indexed(tmp_path, corpus, name, content)
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    ends_in_one_line(lambda: get_corpus(corpus).index(tmp_path))
+    assert_accepted_or_refused(lambda: get_corpus(corpus).index(tmp_path))
 
 
 def test_an_output_file_is_never_an_input(tmp_path):
