@@ -51,7 +51,8 @@ except ModuleNotFoundError as error:
     raise missing_extra("training data", "train", error) from error
 
 CLIPS_PER_SHARD, MIXED_CLIPS = 32, 16
-PERSON_FILES = ("speaker1.wav", "speaker2.wav", "speaker1.npz", "speaker2.npz")
+VOICES = ("speaker1.wav", "speaker2.wav")
+PERSON_FILES = (*VOICES, "speaker1.npz", "speaker2.npz")
 
 
 def write_shards(
@@ -304,6 +305,8 @@ class _Sample:
 
     def __init__(self, sample: dict, clip: str, frames: int) -> None:
         self._files = {name: content for name, content in sample.items() if name in PERSON_FILES}
+        if missing := [name for name in VOICES if name not in self._files]:
+            raise InputError(f"{clip} has no {' and no '.join(missing)} in its shard; write the shards again")
         self._speech = speech_mask(parse_speech(sample["rttm"].decode(), clip), frames)
 
     def span(self, first: int, frames: int, layout: MotionLayout) -> ClipSpan:
